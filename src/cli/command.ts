@@ -1,0 +1,58 @@
+// What a command of the CLI is, and the table of all of them. A command's file is loaded only when it is called, so
+// that `sallyport exchange --help` does not load the broker. To add one: its file exports a `CommandModule`, the table
+// below gets a line.
+import type { Command } from 'commander'
+import type { Clock, RandomBytes } from '#core/clock.ts'
+
+/** Exit codes. `denied`: denied by a rule, or failed. `configuration`: sysexits' EX_CONFIG. */
+export const EXIT = { ok: 0, denied: 1, usage: 2, configuration: 78 } as const
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+
+/** The world as a command sees it; tests pass their own. */
+export type CommandIo = {
+  readonly stdin: AsyncIterable<Uint8Array | string>
+  readonly stdout: TextSink
+  readonly stderr: TextSink
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Relative file names are resolved against it. */
+  readonly cwd: string
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+  readonly sleep: (milliseconds: number) => Promise<void>
+}
+
+export type TextSink = { write(text: string): unknown }
+
+export type CommandModule = {
+  readonly name: string
+  /** One line, lower case, no full stop. */
+  readonly summary: string
+  /** Shell lines with a comment each, printed below the options. */
+  readonly examples: readonly Example[]
+  /**
+   * Adds arguments, options (with `addFlag` where an environment twin exists) and subcommands, and hands each action's
+   * exit code to `end`. Called for help and completion too, so it does nothing else.
+   *
+   * ```ts
+   * define: (command, io, end) => {
+   *   command.argument('<file>').action(async (file: string) => end(await check(file, io)))
+   * }
+   * ```
+   */
+  readonly define: (command: Command, io: CommandIo, end: (code: ExitCode) => void) => void
+}
+
+export type Example = { readonly says: string; readonly line: string }
+
+export type CommandEntry = {
+  readonly name: string
+  readonly summary: string
+  readonly load: () => Promise<CommandModule>
+}
+
+/** In the order of the help. One line each: `load: async () => (await import('./keys.ts')).keys`. */
+export const COMMANDS: readonly CommandEntry[] = []
+
+export function findCommand(name: string | undefined): CommandEntry | undefined {
+  return COMMANDS.find((entry) => entry.name === name)
+}

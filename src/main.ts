@@ -1,0 +1,38 @@
+// The CLI's entry: argv -> cli/<command>.ts, nothing else.
+import { randomBytes } from 'node:crypto'
+import { findCommand } from './cli/command.ts'
+import type { CommandIo } from './cli/command.ts'
+
+const io: CommandIo = {
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  cwd: process.cwd(),
+  clock: Date.now,
+  randomBytes,
+  sleep: (milliseconds) =>
+    new Promise((resolve) => {
+      setTimeout(resolve, milliseconds)
+    }),
+}
+
+const [name, ...rest] = process.argv.slice(2)
+try {
+  process.exitCode = await run(name, rest)
+} catch (error) {
+  console.error(`sallyport: failed: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 1
+}
+
+async function run(command: string | undefined, argv: readonly string[]): Promise<number> {
+  // `sallyport help exchange` is `sallyport exchange --help`.
+  if (command === 'help' && findCommand(argv[0]) !== undefined) return run(argv[0], ['--help'])
+  const entry = findCommand(command)
+  if (entry === undefined) {
+    const { runProgram } = await import('./cli/program.ts')
+    return runProgram(process.argv.slice(2), io)
+  }
+  const [{ runCommand }, module] = await Promise.all([import('./cli/run_command.ts'), entry.load()])
+  return runCommand(module, argv, io)
+}
