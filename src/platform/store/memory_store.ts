@@ -1,0 +1,72 @@
+// The store in memory: for `storage: memory`, tests and one-shot commands. Nothing outlives the process.
+import type { Clock } from '#core/clock.ts'
+import type { Store, StoreEntry } from './store.ts'
+
+type Entry = { readonly value: string; readonly expiresAt: number | undefined }
+
+/** How many expired entries may wait for expire(); a write beyond it sweeps by itself. */
+const sweepEvery = 10_000
+
+export function createMemoryStore({ clock }: { readonly clock: Clock }): Store {
+  const entries = new Map<string, Entry>()
+  let writesSinceSweep = 0
+
+  function living(key: string): Entry | undefined {
+    const entry = entries.get(key)
+    if (entry === undefined) return undefined
+    return isLiving(entry, clock()) ? entry : undefined
+  }
+
+  function write(key: string, value: string, expiresAt: number | undefined): void {
+    entries.set(key, { value, expiresAt })
+    writesSinceSweep += 1
+    if (writesSinceSweep >= sweepEvery) sweep()
+  }
+
+  function sweep(): number {
+    writesSinceSweep = 0
+    const now = clock()
+    const before = entries.size
+    for (const [key, entry] of entries) if (!isLiving(entry, now)) entries.delete(key)
+    return before - entries.size
+  }
+
+  return {
+    async get(key) {
+      return living(key)?.value
+    },
+    async put(key, value, expiresAt) {
+      write(key, value, expiresAt)
+    },
+    async compareAndSet(key, expected, next, expiresAt) {
+      if (living(key)?.value !== expected) return false
+      if (next === undefined) entries.delete(key)
+      else write(key, next, expiresAt)
+      return true
+    },
+    async claimOnce(key, expiresAt) {
+      if (living(key) !== undefined) return false
+      write(key, '', expiresAt)
+      return true
+    },
+    async list(prefix) {
+      const now = clock()
+      const found: StoreEntry[] = []
+      for (const [key, entry] of entries) {
+        if (key.startsWith(prefix) && isLiving(entry, now)) found.push({ key, value: entry.value })
+      }
+      return found.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)))
+    },
+    async expire() {
+      return sweep()
+    },
+    async ping() {},
+    async close() {
+      entries.clear()
+    },
+  }
+}
+
+function isLiving(entry: Entry, now: number): boolean {
+  return entry.expiresAt === undefined || entry.expiresAt > now
+}
