@@ -1,0 +1,92 @@
+// The small languages inside configuration values: durations, URLs, listen addresses, times. One parser each; the
+// schema names them by `format`, the loader calls them again for the value.
+import { parseDuration } from '#platform/config/duration.ts'
+import type { FormatProblem, Formats } from '#platform/config/schema_check.ts'
+
+export const CONFIG_FORMATS: Formats = {
+  'go-duration': checkDuration,
+  'https-or-http-url': checkUrl,
+  'listen-address': checkListenAddress,
+  'resource-uri': checkResource,
+  'rfc3339-time': checkTime,
+}
+
+export type HostPort = { readonly host: string; readonly port: number }
+
+/** `0.0.0.0:8443`, `[::1]:9090`, `:8443` (every address). Go's net.Listen spelling, numeric port. */
+export function parseListenAddress(text: string): HostPort | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]]*)):(\d{1,5})$/.exec(text)
+  const port = Number(match?.[3])
+  if (match === null || port > 65535) return undefined
+  const host = match[1] ?? match[2] ?? ''
+  return { host: host === '' ? '::' : host, port }
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
+}
+
+/** Milliseconds since the epoch of an RFC 3339 time that says its offset; `undefined` for anything else. */
+export function parseTime(text: string): number | undefined {
+  const match = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/.exec(text)
+  if (match === null) return undefined
+  const milliseconds = Date.parse(text)
+  if (Number.isNaN(milliseconds)) return undefined
+  // Date.parse rolls 31 February over into March
+  const [, year, month, day] = match
+  const lastDay = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate()
+  return Number(day) <= lastDay ? milliseconds : undefined
+}
+
+function checkDuration(text: string): FormatProblem | undefined {
+  const seconds = parseDuration(text)
+  if (seconds !== undefined && seconds > 0) return undefined
+  const days = /^(\d+)d$/.exec(text)?.[1]
+  return {
+    code: 'duration_malformed',
+    message: `${JSON.stringify(text)} is not a duration longer than zero`,
+    wayOut: days === undefined ? 'write it as 90s, 10m, 1h30m or 24h' : `write ${Number(days) * 24}h`,
+  }
+}
+
+function checkUrl(text: string): FormatProblem | undefined {
+  const url = URL.parse(text)
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    const wayOut = 'write it with its scheme: https://host/path'
+    return { code: 'url_malformed', message: `${JSON.stringify(text)} is not an http or https URL`, wayOut }
+  }
+  if (
+    url.username !== '' ||
+    url.password !== '' ||
+    text.includes('?') ||
+    text.includes('#') ||
+    /\s/.test(text)
+  ) {
+    const message = 'has a user name, a query, a fragment or a space in it'
+    return { code: 'url_malformed', message, wayOut: `write ${url.origin}${url.pathname}` }
+  }
+  return undefined
+}
+
+function checkListenAddress(text: string): FormatProblem | undefined {
+  if (parseListenAddress(text) !== undefined) return undefined
+  const message = `${JSON.stringify(text)} is not an address to listen on`
+  return { code: 'address_malformed', message, wayOut: 'write host:port, as 0.0.0.0:8443 or [::1]:9090' }
+}
+
+/** RFC 8707 §2: an absolute URI without a fragment. */
+function checkResource(text: string): FormatProblem | undefined {
+  if (URL.canParse(text) && !text.includes('#') && !/\s/.test(text)) return undefined
+  const message = `${JSON.stringify(text)} is not an absolute URI without fragment (RFC 8707 §2)`
+  return {
+    code: 'resource_malformed',
+    message,
+    wayOut: 'write it with its scheme: https://registry.example.com',
+  }
+}
+
+function checkTime(text: string): FormatProblem | undefined {
+  if (parseTime(text) !== undefined) return undefined
+  const message = `${JSON.stringify(text)} is not a time`
+  return { code: 'time_malformed', message, wayOut: 'write it as 2027-01-01T00:00:00Z' }
+}
