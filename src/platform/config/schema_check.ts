@@ -123,12 +123,8 @@ function checkVariants(variants: readonly SchemaNode[], data: Fields, path: Yaml
   const chosen = variants.find((variant) => variant.properties?.[tag]?.const === word)
   if (chosen !== undefined) return checkNode(chosen, data, path, check)
   if (word === undefined) return missing(tag, path, check)
-  checkConstants(
-    variants.flatMap((variant) => variant.properties?.[tag] ?? []),
-    word,
-    [...path, tag],
-    check,
-  )
+  const tags = variants.map((variant) => variant.properties?.[tag]).filter((node) => node !== undefined)
+  checkConstants(tags, word, [...path, tag], check)
 }
 
 function discriminator(variants: readonly SchemaNode[]): string | undefined {
