@@ -58,4 +58,10 @@ export type IssuerPreset = {
   /** Longest accepted exp - iat. */
   readonly maxLifetimeSeconds: number
   readonly facts: (claims: Claims, issuer: string) => SourceFacts
+  /** What a person would call the workload; the fact `source`, then `sub`, stand in when it is absent. */
+  readonly displayName?: (claims: Claims) => string | undefined
+  /** The one audience this issuer can write: it cannot be the broker's, so policies lean on ids alone. */
+  readonly fixedAudience?: string
+  /** Mutable claims that may read the same for two workloads (Forgejo's hyphened `sub`): never enough alone. */
+  readonly ambiguousPins?: readonly string[]
 }
