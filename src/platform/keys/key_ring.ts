@@ -1,0 +1,286 @@
+// The signing keys of the broker: kept in the store under one key, so that all replicas sign and publish alike. When
+// which key does what is core/key_rotation.ts; this file reads, makes, opens and serves them.
+import { createHash, createPublicKey } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import type { Clock, RandomBytes } from '#core/clock.ts'
+import {
+  inOrder,
+  nextKey,
+  planNext,
+  planRevocation,
+  planRotation,
+  publicUntil,
+  ringRefreshSeconds,
+  signingKeyAt,
+} from '#core/key_rotation.ts'
+import type { KeyOrder, RotationPlan, SigningAlgorithm } from '#core/key_rotation.ts'
+import { jwksDocument } from '#core/public_jwk.ts'
+import type { Store } from '../store/store.ts'
+import { readExtraKeys } from './extra_keys.ts'
+import type { ExtraKey } from './extra_keys.ts'
+import { KeyFailure } from './key_failure.ts'
+import { isSealed, makeKeyPair, packPrivateKey, readSealingKey, unpackPrivateKey } from './key_material.ts'
+import type { Sealing } from './key_material.ts'
+import { readRing, ringStoreKey, writeRing } from './ring_state.ts'
+import type { StoredKey } from './ring_state.ts'
+import { createSigner, createSigningGate } from './signer.ts'
+import type { SigningGate, SigningKey } from './signer.ts'
+
+export type { SigningKey } from './signer.ts'
+
+export interface KeyRing {
+  /** The key that signs now. */
+  current(): SigningKey
+  /** Every key that a verifier may meet, the signing one first; the same bytes until something changes. */
+  jwks(): JwksDocument
+  /** Of any published key, extra ones included. */
+  publicKey(kid: string): KeyObject | undefined
+  /** Algorithms of published keys, the signing one's first. */
+  algorithms(): readonly string[]
+  /** In order: signing, next, retired, extra. */
+  list(): readonly KeyDescription[]
+  /** Publishes the next key now and says when it will sign. */
+  rotate(): Promise<KeyDescription>
+  /** Unpublishes a key of ours at once and switches if it signed. False when there is no such key. */
+  revoke(kid: string): Promise<boolean>
+  /** Reads the store and does what is due. Rejects with StoreFailure or KeyFailure; the held keys stay in use. */
+  refresh(): Promise<void>
+  /** Calls back after the set of keys or the signing key changed. */
+  onChange(callback: () => void): void
+  close(): void
+}
+
+export type JwksDocument = { readonly body: Buffer; readonly etag: string }
+
+export type KeyDescription = {
+  readonly kid: string
+  readonly algorithm: string
+  readonly state: 'signing' | 'next' | 'retired' | 'extra'
+  /** Milliseconds since the epoch; `undefined` for extra keys, and where nothing follows. */
+  readonly publishedAt: number | undefined
+  readonly signsFrom: number | undefined
+  readonly publicUntil: number | undefined
+}
+
+export type KeyRingDeps = {
+  readonly store: Store
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+  readonly config: {
+    readonly algorithm: SigningAlgorithm
+    readonly rotationSeconds: number
+    readonly sealingKeyFile: string | undefined
+    readonly extraPublicKeysFile: string | undefined
+  }
+  /** Longest lifetime of any token that the configuration can issue. */
+  readonly maxTokenTtlSeconds: number
+  readonly log: KeyRingLog
+  /** 10 s by default; 0: nobody refreshes but the caller. */
+  readonly refreshSeconds?: number
+  readonly gate?: SigningGate
+}
+
+/** The part of a pino logger that is used. */
+export type KeyRingLog = {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+/** Replicas that change the ring at the same moment; each round one of them wins. */
+const maxAttempts = 10
+
+/** Opens the ring; makes the first key, which signs at once. Rejects with KeyFailure or StoreFailure. */
+export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
+  const { store, clock, config, log } = deps
+  const rules = { ...config, maxTtlSeconds: deps.maxTokenTtlSeconds }
+  const sealing: Sealing =
+    config.sealingKeyFile === undefined
+      ? undefined
+      : { key: await readSealingKey(config.sealingKeyFile), randomBytes: deps.randomBytes }
+  const extra =
+    config.extraPublicKeysFile === undefined ? [] : await readExtraKeys(config.extraPublicKeysFile)
+  const gate = deps.gate ?? createSigningGate()
+  const listeners: (() => void)[] = []
+  const opened = new Map<string, OpenedKey>()
+  let text: string | undefined
+  let keys: readonly StoredKey[] = []
+  let view: RingView | undefined
+  let tail: Promise<unknown> = Promise.resolve()
+
+  /** One change after the other in this process; between processes compare-and-set decides. */
+  function update(
+    plan: (stored: readonly StoredKey[], now: number) => RotationPlan<StoredKey>,
+  ): Promise<boolean> {
+    const result = tail.then(async () => tryUpdate(plan))
+    tail = result.catch(() => {})
+    return result
+  }
+
+  async function tryUpdate(
+    plan: (stored: readonly StoredKey[], now: number) => RotationPlan<StoredKey>,
+  ): Promise<boolean> {
+    for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
+      const found = await store.get(ringStoreKey)
+      // A store that lost the ring gets it back: the tokens out there are signed with these keys.
+      const stored = readRing(found ?? text ?? writeRing([]))
+      const planned = plan(stored, clock())
+      const resealed = planned.kept.map((key) => reseal(key, sealing))
+      const changed =
+        planned.changed || found === undefined || resealed.some((key) => !planned.kept.includes(key))
+      const next =
+        planned.create === undefined ? resealed : [...resealed, await make(planned.create, sealing)]
+      // Opened before it is written: what this process cannot open it must not spread.
+      open(next)
+      const nextText = changed ? writeRing(next) : found
+      if (changed && !(await store.compareAndSet(ringStoreKey, found, nextText))) continue
+      adopt(nextText, next)
+      return planned.changed
+    }
+    throw new KeyFailure('the key ring is being changed by others all the time')
+  }
+
+  function open(next: readonly StoredKey[]): void {
+    for (const key of next) {
+      const clash = extra.find((other) => other.kid === key.kid)
+      if (clash !== undefined) throw new KeyFailure(`extra public keys: ${key.kid} is a key of this broker`)
+      const known = opened.get(key.kid)
+      if (known !== undefined && (known.signer === undefined) === (key.privateKey === undefined)) continue
+      opened.set(key.kid, openKey(key, sealing, gate))
+    }
+  }
+
+  function adopt(nextText: string | undefined, next: readonly StoredKey[]): void {
+    text = nextText
+    keys = next
+    for (const kid of opened.keys()) if (!next.some((key) => key.kid === kid)) opened.delete(kid)
+    show(clock())
+  }
+
+  /** Makes what is served and signed with from the keys and the time. */
+  function show(now: number): RingView {
+    const next = viewOf(keys, opened, extra, now)
+    const before = view
+    view = before?.jwks.etag === next.jwks.etag ? { ...next, jwks: before.jwks } : next
+    if (before !== undefined && (before.signer !== next.signer || before.jwks.etag !== next.jwks.etag)) {
+      log.info(
+        { kid: next.signer.kid, algorithm: next.signer.algorithm, keys: keys.length },
+        'signing keys changed',
+      )
+      for (const callback of listeners) callback()
+    }
+    return view
+  }
+
+  function present(): RingView {
+    const now = clock()
+    if (view === undefined || now < view.from || now >= view.until) return show(now)
+    return view
+  }
+
+  const refresh = async (): Promise<void> => {
+    await update((stored, now) => planRotation(stored, rules, now))
+  }
+  await refresh()
+
+  const seconds = deps.refreshSeconds ?? ringRefreshSeconds
+  const timer =
+    seconds === 0 ? undefined : setInterval(() => void refresh().catch(warn), seconds * 1000).unref()
+  const warn = (error: unknown): void =>
+    log.warn({ error: error instanceof Error ? error.message : String(error) }, 'signing keys not refreshed')
+
+  return {
+    current: () => present().signer,
+    jwks: () => present().jwks,
+    publicKey: (kid) => opened.get(kid)?.publicKey ?? extra.find((key) => key.kid === kid)?.publicKey,
+    algorithms: () => present().algorithms,
+    list: () => describe(keys, extra, clock()),
+    async rotate() {
+      await update((stored, now) => planNext(stored, rules, now))
+      const next = describe(keys, extra, clock()).find((key) => key.state === 'next')
+      if (next === undefined) throw new KeyFailure('no next key after a rotation')
+      return next
+    },
+    revoke: async (kid) => update((stored, now) => planRevocation(stored, kid, rules, now)),
+    refresh,
+    onChange: (callback) => void listeners.push(callback),
+    close: () => clearInterval(timer),
+  }
+}
+
+type OpenedKey = { readonly publicKey: KeyObject; readonly signer: SigningKey | undefined }
+
+type RingView = {
+  readonly signer: SigningKey
+  readonly jwks: JwksDocument
+  readonly algorithms: readonly string[]
+  /** It holds while from <= now < until. */
+  readonly from: number
+  readonly until: number
+}
+
+function viewOf(
+  keys: readonly StoredKey[],
+  opened: ReadonlyMap<string, OpenedKey>,
+  extra: readonly ExtraKey[],
+  now: number,
+): RingView {
+  const current = signingKeyAt(keys, now)
+  const signer = current === undefined ? undefined : opened.get(current.kid)?.signer
+  if (current === undefined || signer === undefined) throw new KeyFailure('no key to sign with')
+  const ordered = [current, ...inOrder(keys).filter((key) => key !== current)]
+  const published = [...ordered.map((key) => ({ kid: key.kid, alg: key.algorithm, jwk: key.jwk })), ...extra]
+  const body = Buffer.from(jwksDocument(published))
+  const etag = `"${createHash('sha256').update(body).digest('base64url')}"`
+  const starts = keys.map((key) => key.signsFrom)
+  return {
+    signer,
+    jwks: { body, etag },
+    algorithms: [...new Set(published.map((key) => key.alg))],
+    from: Math.max(0, ...starts.filter((start) => start <= now)),
+    until: Math.min(Infinity, ...starts.filter((start) => start > now)),
+  }
+}
+
+async function make(order: KeyOrder, sealing: Sealing): Promise<StoredKey> {
+  const { kid, jwk, privateKey } = await makeKeyPair(order.algorithm)
+  return { kid, ...order, privateKey: packPrivateKey(kid, privateKey, sealing), jwk }
+}
+
+function openKey(key: StoredKey, sealing: Sealing, gate: SigningGate): OpenedKey {
+  const publicKey = createPublicKey({ key: { ...key.jwk }, format: 'jwk' })
+  if (key.privateKey === undefined) return { publicKey, signer: undefined }
+  const privateKey = unpackPrivateKey(key.kid, key.algorithm, key.privateKey, sealing)
+  return { publicKey, signer: createSigner({ kid: key.kid, algorithm: key.algorithm, privateKey }, gate) }
+}
+
+/** Seals a key that was stored before a sealing key was configured. */
+function reseal(key: StoredKey, sealing: Sealing): StoredKey {
+  if (sealing === undefined || key.privateKey === undefined || isSealed(key.privateKey)) return key
+  const privateKey = unpackPrivateKey(key.kid, key.algorithm, key.privateKey, undefined)
+  return { ...key, privateKey: packPrivateKey(key.kid, privateKey, sealing) }
+}
+
+function describe(
+  keys: readonly StoredKey[],
+  extra: readonly ExtraKey[],
+  now: number,
+): readonly KeyDescription[] {
+  const current = signingKeyAt(keys, now)
+  const next = current === undefined ? undefined : nextKey(keys, current)
+  const own = [current, next, ...inOrder(keys).filter((key) => key !== current && key !== next)]
+  const described = own
+    .filter((key) => key !== undefined)
+    .map((key) => ({
+      kid: key.kid,
+      algorithm: key.algorithm,
+      state: key === current ? ('signing' as const) : key === next ? ('next' as const) : ('retired' as const),
+      publishedAt: key.publishedAt,
+      signsFrom: key.signsFrom,
+      publicUntil: publicUntil(keys, key),
+    }))
+  const unknown = { publishedAt: undefined, signsFrom: undefined, publicUntil: undefined }
+  return [
+    ...described,
+    ...extra.map((key) => ({ kid: key.kid, algorithm: key.alg, state: 'extra' as const, ...unknown })),
+  ]
+}
