@@ -4,7 +4,10 @@ import { findCommand } from './cli/command.ts'
 import type { CommandIo } from './cli/command.ts'
 
 const io: CommandIo = {
-  stdin: process.stdin,
+  // Opened on use: a command that reads no input does not hold the terminal.
+  get stdin() {
+    return process.stdin
+  },
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,

@@ -51,7 +51,28 @@ export type CommandEntry = {
 }
 
 /** In the order of the help. One line each: `load: async () => (await import('./keys.ts')).keys`. */
-export const COMMANDS: readonly CommandEntry[] = []
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'exchange',
+    summary: "exchange the job's own token for a short-lived token for one place",
+    load: async () => (await import('./exchange.ts')).exchange,
+  },
+  {
+    name: 'token',
+    summary: 'show what stands in a token, without verifying it',
+    load: async () => (await import('./token.ts')).token,
+  },
+  {
+    name: 'hash-secret',
+    summary: 'make the hash of a client secret that goes into the configuration',
+    load: async () => (await import('./hash_secret.ts')).hashSecret,
+  },
+  {
+    name: 'completion',
+    summary: 'print the completion script for bash, zsh or fish',
+    load: async () => (await import('./completion.ts')).completion,
+  },
+]
 
 export function findCommand(name: string | undefined): CommandEntry | undefined {
   return COMMANDS.find((entry) => entry.name === name)
