@@ -1,0 +1,66 @@
+// The list of platforms in the order in which they are asked, and the choice among them.
+import { azureDevops } from './azure_devops.ts'
+import { buildkite } from './buildkite.ts'
+import { circleci } from './circleci.ts'
+import { forgejo } from './forgejo.ts'
+import { gitea } from './gitea.ts'
+import { github } from './github.ts'
+import { gitlab } from './gitlab.ts'
+import { kubernetes } from './kubernetes.ts'
+import type { Environment, JobTokenDeps, JobTokenSource, Obtained } from './source.ts'
+import { takeToken, without } from './source.ts'
+
+/** Forgejo before Gitea before GitHub: each sets the later ones' markers. The pod last: a job's own token says more. */
+export const JOB_TOKEN_SOURCES: readonly JobTokenSource[] = [
+  gitlab,
+  forgejo,
+  gitea,
+  github,
+  azureDevops,
+  buildkite,
+  circleci,
+  kubernetes,
+]
+
+export type JobTokenChoice = {
+  /** A file, or `-` when the caller reads stdin itself and hands the text over. */
+  readonly file: string | undefined
+  /** Name of an environment variable that holds the token. */
+  readonly variable: string | undefined
+  /** A source's name; `undefined` means the platform that is detected. */
+  readonly source: string | undefined
+}
+
+/** The job's own token: from the named file or variable, or from the platform. */
+export async function obtainJobToken(
+  choice: JobTokenChoice,
+  env: Environment,
+  audience: string,
+  deps: JobTokenDeps,
+): Promise<Obtained> {
+  if (choice.file !== undefined) return readTokenFile(choice.file, deps)
+  if (choice.variable !== undefined) return readTokenVariable(choice.variable, env)
+  const source = JOB_TOKEN_SOURCES.find((candidate) =>
+    choice.source === undefined ? candidate.detect(env) : candidate.name === choice.source,
+  )
+  if (source !== undefined) return source.obtain(env, audience, deps)
+  return without(
+    'no CI platform is recognised here',
+    'name the token: --subject-token-file FILE (or -), or --subject-token-env NAME',
+  )
+}
+
+async function readTokenFile(file: string, deps: JobTokenDeps): Promise<Obtained> {
+  const wayOut = 'name a file that holds one token'
+  try {
+    return takeToken(file === '-' ? 'stdin' : file, await deps.readFile(file), wayOut)
+  } catch (error) {
+    return without(error instanceof Error ? error.message : String(error), wayOut)
+  }
+}
+
+function readTokenVariable(name: string, env: Environment): Obtained {
+  const wayOut = `GitLab: add to the job id_tokens: {${name}: {aud: ...}}; elsewhere: export ${name}`
+  const value = env[name] ?? ''
+  return value === '' ? without(`$${name} is not set`, wayOut) : takeToken(`$${name}`, value, wayOut)
+}

@@ -1,0 +1,60 @@
+// Where the issued token goes: stdout, a private file, $GITHUB_OUTPUT or a dotenv file.
+import { appendFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { CommandIo } from './command.ts'
+import { appendPrivately, writePrivateFile } from './private_file.ts'
+import type { IssuedToken } from './token_request.ts'
+
+export type TokenOutput =
+  | { readonly kind: 'stdout'; readonly json: boolean }
+  | { readonly kind: 'file'; readonly file: string; readonly json: boolean }
+  | { readonly kind: 'github'; readonly name: string; readonly file: string }
+  | { readonly kind: 'dotenv'; readonly name: string; readonly file: string }
+
+/** Writes the token to each output, in order. Rejects when a file cannot be written. */
+export async function writeToken(
+  issued: IssuedToken,
+  outputs: readonly TokenOutput[],
+  io: CommandIo,
+): Promise<void> {
+  for (const output of outputs) await writeOne(issued, output, io)
+}
+
+async function writeOne(issued: IssuedToken, output: TokenOutput, io: CommandIo): Promise<void> {
+  switch (output.kind) {
+    case 'stdout':
+      io.stdout.write(`${render(issued, output.json, io)}\n`)
+      return
+    case 'file':
+      await writePrivateFile(
+        resolve(io.cwd, output.file),
+        `${render(issued, output.json, io)}\n`,
+        io.randomBytes,
+      )
+      return
+    case 'github':
+      // The mask first: from here on the runner blots the token out of the log.
+      io.stdout.write(`::add-mask::${issued.accessToken}\n`)
+      await appendFile(resolve(io.cwd, output.file), `${output.name}=${issued.accessToken}\n`)
+      return
+    case 'dotenv':
+      await appendPrivately(resolve(io.cwd, output.file), `${output.name}=${issued.accessToken}\n`)
+      io.stderr.write(
+        `${output.file} holds a token: GitLab does not mask it in later jobs' logs, and whoever may download the artifacts ` +
+          'may read it. Keep it out of artifacts, or set artifacts: {access: none, reports: {dotenv: ...}}.\n',
+      )
+  }
+}
+
+function render(issued: IssuedToken, json: boolean, io: CommandIo): string {
+  if (!json) return issued.accessToken
+  const expiresAt =
+    issued.expiresIn === undefined ? undefined : new Date(io.clock() + issued.expiresIn * 1000).toISOString()
+  return JSON.stringify({
+    access_token: issued.accessToken,
+    issued_token_type: issued.issuedTokenType,
+    token_type: issued.tokenType,
+    expires_in: issued.expiresIn,
+    expires_at: expiresAt,
+  })
+}
