@@ -1,0 +1,70 @@
+// The one regular-expression engine that touches claims: RE2 (linear time, no lookaround, no backreference).
+// Patterns are plain: no inline flags, so that matching is always byte for byte, case-sensitive and single-line.
+import { RE2JS } from 're2js'
+import type { LocalProblem } from './problem.ts'
+
+/** A pattern longer than this is a program, and belongs in review, not in a policy. */
+export const MAX_PATTERN_LENGTH = 512
+
+export type TextTest = (text: string) => boolean
+
+export type Re2Compiled =
+  | { readonly ok: true; readonly test: TextTest }
+  | { readonly ok: false; readonly problem: LocalProblem }
+
+/** Compiles `pattern` to match the whole text. It must compile alone first: `a)|(b` is whole only inside a group. */
+export function compileAnchored(pattern: string): Re2Compiled {
+  const alone = compileSearch(pattern)
+  if (!alone.ok) return alone
+  const whole = RE2JS.compile(`^(?:${pattern})$`)
+  return { ok: true, test: (text) => whole.test(text) }
+}
+
+/** Compiles `pattern` to match anywhere, as CEL's `matches` does. */
+export function compileSearch(pattern: string): Re2Compiled {
+  const problem = checkPattern(pattern)
+  if (problem !== undefined) return { ok: false, problem }
+  try {
+    const compiled = RE2JS.compile(pattern)
+    return { ok: true, test: (text) => compiled.test(text) }
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    return { ok: false, problem: malformed(why, 'write an RE2 pattern: no lookaround, no backreferences') }
+  }
+}
+
+/** Whether a `.` stands unescaped outside a character class: it matches any character, not a dot. */
+export function hasUnescapedDot(pattern: string): boolean {
+  return scan(pattern).includes('.')
+}
+
+function checkPattern(pattern: string): LocalProblem | undefined {
+  if (pattern === '') return malformed('the pattern is empty', 'write the pattern, or pin an exact value')
+  if (pattern.length > MAX_PATTERN_LENGTH) {
+    return malformed(
+      `longer than ${MAX_PATTERN_LENGTH} characters`,
+      'split it into several policies or use any_of',
+    )
+  }
+  // RE2 groups that may follow `(?`: non-capturing and named. All else is a flag.
+  if (/\(\?(?!:|P?<[A-Za-z_])/.test(scan(pattern))) {
+    return {
+      code: 're2_flags',
+      message: 'inline flags such as (?i) change what the pattern means',
+      wayOut: 'spell the letters out: [Mm]ain',
+    }
+  }
+  return undefined
+}
+
+function malformed(message: string, wayOut: string): LocalProblem {
+  return { code: 're2_malformed', message, wayOut }
+}
+
+/** The pattern with everything blanked that is literal: escapes, `\Q..\E` and character classes. */
+function scan(pattern: string): string {
+  return pattern
+    .replaceAll(/\\Q[\s\S]*?(?:\\E|$)/g, '_')
+    .replaceAll(/\\[\s\S]/g, '_')
+    .replaceAll(/\[\^?\]?(?:\[:\^?[a-z]+:\]|[^\]])*\]/g, '_')
+}
