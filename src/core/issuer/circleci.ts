@@ -10,6 +10,8 @@ const PROJECT_ID = 'oidc.circleci.com/project-id'
 const VCS_ORIGIN = 'oidc.circleci.com/vcs-origin'
 const VCS_REF = 'oidc.circleci.com/vcs-ref'
 const SSH_RERUN = 'oidc.circleci.com/ssh-rerun'
+/** `github.com/acme/infra`: host, then the repository's path. */
+const ORIGIN = /^[^/]+\/([^/]+(?:\/[^/]+)*)$/
 
 export const circleci: IssuerPreset = {
   name: 'circleci',
@@ -46,13 +48,13 @@ function checkShape(claims: Claims): SubjectDenial | undefined {
 
 function facts(claims: Claims): SourceFacts {
   const origin = stringClaim(claims, VCS_ORIGIN)
+  const [, repository] = ORIGIN.exec(origin ?? '') ?? []
   const ref = stringClaim(claims, VCS_REF)
   return presentFacts({
     ...NO_FACTS,
     ci: 'circleci',
-    source: origin,
-    // host/owner/name -> owner/name
-    repository: origin?.includes('/') ? origin.slice(origin.indexOf('/') + 1) : undefined,
+    source: repository === undefined ? undefined : origin,
+    repository,
     ref,
     ref_type: refTypeOf(ref),
   })
