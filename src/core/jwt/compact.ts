@@ -1,0 +1,118 @@
+// The compact form of a JWT, taken apart strictly and before anything costs: no second spelling of one token gets
+// through, and no header parameter that changes what a signature means. RFC 7515 §3.1, RFC 7519 §7.2, RFC 8725 §3.
+import { hash } from 'node:crypto'
+import type { Claims, JsonObject, JsonValue } from '#core/claims.ts'
+import { deny, ok } from '#core/result.ts'
+import type { Denied, Result } from '#core/result.ts'
+import { readStrictJsonObject, TOKEN_JSON_LIMITS } from './strict_json.ts'
+import type { JsonLimits } from './strict_json.ts'
+
+export type TokenHeader = {
+  readonly alg: string
+  readonly kid: string | undefined
+  readonly typ: string | undefined
+}
+
+export type ParsedToken = {
+  readonly header: TokenHeader
+  readonly claims: Claims
+  /** `header.payload` as it was sent: what the signature covers. */
+  readonly signingInput: string
+  readonly signature: Buffer
+  /** base64url SHA-256 of `signingInput`: names the token in the replay store and in logs. */
+  readonly hash: string
+}
+
+export type TokenLimits = {
+  readonly maxBytes: number
+  readonly maxHeaderBytes: number
+  readonly json: JsonLimits
+}
+
+export const TOKEN_LIMITS: TokenLimits = {
+  maxBytes: 16 * 1024,
+  maxHeaderBytes: 4 * 1024,
+  json: TOKEN_JSON_LIMITS,
+}
+
+const MAX_KID_LENGTH = 200
+
+/**
+ * Takes a compact JWS apart. Nothing is verified: the claims are what somebody wrote.
+ * Denials: `subject_too_large`, `subject_malformed`, `subject_header_not_allowed`, `subject_claim_invalid`.
+ */
+export function parseCompact(token: string, limits: TokenLimits = TOKEN_LIMITS): Result<ParsedToken> {
+  // 1. size and dots, before anything is copied
+  if (token.length > limits.maxBytes)
+    return deny({ reason: 'subject_too_large', bytes: token.length, maxBytes: limits.maxBytes })
+  const first = token.indexOf('.')
+  const second = token.indexOf('.', first + 1)
+  if (first < 1 || second < first + 2 || second === token.length - 1)
+    return malformed('not three non-empty segments')
+  if (token.indexOf('.', second + 1) !== -1) return malformed('more than three segments')
+
+  // 2. one spelling only
+  const headerBytes = decodeSegment(token.slice(0, first))
+  const payloadBytes = decodeSegment(token.slice(first + 1, second))
+  const signature = decodeSegment(token.slice(second + 1))
+  if (headerBytes === undefined || payloadBytes === undefined || signature === undefined)
+    return malformed('not canonical base64url')
+
+  // 3. header
+  if (headerBytes.length > limits.maxHeaderBytes) return malformed('header too large')
+  const headerJson = readStrictJsonObject(headerBytes, limits.json)
+  if (!headerJson.ok) return malformed(`header: ${headerJson.denial}`)
+  const header = readHeader(headerJson.value)
+  if (!header.ok) return header
+
+  // 4. payload
+  const claims = readStrictJsonObject(payloadBytes, limits.json)
+  if (!claims.ok) return malformed(`payload: ${claims.denial}`)
+  if (claims.value['crit'] !== undefined)
+    return deny({ reason: 'subject_claim_invalid', claim: 'crit', detail: 'a header parameter, not a claim' })
+
+  const signingInput = token.slice(0, second)
+  return ok({
+    header: header.value,
+    claims: claims.value,
+    signingInput,
+    signature,
+    hash: hash('sha256', signingInput, 'base64url'),
+  })
+}
+
+/**
+ * Decodes base64url in its one canonical spelling (RFC 4648 §3.5): Node's decoder forgives padding, foreign
+ * characters and spare bits, so the proof is that encoding gives back the very text.
+ */
+export function decodeSegment(segment: string): Buffer | undefined {
+  const bytes = Buffer.from(segment, 'base64url')
+  return bytes.toString('base64url') === segment ? bytes : undefined
+}
+
+/** Key hints of the token itself (`jwk`, `jku`, `x5u`, `x5c`) are never read: keys come from the configured issuer. */
+function readHeader(header: JsonObject): Result<TokenHeader> {
+  for (const parameter of ['crit', 'b64', 'zip'] as const) {
+    if (header[parameter] !== undefined) return notAllowed(parameter, header[parameter])
+  }
+  const { alg, kid, typ, cty } = header
+  if (cty !== undefined && (typeof cty !== 'string' || /jwt|jose/i.test(cty))) return notAllowed('cty', cty)
+  if (typeof alg !== 'string') return malformed('header: alg is not a string')
+  if (typ !== undefined && typeof typ !== 'string') return malformed('header: typ is not a string')
+  if (kid === undefined) return ok({ alg, kid, typ })
+  if (typeof kid !== 'string' || kid === '') return malformed('header: kid is not a string with content')
+  if (kid.length > MAX_KID_LENGTH) return malformed('header: kid too long')
+  return ok({ alg, kid, typ })
+}
+
+function malformed(detail: string): Denied<{ reason: 'subject_malformed'; detail: string }> {
+  return deny({ reason: 'subject_malformed', detail })
+}
+
+function notAllowed(parameter: string, got: JsonValue | undefined): Result<never> {
+  return deny({
+    reason: 'subject_header_not_allowed',
+    parameter,
+    got: JSON.stringify(got)?.slice(0, 100) ?? '',
+  })
+}
