@@ -1,0 +1,200 @@
+// The only way out to an issuer: one GET, bounded in time, size and reach. No redirect, no compression, no proxy from
+// the environment, no global agent. What goes wrong is a value, because a dead issuer is expected.
+import http from 'node:http'
+import https from 'node:https'
+import { getCACertificates } from 'node:tls'
+import type { AddressReach } from './address_rules.ts'
+import { AddressRefused, guardedLookup, permitUrl } from './egress_guard.ts'
+import type { EgressRefusal, EgressRules, ResolveHost } from './egress_guard.ts'
+
+export type FetchLimits = {
+  /** From the call to the last byte of the body, on the monotonic clock. */
+  readonly totalMs: number
+  readonly maxBodyBytes: number
+}
+
+export const FETCH_LIMITS: FetchLimits = { totalMs: 5000, maxBodyBytes: 256 * 1024 }
+
+export type FetchOptions = {
+  readonly headers?: Readonly<Record<string, string>>
+  /** Less than `totalMs`: what is left of a longer undertaking. */
+  readonly timeoutMs?: number
+}
+
+export type Fetched = {
+  readonly ok: true
+  readonly status: number
+  readonly contentType: string
+  readonly cacheControl: string
+  readonly body: Buffer
+}
+
+export type FetchFailure = {
+  readonly ok: false
+  readonly kind: EgressRefusal['kind'] | 'timeout' | 'too_large' | 'redirect' | 'encoding' | 'network'
+  /** For logs: an error code or a phrase, never what the peer sent. */
+  readonly detail: string
+}
+
+export interface BoundedFetch {
+  /** GETs `url`. Any status but a redirect is a fetched answer. Never rejects. */
+  get(url: string, options?: FetchOptions): Promise<Fetched | FetchFailure>
+  /** Closes idle connections and fails running requests. */
+  close(): void
+}
+
+export type BoundedFetchConfig = {
+  readonly rules: EgressRules
+  readonly tls: { readonly caPem: string | undefined; readonly insecureSkipVerify: boolean }
+  readonly limits?: FetchLimits
+  readonly resolve?: ResolveHost
+}
+
+const MAX_SOCKETS = 8
+const MAX_IDLE_SOCKETS = 2
+const IDLE_SOCKET_MS = 15_000
+const MAX_HEADER_BYTES = 16 * 1024
+
+export function createBoundedFetch({
+  rules,
+  tls,
+  limits = FETCH_LIMITS,
+  resolve,
+}: BoundedFetchConfig): BoundedFetch {
+  const agents = createAgents(tls)
+  const get = async (raw: string, options: FetchOptions = {}): Promise<Fetched | FetchFailure> => {
+    const permit = permitUrl(raw, rules)
+    if (!('url' in permit)) return { ok: false, ...permit }
+    const deadline = performance.now() + Math.min(options.timeoutMs ?? limits.totalMs, limits.totalMs)
+    const send = (): Promise<Fetched | FetchFailure> =>
+      sendGet({
+        ...permit,
+        agents,
+        resolve,
+        headers: options.headers ?? {},
+        deadline,
+        maxBodyBytes: limits.maxBodyBytes,
+      })
+    const first = await send()
+    // The peer closed an idle connection in the moment it was used again: nothing was lost but the connection.
+    return !first.ok && first.detail === REUSED_RESET ? send() : first
+  }
+  return {
+    get,
+    close() {
+      agents.http.destroy()
+      agents.https.destroy()
+    },
+  }
+}
+
+type Agents = { readonly http: http.Agent; readonly https: https.Agent }
+
+function createAgents(tls: BoundedFetchConfig['tls']): Agents {
+  const sockets = {
+    keepAlive: true,
+    maxSockets: MAX_SOCKETS,
+    maxFreeSockets: MAX_IDLE_SOCKETS,
+    timeout: IDLE_SOCKET_MS,
+  }
+  return {
+    http: new http.Agent(sockets),
+    https: new https.Agent({
+      ...sockets,
+      minVersion: 'TLSv1.2',
+      // Said out loud, so that NODE_TLS_REJECT_UNAUTHORIZED cannot say otherwise.
+      rejectUnauthorized: !tls.insecureSkipVerify,
+      // Beside the system's roots, as Dex does with rootCAs; for this connector alone.
+      ...(tls.caPem === undefined ? {} : { ca: [...getCACertificates('default'), tls.caPem] }),
+    }),
+  }
+}
+
+type GetRequest = {
+  readonly url: URL
+  readonly reach: AddressReach
+  readonly agents: Agents
+  readonly resolve: ResolveHost | undefined
+  readonly headers: Readonly<Record<string, string>>
+  /** On the monotonic clock. */
+  readonly deadline: number
+  readonly maxBodyBytes: number
+}
+
+const REUSED_RESET = 'idle connection was closed'
+
+async function sendGet(get: GetRequest): Promise<Fetched | FetchFailure> {
+  return new Promise((resolve) => {
+    const options = {
+      method: 'GET',
+      lookup: guardedLookup(get.reach, get.resolve),
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headers: {
+        accept: 'application/json',
+        'accept-encoding': 'identity',
+        'user-agent': 'sallyport',
+        ...get.headers,
+      },
+    }
+    const request =
+      get.url.protocol === 'https:'
+        ? https.request(get.url, { ...options, agent: get.agents.https })
+        : http.request(get.url, { ...options, agent: get.agents.http })
+    const finish = (result: Fetched | FetchFailure): void => {
+      clearTimeout(timer)
+      resolve(result)
+      if (!result.ok) request.destroy()
+    }
+    const timer = setTimeout(
+      () => finish(failure('timeout', 'no whole answer in time')),
+      Math.max(0, get.deadline - performance.now()),
+    )
+    request.on('error', (error) => finish(networkFailure(error, request.reusedSocket)))
+    request.on('response', (response) => receive(response, get.maxBodyBytes, finish))
+    request.end()
+  })
+}
+
+/** Reads the answer as far as it is one that we take. */
+function receive(
+  response: http.IncomingMessage,
+  maxBodyBytes: number,
+  finish: (result: Fetched | FetchFailure) => void,
+): void {
+  const status = response.statusCode ?? 0
+  const encoding = response.headers['content-encoding'] ?? 'identity'
+  if (status >= 300 && status < 400) return finish(failure('redirect', `status ${status}`))
+  if (encoding.toLowerCase() !== 'identity') return finish(failure('encoding', 'a compressed answer'))
+  if (Number(response.headers['content-length'] ?? 0) > maxBodyBytes) return finish(tooLarge(maxBodyBytes))
+  const chunks: Buffer[] = []
+  let bytes = 0
+  response.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes > maxBodyBytes) finish(tooLarge(maxBodyBytes))
+    else chunks.push(chunk)
+  })
+  response.on('error', (error) => finish(networkFailure(error, false)))
+  response.on('end', () =>
+    finish({
+      ok: true,
+      status,
+      contentType: response.headers['content-type'] ?? '',
+      cacheControl: response.headers['cache-control'] ?? '',
+      body: Buffer.concat(chunks, bytes),
+    }),
+  )
+}
+
+function networkFailure(error: Error, reused: boolean): FetchFailure {
+  if (error instanceof AddressRefused) return failure('address', error.message)
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name
+  return failure('network', reused && code === 'ECONNRESET' ? REUSED_RESET : code)
+}
+
+function tooLarge(maxBodyBytes: number): FetchFailure {
+  return failure('too_large', `more than ${maxBodyBytes} bytes`)
+}
+
+function failure(kind: FetchFailure['kind'], detail: string): FetchFailure {
+  return { ok: false, kind, detail }
+}
