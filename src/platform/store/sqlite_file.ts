@@ -1,0 +1,113 @@
+// Opens a SQLite file as ours: settings, schema, versions; and says in words what SQLite says in numbers.
+import type { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { StoreFailure } from './store.ts'
+
+/** `SALY` in SQLite's application_id: whose file this is. */
+const applicationId = 0x53414c59
+const schemaVersion = 1
+
+/** Rejects with StoreFailure. */
+export async function openDatabase(file: string, busyTimeoutMs: number): Promise<DatabaseSync> {
+  // Loaded here, so that a start without SQLite does not pay for it.
+  const { DatabaseSync: Database } = await import('node:sqlite')
+  let database: DatabaseSync | undefined
+  try {
+    database = new Database(file, { timeout: busyTimeoutMs, allowExtension: false })
+    // Before anything is changed: the file may be Dex's own.
+    checkOwner(database, file)
+    await useWal(database)
+    database.exec(settings)
+    migrate(database, file)
+    return database
+  } catch (cause) {
+    database?.close()
+    throw storeFailure(file, cause)
+  }
+}
+
+/** The StoreFailure for whatever was thrown: the file and the reason, never a value. */
+export function storeFailure(file: string, cause: unknown): StoreFailure {
+  if (cause instanceof StoreFailure) return cause
+  const code = resultCode(cause)
+  const detail = reasons.get(code ?? -1) ?? (cause instanceof Error ? cause.message : String(cause))
+  return new StoreFailure(`${file}: ${detail}`, { cause })
+}
+
+// wal_autocheckpoint: copying the log back blocks for as long as the disk needs. Four times SQLite's default makes it
+// four times rarer, for 16 MB of log. cache_size: 8 MB. temp_store: no temporary files beside the file.
+const settings = `
+  PRAGMA wal_autocheckpoint = 4000;
+  PRAGMA cache_size = -8000;
+  PRAGMA temp_store = MEMORY;
+  PRAGMA trusted_schema = OFF;
+  PRAGMA foreign_keys = ON;
+`
+
+const schema = `
+  CREATE TABLE schema_version (version INTEGER NOT NULL) STRICT;
+  INSERT INTO schema_version VALUES (${schemaVersion});
+  CREATE TABLE entries (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires_at INTEGER) STRICT, WITHOUT ROWID;
+  CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL;
+  PRAGMA application_id = ${applicationId};
+`
+
+/** Two processes that open a new file at once: SQLite does not wait for this lock by itself. */
+async function useWal(database: DatabaseSync): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      database.exec('PRAGMA journal_mode = WAL')
+      return
+    } catch (error) {
+      if (attempt >= 20 || ![busy, locked].includes(resultCode(error) ?? -1)) throw error
+      await sleep(25)
+    }
+  }
+}
+
+function migrate(database: DatabaseSync, file: string): void {
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    // Again, under the lock: another process may have been first.
+    if (checkOwner(database, file) === 'empty') database.exec(schema)
+    database.exec('COMMIT')
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function checkOwner(database: DatabaseSync, file: string): 'empty' | 'ours' {
+  const tables = database.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE type = 'table'").get()?.['n']
+  if (tables === 0) return 'empty'
+  const id = database.prepare('PRAGMA application_id').get()?.['application_id']
+  if (id !== applicationId)
+    throw new StoreFailure(`${file}: it belongs to another program, and is left alone`)
+  const version = database.prepare('SELECT version FROM schema_version').get()?.['version']
+  if (version === schemaVersion) return 'ours'
+  throw new StoreFailure(
+    `${file}: it has version ${String(version)}, this release reads version ${schemaVersion}`,
+  )
+}
+
+const busy = 5
+const locked = 6
+
+/** SQLite's primary result codes, as an operator would say them. */
+const reasons: ReadonlyMap<number, string> = new Map([
+  [busy, 'locked by another process'],
+  [locked, 'locked'],
+  [8, 'read-only'],
+  [10, 'the disk failed to read or write'],
+  [11, 'damaged'],
+  [13, 'the disk is full'],
+  [14, 'cannot be opened'],
+  [26, 'not a SQLite file'],
+])
+
+/** Extended codes carry the primary one in their lowest byte. */
+function resultCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number')
+    return undefined
+  return error.errcode & 0xff
+}

@@ -1,0 +1,233 @@
+// The store in one SQLite file (node:sqlite, WAL): the embedded default. Several processes may share the file. All
+// writes of one turn of the event loop go in one transaction; docs/decisions/0002-store.md has the figures.
+import { chmod, mkdir, open, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { Clock } from '#core/clock.ts'
+import { openDatabase, storeFailure } from './sqlite_file.ts'
+import { StoreFailure } from './store.ts'
+import type { Store } from './store.ts'
+
+export type SqliteStoreOptions = {
+  readonly file: string
+  readonly clock: Clock
+  /** How long to wait for another process's write. It blocks the event loop, so it is short: 1000 by default. */
+  readonly busyTimeoutMs?: number
+}
+
+/**
+ * Opens or makes the file (mode 0600; a missing folder with 0700). Rejects with StoreFailure when that fails, when the
+ * file is damaged, is no SQLite file, belongs to another program or to a newer release.
+ */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const { file, clock } = options
+  const inode = await prepareFile(file)
+  const database = await openDatabase(file, options.busyTimeoutMs ?? 1000)
+  await closeToOthers(file)
+  const sql = prepare(database, file)
+  const writes = createWriteQueue(database, sql, file)
+
+  return {
+    async get(key) {
+      return reading(file, () => textOf(sql.get.get(key, clock())?.['value']))
+    },
+    put: async (key, value, expiresAt) =>
+      writes.run('state', () => void sql.put.run(key, value, expiresAt ?? null)),
+    compareAndSet: async (key, expected, next, expiresAt) =>
+      writes.run('state', () => {
+        if (textOf(sql.get.get(key, clock())?.['value']) !== expected) return false
+        if (next === undefined) sql.remove.run(key)
+        else sql.put.run(key, next, expiresAt ?? null)
+        return true
+      }),
+    claimOnce: async (key, expiresAt) =>
+      writes.run('claim', () => sql.claim.run(key, expiresAt, clock()).changes === 1),
+    async list(prefix) {
+      // 0xff never occurs in UTF-8, so this is the first key after all that begin with the prefix.
+      const end = Buffer.concat([Buffer.from(prefix), Buffer.from([0xff])])
+      const rows = reading(file, () => sql.list.all(prefix, end, clock()))
+      return rows.map((row) => ({ key: textOf(row['key']) ?? '', value: textOf(row['value']) ?? '' }))
+    },
+    async expire() {
+      let total = 0
+      for (;;) {
+        const removed = await writes.run('claim', () => Number(sql.expire.run(clock()).changes))
+        total += removed
+        if (removed < expireBatch) return total
+      }
+    },
+    async ping() {
+      if ((await inodeOf(file)) !== inode) throw new StoreFailure(`${file} was removed or replaced`)
+      // Ready again only after a write that worked: an entry that has expired already.
+      if (writes.lastFailed()) await writes.run('state', () => sql.put.run('store/probe', '', clock()))
+      reading(file, () => sql.version.get())
+    },
+    async close() {
+      await writes.close()
+    },
+  }
+}
+
+/** Rows deleted in one transaction: some milliseconds, so that cleaning up never holds a request for long. */
+const expireBatch = 1000
+
+type Statements = Readonly<
+  Record<
+    'get' | 'put' | 'remove' | 'claim' | 'list' | 'expire' | 'version' | 'begin' | 'commit' | 'rollback',
+    StatementSync
+  >
+>
+
+function prepare(database: DatabaseSync, file: string): Statements {
+  return reading(file, () => ({
+    get: database.prepare(
+      'SELECT value FROM entries WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)',
+    ),
+    put: database.prepare('INSERT OR REPLACE INTO entries (key, value, expires_at) VALUES (?, ?, ?)'),
+    remove: database.prepare('DELETE FROM entries WHERE key = ?'),
+    claim: database.prepare(
+      `INSERT INTO entries (key, value, expires_at) VALUES (?, '', ?) ON CONFLICT (key) DO UPDATE
+       SET value = '', expires_at = excluded.expires_at WHERE entries.expires_at <= ?`,
+    ),
+    list: database.prepare(
+      `SELECT key, value FROM entries WHERE key >= ? AND key < CAST(? AS TEXT)
+       AND (expires_at IS NULL OR expires_at > ?) ORDER BY key`,
+    ),
+    expire: database.prepare(
+      `DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE expires_at <= ? LIMIT ${expireBatch})`,
+    ),
+    version: database.prepare('SELECT version FROM schema_version'),
+    begin: database.prepare('BEGIN IMMEDIATE'),
+    commit: database.prepare('COMMIT'),
+    rollback: database.prepare('ROLLBACK'),
+  }))
+}
+
+/**
+ * `state`: on the disk itself before it resolves, since a lost signing key cannot be made again. `claim`: in the
+ * operating system's hands, which survives the end of the process however it comes, but not a loss of power.
+ */
+type Durability = 'state' | 'claim'
+
+type WriteQueue = {
+  run<T>(durability: Durability, write: () => T): Promise<T>
+  lastFailed(): boolean
+  close(): Promise<void>
+}
+
+type PendingWrite = {
+  readonly durability: Durability
+  readonly apply: () => void
+  readonly resolve: () => void
+  readonly reject: (failure: StoreFailure) => void
+}
+
+function createWriteQueue(database: DatabaseSync, sql: Statements, file: string): WriteQueue {
+  let queue: PendingWrite[] = []
+  let synchronous: Durability | undefined
+  let failed = false
+  let closed = false
+
+  function flush(): void {
+    const batch = queue
+    queue = []
+    if (batch.length === 0) return
+    try {
+      commit(batch)
+      failed = false
+      for (const write of batch) write.resolve()
+    } catch (cause) {
+      failed = true
+      const failure = storeFailure(file, cause)
+      for (const write of batch) write.reject(failure)
+    }
+  }
+
+  function commit(batch: readonly PendingWrite[]): void {
+    const durability = batch.some((write) => write.durability === 'state') ? 'state' : 'claim'
+    if (durability !== synchronous) {
+      database.exec(`PRAGMA synchronous = ${durability === 'state' ? 'FULL' : 'NORMAL'}`)
+      synchronous = durability
+    }
+    sql.begin.run()
+    try {
+      for (const write of batch) write.apply()
+      sql.commit.run()
+    } catch (error) {
+      // Some failures (a full disk among them) have already rolled back.
+      if (database.isTransaction) sql.rollback.run()
+      throw error
+    }
+  }
+
+  return {
+    run<T>(durability: Durability, write: () => T): Promise<T> {
+      if (closed) return Promise.reject(new StoreFailure(`${file} is closed`))
+      return new Promise<T>((resolve, reject) => {
+        const result: { value?: T } = {}
+        if (queue.length === 0) setImmediate(flush)
+        queue.push({
+          durability,
+          apply: () => {
+            result.value = write()
+          },
+          resolve: () => {
+            if ('value' in result) resolve(result.value)
+          },
+          reject,
+        })
+      })
+    },
+    lastFailed: () => failed,
+    async close() {
+      if (closed) return
+      closed = true
+      flush()
+      database.close()
+    },
+  }
+}
+
+function reading<T>(file: string, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw storeFailure(file, cause)
+  }
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+/** The file's inode. Made here, before SQLite would with the default mode; its log takes the mode of the file. */
+async function prepareFile(file: string): Promise<bigint> {
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    await (await open(file, 'a', 0o600)).close()
+  } catch (cause) {
+    throw storeFailure(file, cause)
+  }
+  const inode = await inodeOf(file)
+  if (inode === undefined) throw new StoreFailure(`${file} was removed while it was being opened`)
+  return inode
+}
+
+/** It holds signing keys: a store of this user that others may read is closed to them. */
+async function closeToOthers(file: string): Promise<void> {
+  try {
+    const found = await stat(file)
+    if (found.uid === process.getuid?.() && (found.mode & 0o077) !== 0) await chmod(file, 0o600)
+  } catch (cause) {
+    throw storeFailure(file, cause)
+  }
+}
+
+async function inodeOf(file: string): Promise<bigint | undefined> {
+  try {
+    return (await stat(file, { bigint: true })).ino
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined
+    throw storeFailure(file, cause)
+  }
+}

@@ -1,0 +1,67 @@
+// A process of its own that works on a SQLite store, for the tests that need two of them, or a dead one.
+// usage: store_worker.ts claim|count|write|fill FILE [N or ROUND]
+import { openSqliteStore } from '../../src/platform/store/sqlite_store.ts'
+import { StoreFailure } from '../../src/platform/store/store.ts'
+import type { Store } from '../../src/platform/store/store.ts'
+
+const [job, file = '', argument = ''] = process.argv.slice(2)
+const now = Date.UTC(2026, 10, 21)
+const later = now + 3_600_000
+const store = await openSqliteStore({ file, clock: () => now, busyTimeoutMs: 10_000 })
+
+/** Claims keys 0..N-1, ten at a time, and prints those it got. */
+async function claim(keyCount: number): Promise<void> {
+  for (let index = 0; index < keyCount; index += 10) {
+    const keys = Array.from({ length: 10 }, (_, offset) => index + offset)
+    const got = await Promise.all(keys.map(async (key) => store.claimOnce(`replay/${key}`, later)))
+    for (const [offset, key] of keys.entries()) if (got[offset] === true) console.log(`claimed ${key}`)
+  }
+}
+
+/** Adds N to one number, one by one. */
+async function count(times: number): Promise<void> {
+  for (let done = 0; done < times;) {
+    const value = await store.get('count')
+    if (await store.compareAndSet('count', value, String(Number(value ?? '0') + 1))) done += 1
+  }
+}
+
+/** Writes for ever: claims that it prints once they are answered, and state in between. */
+async function write(round: string): Promise<void> {
+  for (let index = 1; ; index += 1) {
+    const [claimed] = await Promise.all([
+      store.claimOnce(`replay/${round}/${index}`, later),
+      store.put('state', `${round}/${index}`.repeat(50)),
+    ])
+    if (claimed) console.log(`claimed ${round}/${index}`)
+  }
+}
+
+/** Puts until the disk is full; prints how many it kept, the failure, the ping after it and a read. */
+async function fill(into: Store): Promise<void> {
+  process.on('SIGXFSZ', () => {})
+  await into.put('readable', 'x')
+  for (let index = 0; index < 10_000; index += 1) {
+    try {
+      await into.put(`fill/${String(index).padStart(6, '0')}`, 'x'.repeat(1000))
+    } catch (error) {
+      console.log(index)
+      console.log(error instanceof StoreFailure ? `${error.code} ${error.message}` : String(error))
+      console.log(
+        await into.ping().then(
+          () => 'ping ok',
+          (failure: unknown) => `ping ${failure instanceof StoreFailure ? failure.code : String(failure)}`,
+        ),
+      )
+      console.log(`read ${String(await into.get('readable'))}`)
+      return
+    }
+  }
+}
+
+if (job === 'claim') await claim(Number(argument))
+else if (job === 'count') await count(Number(argument))
+else if (job === 'write') await write(argument)
+else if (job === 'fill') await fill(store)
+else throw new Error(`no such job: ${String(job)}`)
+process.exit(0)
