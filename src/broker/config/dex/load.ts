@@ -1,0 +1,146 @@
+// `serve --dex-config FILE`: an unmodified Dex configuration as this broker's, with the truth about every key of it.
+// The order is that of the file's sections; everything that is wrong is said at once.
+import type { Finding } from '#platform/config/finding.ts'
+import type { BrokerConfig } from '../broker_config.ts'
+import type { ConfigEnv, ConfigLoad } from '../config_env.ts'
+import { DEFAULTS } from '../schema.ts'
+import { readClients } from './clients.ts'
+import { readConnectors } from './connectors.ts'
+import { readDexFlags } from './dex_flags.ts'
+import { readGrants } from './grants.ts'
+import { DEX_KEYS } from './keys.ts'
+import { keyHomes, pathOf, readObject, sectionOf, textOf } from './read_keys.ts'
+import type { DexObject } from './read_keys.ts'
+import { createReporter } from './report.ts'
+import type { Reporter, TruthReport } from './report.ts'
+import { readKeys, readTokenTtl } from './signer.ts'
+import { readStore } from './storage.ts'
+import { unwrapDexConfig } from './unwrap.ts'
+import type { DexSource } from './unwrap.ts'
+import { readOpsListener, readPublicListeners, readWeb } from './web.ts'
+import type { AddressFlags } from './web.ts'
+
+export type DexLoadOptions = {
+  readonly overlay?: { readonly file: string; readonly text: string } | undefined
+  readonly flags: AddressFlags & {
+    /** `memory`, `sqlite` or `sqlite:FILE` in place of Dex's storage. */
+    readonly store?: string | undefined
+    /** Serves what only tests want: mockCallback. */
+    readonly development: boolean
+  }
+}
+
+export type DexConfigLoad = ConfigLoad & {
+  /** `undefined` when no Dex configuration was found in the file. */
+  readonly report: TruthReport | undefined
+}
+
+const HOMES = keyHomes(DEX_KEYS)
+
+export function loadDexConfig(
+  file: string,
+  text: string,
+  env: ConfigEnv,
+  options: DexLoadOptions,
+): DexConfigLoad {
+  const { source, findings } = unwrapDexConfig(file, text, env)
+  if (source === undefined) return { config: undefined, findings, report: undefined }
+  const report = createReporter(source.placeOf)
+  const config = readConfig(source, env, options, report)
+  const all = [...findings, ...report.findings()]
+  return {
+    config: all.some((finding) => finding.severity === 'error') ? undefined : config,
+    findings: inFileOrder(all),
+    report: { file, foundIn: source.foundIn, keys: report.verdicts() },
+  }
+}
+
+function readConfig(
+  source: DexSource,
+  env: ConfigEnv,
+  options: DexLoadOptions,
+  report: Reporter,
+): BrokerConfig | undefined {
+  const { flags } = options
+  const dexFlags = readDexFlags(env.env)
+  const root = readObject(source.data, [], DEX_KEYS, {
+    report,
+    env: env.env,
+    expand: dexFlags.expandEnv && source.wrapping !== 'argocd',
+    unknownIsError: dexFlags.disallowUnknownKeys,
+    homes: HOMES,
+  })
+  const issuer = readIssuer(root, source, report)
+  const store = readStore(root, flags.store, report)
+  const grants = readGrants(root, dexFlags.clientCredentialsByDefault, report)
+  const connectors = readConnectors(root, { env, issuer, development: flags.development, report })
+  const { clients, audiences } = readClients(root, { ...env, grants, report })
+  const config: Omit<BrokerConfig, 'store'> = {
+    mode: 'dex',
+    issuer,
+    publicListeners: readPublicListeners(root, flags, report),
+    opsListener: readOpsListener(root, flags, source.wrapping, report),
+    web: readWeb(root, report),
+    keys: readKeys(root, report),
+    grants,
+    connectors,
+    clients,
+    audiences,
+    policies: [],
+    tokens: { ttlSeconds: readTokenTtl(root, report) },
+    limits: {
+      addressRate: DEFAULTS.addressRate,
+      addressBurst: DEFAULTS.addressBurst,
+      clientRate: DEFAULTS.clientRate,
+      clientBurst: DEFAULTS.clientBurst,
+      maxConcurrentRequests: DEFAULTS.maxConcurrentRequests,
+    },
+    log: readLog(root, report),
+    audit: { destination: DEFAULTS.audit },
+  }
+  return store === undefined ? undefined : { ...config, store }
+}
+
+function readIssuer(root: DexObject, source: DexSource, report: Reporter): string {
+  const issuer = textOf(root, 'issuer')
+  const path = pathOf(root, 'issuer')
+  if (issuer === '' && source.argoCdUrl !== undefined) {
+    const made = `${source.argoCdUrl.replace(/\/$/, '')}/api/dex`
+    report.note(path, 'argocd_issuer', `Argo CD makes the issuer from its url: ${made}`)
+    return made
+  }
+  if (issuer === '') {
+    const wayOut = 'write issuer:, the URL that clients reach this broker by'
+    report.refuse(path, 'issuer_missing', 'no issuer specified in config file', wayOut)
+    return ''
+  }
+  const url = URL.parse(issuer)
+  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
+    const message = `${JSON.stringify(issuer)} is not an http or https URL without query and fragment`
+    const wayOut = issuer.includes('$')
+      ? 'Dex expands no variables here: render the file first (envsubst), or write {{ .Env.NAME }}'
+      : 'write it with its scheme: https://dex.example.com'
+    report.refuse(path, 'url_malformed', message, wayOut)
+  }
+  return issuer
+}
+
+function readLog(root: DexObject, report: Reporter): BrokerConfig['log'] {
+  const logger = sectionOf(root, 'logger')
+  const [level, format] = [textOf(logger, 'level').toLowerCase(), textOf(logger, 'format').toLowerCase()]
+  const levels = ['debug', 'info', 'warn', 'error'] as const
+  const known = levels.find((name) => name === level)
+  if (level !== '' && known === undefined) {
+    const message = `slog: level string ${JSON.stringify(textOf(logger, 'level'))}: unknown name`
+    report.refuse(pathOf(logger, 'level'), 'log_level', message, `write ${levels.join(', ')}`)
+  }
+  if (format !== '' && format !== 'json' && format !== 'text') {
+    const message = `log format is not one of the supported values (json, text): ${textOf(logger, 'format')}`
+    report.refuse(pathOf(logger, 'format'), 'log_format', message, 'write json or text')
+  }
+  return { level: known ?? 'info', format: format === 'json' ? 'json' : 'text' }
+}
+
+function inFileOrder(findings: readonly Finding[]): readonly Finding[] {
+  return findings.toSorted((left, right) => (left.place?.line ?? 0) - (right.place?.line ?? 0))
+}

@@ -1,0 +1,85 @@
+// Where a piece of text stands in the operator's file: the file itself, a template rendered from it, a block scalar
+// inside it. Each knows how its lines lead back, so that a finding deep inside a ConfigMap names the right line.
+import type { Place } from '#platform/config/finding.ts'
+import { readYaml } from '#platform/config/yaml_document.ts'
+import type { YamlPath, YamlRead } from '#platform/config/yaml_document.ts'
+import type { Template } from './gomplate.ts'
+
+export type TextSource = {
+  readonly text: string
+  /** Place in the operator's file of a line and column (from 1) of `text`. */
+  readonly locate: (line: number, column: number) => Place
+}
+
+export function wholeFile(file: string, text: string): TextSource {
+  return { text, locate: (line, column) => ({ file, line, column }) }
+}
+
+/** YAML of a text, with every place in the operator's file. */
+export function readSource(source: TextSource): YamlRead {
+  const read = readYaml('', source.text)
+  const back = (place: Place | undefined): Place | undefined =>
+    place === undefined ? undefined : source.locate(place.line, place.column)
+  return {
+    findings: read.findings.map((finding) => ({ ...finding, place: back(finding.place) })),
+    documents: read.documents.map((document) => ({
+      data: document.data,
+      placeOf: (path) => back(document.placeOf(path)),
+      sourceOf: (path) => document.sourceOf(path),
+    })),
+  }
+}
+
+/** A template's output; its lines lead back to the line of the template. */
+export function renderedSource(source: TextSource, template: Template): TextSource {
+  return {
+    text: template.text,
+    locate: (line, column) => {
+      const place = lineAndColumn(source.text, template.sourceOffset(offsetOf(template.text, line, column)))
+      return source.locate(place.line, place.column)
+    },
+  }
+}
+
+export function placeOfOffset(source: TextSource, offset: number): Place {
+  const { line, column } = lineAndColumn(source.text, offset)
+  return source.locate(line, column)
+}
+
+/**
+ * The text of a scalar inside `outer`. A block scalar's lines follow its header and are indented; of any other style
+ * only the place of its key is known.
+ */
+export function embeddedSource(outer: TextSource, path: YamlPath, text: string): TextSource {
+  const key = readYaml('', outer.text)
+    .documents.map((document) => ({ document, place: document.placeOf(path) }))
+    .find(({ document, place }) => place !== undefined && hasText(document.data, path, text))?.place
+  const [line, column] = [key?.line ?? 1, key?.column ?? 1]
+  const lines = outer.text.split('\n')
+  if (!/[|>][-+0-9]*[ \t]*(?:#.*)?\r?$/.test(lines[line - 1] ?? '')) {
+    return { text, locate: () => outer.locate(line, column) }
+  }
+  const first = lines.slice(line).find((candidate) => candidate.trim() !== '') ?? ''
+  const indent = first.length - first.trimStart().length
+  return { text, locate: (inner, at) => outer.locate(line + inner, at + indent) }
+}
+
+function hasText(data: unknown, path: YamlPath, text: string): boolean {
+  let value: unknown = data
+  for (const step of path) {
+    if (typeof value !== 'object' || value === null) return false
+    value = Object.entries(value).find(([key]) => key === String(step))?.[1]
+  }
+  return value === text
+}
+
+function offsetOf(text: string, line: number, column: number): number {
+  let offset = 0
+  for (let passed = 1; passed < line; passed += 1) offset = text.indexOf('\n', offset) + 1
+  return offset + column - 1
+}
+
+function lineAndColumn(text: string, offset: number): { line: number; column: number } {
+  const before = text.slice(0, offset)
+  return { line: before.split('\n').length, column: offset - before.lastIndexOf('\n') }
+}
