@@ -37,7 +37,7 @@ async function write(round: string): Promise<void> {
   }
 }
 
-/** Puts until the disk is full; prints how many it kept, the failure, the ping after it and a read. */
+/** Puts until the disk is full; prints how many it kept, the failure and a read after it. */
 async function fill(into: Store): Promise<void> {
   process.on('SIGXFSZ', () => {})
   await into.put('readable', 'x')
@@ -47,12 +47,6 @@ async function fill(into: Store): Promise<void> {
     } catch (error) {
       console.log(index)
       console.log(error instanceof StoreFailure ? `${error.code} ${error.message}` : String(error))
-      console.log(
-        await into.ping().then(
-          () => 'ping ok',
-          (failure: unknown) => `ping ${failure instanceof StoreFailure ? failure.code : String(failure)}`,
-        ),
-      )
       console.log(`read ${String(await into.get('readable'))}`)
       return
     }
