@@ -1,5 +1,6 @@
 // The small languages inside configuration values: durations, URLs, listen addresses, times. One parser each; the
 // schema names them by `format`, the loader calls them again for the value.
+import { isIP } from 'node:net'
 import { parseDuration } from '#platform/config/duration.ts'
 import type { FormatProblem, Formats } from '#platform/config/schema_check.ts'
 
@@ -7,6 +8,8 @@ export const CONFIG_FORMATS: Formats = {
   'go-duration': checkDuration,
   'https-or-http-url': checkUrl,
   'listen-address': checkListenAddress,
+  'listen-address-or-off': (text) => (text === 'off' ? undefined : checkListenAddress(text)),
+  cidr: checkCidr,
   'resource-uri': checkResource,
   'rfc3339-time': checkTime,
 }
@@ -72,6 +75,14 @@ function checkListenAddress(text: string): FormatProblem | undefined {
   if (parseListenAddress(text) !== undefined) return undefined
   const message = `${JSON.stringify(text)} is not an address to listen on`
   return { code: 'address_malformed', message, wayOut: 'write host:port, as 0.0.0.0:8443 or [::1]:9090' }
+}
+
+function checkCidr(text: string): FormatProblem | undefined {
+  const match = /^([0-9a-fA-F:.]+)(?:\/(\d{1,3}))?$/.exec(text)
+  const family = isIP(match?.[1] ?? '')
+  if (family !== 0 && Number(match?.[2] ?? 0) <= (family === 4 ? 32 : 128)) return undefined
+  const message = `${JSON.stringify(text)} is not a network`
+  return { code: 'address_malformed', message, wayOut: 'write it as 10.0.0.0/8 or 2001:db8::/32' }
 }
 
 /** RFC 8707 §2: an absolute URI without a fragment. */

@@ -15,6 +15,7 @@ import type {
   TSchema,
   TString,
   TUnion,
+  TUnknown,
 } from '@sinclair/typebox'
 
 export type { Static, TSchema } from '@sinclair/typebox'
@@ -43,6 +44,7 @@ export const Type = {
   Integer: (rules: NumberRules & About = {}): TInteger => build('Integer', { ...rules, type: 'integer' }),
   Number: (rules: NumberRules & About = {}): TNumber => build('Number', { ...rules, type: 'number' }),
   Boolean: (about: About = {}): TBoolean => build('Boolean', { ...about, type: 'boolean' }),
+  Unknown: (about: About = {}): TUnknown => build('Unknown', { ...about }),
   Literal: <const V extends TLiteralValue>(value: V, about: About = {}): TLiteral<V> =>
     build('Literal', { ...about, const: value, type: typeof value }),
   Union: <T extends TSchema[]>(anyOf: [...T], about: About = {}): TUnion<T> =>

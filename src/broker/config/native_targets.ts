@@ -1,0 +1,227 @@
+// Audiences and policies of a native configuration, and what clients, audiences and policies mean together: who can
+// ask for what, and what can never be had.
+import { mayName } from '#core/audience.ts'
+import type { Audience, AudienceTable } from '#core/audience.ts'
+import type { Client } from '#core/client.ts'
+import type { Connector } from '#core/connector.ts'
+import type { PolicySource } from '#core/policy/trust_policy.ts'
+import type { YamlPath } from '#platform/config/yaml_document.ts'
+import { checkReference, checkUnique, entries, idsOf, reportError, reportWarning } from './load_context.ts'
+import type { Entry, LoadContext } from './load_context.ts'
+import { checkTtl, seconds } from './native_server.ts'
+import { PolicySchema, toPolicySource } from './policy_schema.ts'
+import { AudienceSchema } from './schema.ts'
+import type { AudienceFile } from './schema.ts'
+
+/** kube-apiserver does not ask back about a token, so it lives only as long as a deploy step. */
+const KUBERNETES_TTL_SECONDS = 900
+
+export function readAudiences(context: LoadContext): Entry<Audience>[] {
+  checkUnique(context, 'audiences', 'id')
+  const listed = entries(context, 'audiences', AudienceSchema)
+  checkResources(context, listed)
+  return listed.map(({ path, value }) => ({ path, value: readAudience(context, path, value) }))
+}
+
+function readAudience(context: LoadContext, path: YamlPath, file: AudienceFile): Audience {
+  const clients = idsOf(context, 'clients', 'id')
+  for (const [index, name] of (file.clients ?? []).entries()) {
+    checkReference(context, [...path, 'clients', index], { name, kind: 'client', known: clients })
+  }
+  if ((file.clients ?? []).length === 0 && !clients.has(file.id)) {
+    const message = 'no client may ask for it'
+    reportWarning(context, {
+      code: 'audience_unreachable',
+      path,
+      message,
+      wayOut: 'list them: clients: [...]',
+    })
+  }
+  const profile = file.profile ?? 'dex'
+  const maxTtlSeconds = seconds(file.maxTtl)
+  checkTtl(context, [...path, 'maxTtl'], maxTtlSeconds)
+  if (profile === 'kubernetes' && (maxTtlSeconds ?? 0) > KUBERNETES_TTL_SECONDS) {
+    const message = 'a kubernetes token lives at most 15m: kube-apiserver never asks whether it still holds'
+    reportError(context, {
+      code: 'audience_ttl_too_long',
+      path: [...path, 'maxTtl'],
+      message,
+      wayOut: 'write 15m or less',
+    })
+  }
+  return {
+    id: file.id,
+    profile,
+    trustedPeers: file.clients ?? [],
+    resources: file.resources ?? [],
+    maxTtlSeconds: maxTtlSeconds ?? (profile === 'kubernetes' ? KUBERNETES_TTL_SECONDS : undefined),
+  }
+}
+
+function checkResources(context: LoadContext, listed: readonly Entry<AudienceFile>[]): void {
+  const owners = new Map<string, string>()
+  for (const { path, value } of listed) {
+    for (const [index, resource] of (value.resources ?? []).entries()) {
+      const owner = owners.get(resource)
+      if (owner !== undefined) {
+        const message = `${JSON.stringify(resource)} stands for audience ${JSON.stringify(owner)} already`
+        reportError(context, { code: 'resource_duplicate', path: [...path, 'resources', index], message })
+      }
+      owners.set(resource, value.id)
+    }
+  }
+}
+
+/** Policies whose references hold. Their own problems are found by `lintPolicies`, which needs the connectors. */
+export function readPolicies(context: LoadContext): Entry<PolicySource>[] {
+  checkUnique(context, 'policies', 'name')
+  const connectors = idsOf(context, 'connectors', 'id')
+  const clients = idsOf(context, 'clients', 'id')
+  // a client is its own audience
+  const audiences = new Set([...idsOf(context, 'audiences', 'id'), ...clients])
+  return entries(context, 'policies', PolicySchema).map(({ path, value }) => {
+    checkReference(context, [...path, 'connector'], {
+      name: value.connector,
+      kind: 'connector',
+      known: connectors,
+    })
+    for (const [index, name] of (value.clients ?? []).entries()) {
+      checkReference(context, [...path, 'clients', index], { name, kind: 'client', known: clients })
+    }
+    for (const [index, name] of (value.grant.audiences ?? []).entries()) {
+      checkReference(context, [...path, 'grant', 'audiences', index], {
+        name,
+        kind: 'audience',
+        known: audiences,
+      })
+    }
+    const source = toPolicySource(value)
+    checkTtl(context, [...path, 'grant', 'ttl'], source.grant.ttlSeconds)
+    return { path, value: source }
+  })
+}
+
+export type Parts = {
+  readonly connectors: readonly Connector[]
+  readonly clients: readonly Entry<Client>[]
+  readonly audiences: readonly Entry<Audience>[]
+  readonly policies: readonly Entry<PolicySource>[]
+}
+
+/** What only shows when all parts are there. Parts that the schema refused are missing here and blamed for nothing. */
+export function checkTogether(context: LoadContext, parts: Parts): void {
+  const table: AudienceTable = new Map(parts.audiences.map(({ value }) => [value.id, value]))
+  for (const client of parts.clients) {
+    checkDefaultAudiences(context, client, table)
+    checkFederated(context, client, parts.policies)
+  }
+  for (const policy of parts.policies) {
+    checkLifetime(context, policy, table)
+    checkReach(context, policy, table, parts)
+  }
+  warnUnusedConnectors(context, parts)
+}
+
+function checkDefaultAudiences(context: LoadContext, client: Entry<Client>, table: AudienceTable): void {
+  const { path, value } = client
+  const known = new Set([...idsOf(context, 'audiences', 'id'), value.id])
+  const profiles = new Set<string>()
+  for (const [index, name] of value.defaultAudiences.entries()) {
+    const at = [...path, 'defaultAudiences', index]
+    if (!checkReference(context, at, { name, kind: 'audience', known })) continue
+    // known but refused by the schema: reported there
+    if (name !== value.id && !table.has(name)) continue
+    profiles.add(table.get(name)?.profile ?? 'dex')
+    if (mayName(value, name, table)) continue
+    const message = `client ${JSON.stringify(value.id)} may not ask for ${JSON.stringify(name)}`
+    const wayOut = `add ${value.id} to the clients of that audience`
+    reportError(context, { code: 'audience_not_allowed', path: at, message, wayOut })
+  }
+  if (profiles.size <= 1) return
+  const message = `one token has one profile, and these have ${[...profiles].join(' and ')}`
+  const at = [...path, 'defaultAudiences']
+  reportError(context, {
+    code: 'audience_profiles_mixed',
+    path: at,
+    message,
+    wayOut: 'keep audiences of one profile',
+  })
+}
+
+/** A credential that no token can ever be: found here rather than in the first pipeline that fails. */
+function checkFederated(
+  context: LoadContext,
+  client: Entry<Client>,
+  policies: readonly Entry<PolicySource>[],
+): void {
+  const { auth, id } = client.value
+  if (auth.method !== 'federated_jwt') return
+  const policy = policies.find(({ value }) => value.name === auth.policy)?.value
+  if (policy === undefined) return
+  const why = mismatch(policy, auth.connector, id)
+  if (why === undefined) return
+  const wayOut = 'name a policy of that connector that holds for this client'
+  const path = [...client.path, 'auth', 'policy']
+  reportError(context, { code: 'client_policy_mismatch', path, message: why, wayOut })
+}
+
+function mismatch(policy: PolicySource, connector: string, client: string): string | undefined {
+  if (policy.connector !== connector) return `policy ${policy.name} is of connector ${policy.connector}`
+  if (policy.clients?.includes(client) === false)
+    return `policy ${policy.name} does not hold for client ${client}`
+  return policy.disabled ? `policy ${policy.name} is disabled` : undefined
+}
+
+function checkLifetime(context: LoadContext, policy: Entry<PolicySource>, table: AudienceTable): void {
+  const { audiences, ttlSeconds = 0 } = policy.value.grant
+  const kubernetes = audiences.find((id) => table.get(id)?.profile === 'kubernetes')
+  if (kubernetes === undefined || ttlSeconds <= KUBERNETES_TTL_SECONDS) return
+  const path = [...policy.path, 'grant', 'ttl']
+  const message = `a token for the kubernetes audience ${kubernetes} lives at most 15m`
+  reportError(context, { code: 'audience_ttl_too_long', path, message, wayOut: 'write 15m or less' })
+}
+
+function checkReach(
+  context: LoadContext,
+  policy: Entry<PolicySource>,
+  table: AudienceTable,
+  parts: Parts,
+): void {
+  const { path, value } = policy
+  const clients = parts.clients.map((entry) => entry.value)
+  const askers = clients.filter((client) => value.clients?.includes(client.id) ?? true)
+  for (const [index, id] of value.grant.audiences.entries()) {
+    // a client or audience that the schema refused may be the one
+    if (!table.has(id) && !clients.some((client) => client.id === id)) continue
+    if (clients.length < idsOf(context, 'clients', 'id').size) continue
+    if (askers.some((client) => mayName(client, id, table))) continue
+    const at = [...path, 'grant', 'audiences', index]
+    const message = `no client for which this policy holds may ask for ${JSON.stringify(id)}`
+    const wayOut = 'list such a client under the clients of that audience'
+    reportWarning(context, { code: 'policy_audience_unreachable', path: at, message, wayOut })
+  }
+  const isCredential = clients.some(
+    ({ auth }) => auth.method === 'federated_jwt' && auth.policy === value.name,
+  )
+  if (value.grant.audiences.length > 0 || isCredential) return
+  const message = 'it grants no audience, so every exchange that it decides is denied'
+  const wayOut = 'list them: grant: {audiences: [...]}'
+  reportWarning(context, { code: 'policy_grants_nothing', path: [...path, 'grant'], message, wayOut })
+}
+
+function warnUnusedConnectors(context: LoadContext, parts: Parts): void {
+  const used = new Set(parts.policies.map(({ value }) => value.connector))
+  if (parts.policies.length < idsOf(context, 'policies', 'name').size) return
+  const list = [...idsOf(context, 'connectors', 'id')]
+  for (const { id } of parts.connectors) {
+    if (used.has(id)) continue
+    const message = `no policy names connector ${JSON.stringify(id)}: every token of it is denied`
+    const path = ['connectors', list.indexOf(id)]
+    reportWarning(context, {
+      code: 'connector_without_policy',
+      path,
+      message,
+      wayOut: 'write a policy for it',
+    })
+  }
+}
