@@ -62,6 +62,8 @@ export type IdentityMapping = {
   /** Dex: `email` among the connector's scopes makes a missing email fatal. */
   readonly emailRequired: boolean
   readonly insecureSkipEmailVerified: boolean
+  /** A name or id that is the e-mail needs a verified one. Native only: Dex takes it as it comes. */
+  readonly emailNamesVerified?: boolean
   readonly groupsEnabled: boolean
   readonly allowedGroups: readonly string[]
   /** RE2, unanchored, over entries of an array claim. */

@@ -590,3 +590,16 @@ t.test('a token without source or immutable id is known by its sub', async (t) =
     value: { userId: claims['sub'], username: claims['sub'] },
   })
 })
+
+t.test('an address that nobody verified names no user, except where Dex lets it', async (t) => {
+  const claims = changed(person, { email_verified: false })
+  for (const key of ['userIdKey', 'userNameKey', 'preferredUsernameKey'] as const) {
+    const strict = { [key]: 'email', emailNamesVerified: true }
+    t.match(mapDex(claims, strict), {
+      ok: false,
+      denial: { reason: 'subject_claim_invalid', claim: 'email_verified' },
+    })
+    t.match(mapDex(person, strict), { ok: true })
+    t.match(mapDex(claims, { [key]: 'email' }), { ok: true })
+  }
+})

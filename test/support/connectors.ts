@@ -9,6 +9,7 @@ export const DEX_MAPPING: IdentityMapping = {
   ...defaultMapping(),
   userNameRequired: true,
   emailRequired: true,
+  emailNamesVerified: false,
 }
 
 export function testConnector(preset: PresetName, over: Partial<Connector> = {}): Connector {

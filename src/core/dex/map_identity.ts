@@ -28,6 +28,10 @@ export function mapIdentity(claims: Claims, connector: Connector): Result<Identi
   if (!email.ok) return email
   const emailVerified = emailVerifiedOf(claims, mapping)
   if (!emailVerified.ok) return emailVerified
+  if (isNamedByEmail(mapping) && !emailVerified.value) {
+    const detail = 'must be true where the e-mail names the user'
+    return deny({ reason: 'subject_claim_invalid', claim: 'email_verified', detail })
+  }
   // 4. groups
   const groups = mapGroups(claims, mapping)
   if (!groups.ok) return groups
@@ -59,6 +63,7 @@ export function defaultMapping(): IdentityMapping {
     overrideClaimMapping: false,
     emailRequired: false,
     insecureSkipEmailVerified: false,
+    emailNamesVerified: true,
     groupsEnabled: false,
     allowedGroups: [],
     groupsFilter: undefined,
@@ -97,6 +102,12 @@ function emailVerifiedOf(claims: Claims, mapping: IdentityMapping): Result<boole
   if (typeof verified === 'boolean') return ok(verified)
   if (mapping.insecureSkipEmailVerified) return ok(true)
   return mapping.emailRequired ? missing('email_verified', 'must be a boolean') : ok(false)
+}
+
+/** Anybody can write anybody's address into an account; only a verified one says who it is. */
+function isNamedByEmail(mapping: IdentityMapping): boolean {
+  if (mapping.emailNamesVerified !== true) return false
+  return [mapping.userIdKey, mapping.userNameKey, mapping.preferredUsernameKey].includes('email')
 }
 
 /** A configured key counts for every preset; without one a preset knows a better id than `sub`. */
