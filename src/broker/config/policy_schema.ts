@@ -5,13 +5,11 @@ import { Type, words } from '#platform/config/schema_type.ts'
 import type { Static } from '#platform/config/schema_type.ts'
 import { parseTime } from './formats.ts'
 
-export const duration = (description: string, fallback?: string, more: { readonly title?: string } = {}) =>
+export const duration = (description: string, fallback?: string) =>
   Type.String({
     format: 'go-duration',
     description,
     ...(fallback !== undefined && { default: fallback }),
-    examples: ['10m', '1h30m'],
-    ...more,
   })
 export const name = (description: string) => Type.String({ minLength: 1, maxLength: 256, description })
 export const names = (description: string) => Type.Array(Type.String({ minLength: 1 }), { description })

@@ -24,11 +24,7 @@ export const DEFAULTS = {
   audit: 'stdout',
 } as const
 
-const path = (description: string) =>
-  Type.String({
-    minLength: 1,
-    description: `${description} Relative paths start from the folder of this file.`,
-  })
+const path = (description: string) => Type.String({ minLength: 1, description })
 const url = (description: string, examples: readonly string[] = []) =>
   Type.String({
     minLength: 1,

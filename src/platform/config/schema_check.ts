@@ -18,6 +18,7 @@ export type FormatProblem = {
 export type SchemaNode = {
   readonly [keyword: string]: unknown
   readonly type?: string
+  readonly default?: unknown
   readonly const?: unknown
   readonly anyOf?: readonly SchemaNode[]
   readonly properties?: Readonly<Record<string, SchemaNode>>

@@ -1,0 +1,38 @@
+// Writes what is generated from the sources; with --check it writes nothing and fails when a file is stale.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { SallyportSchema } from '../../src/broker/config/schema.ts'
+import { renderConfigurationDocs } from './configuration_docs.ts'
+import { renderJsonSchema } from './json_schema.ts'
+
+/** One generated file: where it lies below the root of the project, and its whole text. */
+type Generated = { readonly path: string; readonly render: () => string }
+
+const GENERATED: readonly Generated[] = [
+  { path: 'docs/configuration.md', render: renderConfigurationDocs },
+  { path: 'deploy/schema/sallyport.schema.json', render: () => renderJsonSchema(SallyportSchema) },
+]
+
+const root = join(import.meta.dirname, '..', '..')
+const isCheck = process.argv.includes('--check')
+const stale = GENERATED.filter(({ path, render }) => render() !== readOrEmpty(join(root, path)))
+
+if (!isCheck) {
+  for (const { path, render } of stale) {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), render())
+    console.log(`wrote ${path}`)
+  }
+} else if (stale.length > 0) {
+  console.error(`stale: ${stale.map(({ path }) => path).join(', ')}\nwrite them again: npm run docs`)
+  process.exitCode = 1
+}
+
+function readOrEmpty(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return ''
+    throw error
+  }
+}
