@@ -1,5 +1,6 @@
 // The CLI's entry: argv -> cli/<command>.ts, nothing else.
 import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { findCommand } from './cli/command.ts'
 import type { CommandIo } from './cli/command.ts'
 
@@ -21,6 +22,9 @@ const io: CommandIo = {
 }
 
 const [name, ...rest] = process.argv.slice(2)
+// libuv reads it when its pool starts, which no import of ours does before this line: a thread for each core signs
+// fastest, and one alone would let a name look-up hold every signature back.
+if (name === 'serve') process.env['UV_THREADPOOL_SIZE'] ??= String(Math.max(2, availableParallelism()))
 try {
   process.exitCode = await run(name, rest)
 } catch (error) {

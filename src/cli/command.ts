@@ -53,6 +53,11 @@ export type CommandEntry = {
 /** In the order of the help. One line each: `load: async () => (await import('./keys.ts')).keys`. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'serve',
+    summary: 'run the server',
+    load: async () => (await import('./serve.ts')).serve,
+  },
+  {
     name: 'exchange',
     summary: "exchange the job's own token for a short-lived token for one place",
     load: async () => (await import('./exchange.ts')).exchange,

@@ -42,6 +42,10 @@ export function resolveAudiences(
   const profiles = new Set(audiences.map((id) => table.get(id)?.profile ?? 'dex'))
   const [profile, second] = [...profiles]
   if (second !== undefined) return deny({ reason: 'audience_profiles_mixed', profiles: [...profiles] })
+  // kube-apiserver must be able to say "for me alone", so a token of this profile names one audience.
+  if (profile === 'kubernetes' && new Set(audiences).size > 1) {
+    return deny({ reason: 'audience_profiles_mixed', profiles: audiences.map(() => 'kubernetes') })
+  }
   return ok({
     audiences,
     profile: profile ?? table.get(client.id)?.profile ?? 'dex',

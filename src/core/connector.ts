@@ -33,6 +33,17 @@ export type Connector = {
   readonly grants: readonly GrantType[]
   /** Whether a token needs a policy that holds. False only in Dex mode for a connector that no policy names. */
   readonly needsPolicy: boolean
+  /** Dex type `gitlab`: the token is proven by GitLab's user API instead of by its signature. */
+  readonly gitlabApi?: GitlabApi
+}
+
+/** Options of Dex's `gitlab` connector that matter to an exchange (dex connector/gitlab). */
+export type GitlabApi = {
+  readonly baseUrl: string
+  readonly useLoginAsId: boolean
+  readonly groups: readonly string[]
+  readonly getGroupsPermission: boolean
+  readonly inheritedGroups: boolean
 }
 
 export type KeySource =

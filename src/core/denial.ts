@@ -83,6 +83,7 @@ export type TargetDenial =
 export type Fault =
   | { reason: 'issuer_keys_unavailable'; connector: string; detail: string }
   | { reason: 'store_unavailable'; detail: string }
+  | { reason: 'client_check_busy' }
   | { reason: 'signing_failed'; detail: string }
   | { reason: 'audit_unavailable'; detail: string }
 

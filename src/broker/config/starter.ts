@@ -12,8 +12,8 @@ issuer: https://localhost:8443
 listen:
   public:
     address: 0.0.0.0:8443
-    # A development certificate for localhost and 127.0.0.1. Trust .sallyport/tls/ca.pem, or put your own here.
-    tls: { certFile: .sallyport/tls/cert.pem, keyFile: .sallyport/tls/key.pem }
+    # A development certificate for localhost and 127.0.0.1. Trust .sallyport/tls/ca.crt, or put your own here.
+    tls: { certFile: .sallyport/tls/tls.crt, keyFile: .sallyport/tls/tls.key }
   # Metrics and health; not for strangers.
   ops: 127.0.0.1:9090
 
@@ -30,7 +30,7 @@ connectors: []
 #    # caFile: gitlab-ca.pem
 
 # Who may ask. The demo client gets a token for itself:
-# curl --cacert .sallyport/tls/ca.pem -u "demo:$(cat .sallyport/demo-client-secret)" -d grant_type=client_credentials -d scope=openid https://localhost:8443/token
+# curl --cacert .sallyport/tls/ca.crt -u "demo:$(cat .sallyport/demo-client-secret)" -d grant_type=client_credentials -d scope=openid https://localhost:8443/token
 clients:
   - id: demo
     auth: { method: client_secret, secretFile: .sallyport/demo-client-secret }

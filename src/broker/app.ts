@@ -1,0 +1,209 @@
+// The public listener: which path is answered by what. Each handler is a function of a raw request; this file is the
+// only one that knows Fastify.
+import cors from '@fastify/cors'
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { createClientAddress } from '#platform/http/client_address.ts'
+import type { ClientAddressOf } from '#platform/http/client_address.ts'
+import { createRequestIds } from '#platform/http/request_id.ts'
+import type { Broker } from './broker.ts'
+import type { Answer } from './wire/answer.ts'
+import { brokerPaths } from './wire/documents.ts'
+import { answerIntrospection } from './wire/introspection_endpoint.ts'
+import { answerRejected, answerToken } from './wire/token_endpoint.ts'
+import type { RawRequest } from './wire/token_endpoint.ts'
+import { answerUserinfo } from './wire/userinfo_endpoint.ts'
+
+/** Form bodies of all endpoints; a subject token is 16 KiB at most. */
+const MAX_BODY_BYTES = 64 * 1024
+/** kube-apiserver fetches at most once a minute with this, and sees a new key within 60 s (docs/architecture.md). */
+const JWKS_MAX_AGE_SECONDS = 90
+
+export type PublicServerOptions = {
+  readonly https:
+    | {
+        readonly cert: Buffer
+        readonly key: Buffer
+        readonly minVersion: string
+        readonly maxVersion: string
+      }
+    | undefined
+}
+
+export async function createPublicApp(
+  broker: Broker,
+  options: PublicServerOptions,
+): Promise<FastifyInstance> {
+  const requestId = createRequestIds(broker.parts.randomBytes)
+  const app: FastifyInstance = Fastify({
+    ...(options.https === undefined ? {} : { https: options.https }),
+    logger: false,
+    bodyLimit: MAX_BODY_BYTES,
+    exposeHeadRoutes: false,
+    genReqId: requestId,
+    // A body that trickles in holds a socket, not the process: 10 s for the whole request.
+    requestTimeout: 10_000,
+    connectionTimeout: 30_000,
+    keepAliveTimeout: 72_000,
+    routerOptions: { onBadUrl: (_path, _request, response) => void response.writeHead(400).end() },
+  })
+  const { web, issuer } = broker.live().config
+  const paths = brokerPaths(issuer)
+  const addressOf = createClientAddress(web.clientAddress)
+
+  readBodiesRaw(app)
+  limitConcurrency(app, broker)
+  countRequests(app, broker)
+  if (Object.keys(web.headers).length > 0)
+    app.addHook('onRequest', async (_request, reply) => void reply.headers(web.headers))
+
+  await app.register(async (scope) => {
+    if (web.allowedOrigins.length > 0) {
+      await scope.register(cors, {
+        origin: web.allowedOrigins.includes('*') ? '*' : [...web.allowedOrigins],
+        allowedHeaders: [...web.allowedHeaders],
+        methods: ['GET', 'HEAD', 'POST'],
+      })
+    }
+    scope.all(paths.token, async (request, reply) =>
+      send(reply, await answerToken(rawRequest(request, addressOf), broker.live().token)),
+    )
+    scope.all(paths.introspect, async (request, reply) =>
+      send(reply, await answerIntrospection(rawRequest(request, addressOf), broker.live().introspection)),
+    )
+    scope.all(paths.userinfo, async (request, reply) =>
+      send(reply, await answerUserinfo(authorizationOf(request), broker.live().ownToken)),
+    )
+    scope.all(paths.discovery, async (_request, reply) => sendDocument(reply, broker.live().discovery, {}))
+    scope.all(paths.metadata, async (_request, reply) => sendDocument(reply, broker.live().metadata, {}))
+    scope.all(paths.keys, async (_request, reply) =>
+      sendDocument(reply, broker.parts.keyRing.jwks().body, {
+        'cache-control': `public, max-age=${JWKS_MAX_AGE_SECONDS}, must-revalidate`,
+      }),
+    )
+  })
+  app.all(paths.health, async (_request, reply) => {
+    await broker.parts.store.ping()
+    return reply.header('content-type', 'text/plain; charset=utf-8').send('Health check passed')
+  })
+  answerFailures(app, broker, paths.token, addressOf)
+  return app
+}
+
+/** Every content type is left to the endpoints, which judge it as Go does. */
+function readBodiesRaw(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+}
+
+function limitConcurrency(app: FastifyInstance, broker: Broker): void {
+  let running = 0
+  app.addHook('onRequest', async (_request, reply) => {
+    running += 1
+    if (running > broker.live().config.limits.maxConcurrentRequests) {
+      return reply
+        .code(503)
+        .header('retry-after', '1')
+        .header('content-type', 'application/json')
+        .send('{"error":"temporarily_unavailable"}')
+    }
+    return undefined
+  })
+  app.addHook('onResponse', async () => {
+    running -= 1
+  })
+}
+
+function countRequests(app: FastifyInstance, broker: Broker): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const bytes = Number(reply.getHeader('content-length') ?? 0)
+    const handler = request.routeOptions.url ?? 'not found'
+    broker.parts.metrics.http(handler, request.method, reply.statusCode, reply.elapsedTime / 1000, bytes)
+  })
+}
+
+function rawRequest(request: FastifyRequest, addressOf: ClientAddressOf): RawRequest {
+  const url = request.raw.url ?? ''
+  const mark = url.indexOf('?')
+  return {
+    method: request.method,
+    query: mark === -1 ? '' : url.slice(mark + 1),
+    contentType: request.headers['content-type'],
+    authorization: authorizationOf(request),
+    body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
+    peer: peerOf(request, addressOf),
+    requestId: request.id,
+  }
+}
+
+/** Node keeps only the first of two Authorization headers, so the raw ones are asked. */
+function authorizationOf(request: FastifyRequest): readonly string[] {
+  if (request.headers.authorization === undefined) return []
+  const { rawHeaders } = request.raw
+  const values: string[] = []
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (rawHeaders[index]?.toLowerCase() === 'authorization') values.push(rawHeaders[index + 1] ?? '')
+  }
+  return values
+}
+
+function peerOf(request: FastifyRequest, addressOf: ClientAddressOf): string {
+  return addressOf(request.raw.socket.remoteAddress ?? '', (name) => {
+    const value = request.headers[name]
+    return Array.isArray(value) ? value.join(',') : value
+  })
+}
+
+function send(reply: FastifyReply, answer: Answer): FastifyReply {
+  return reply
+    .code(answer.status)
+    .headers(answer.headers)
+    .header('x-request-id', reply.request.id)
+    .send(answer.body)
+}
+
+function sendDocument(
+  reply: FastifyReply,
+  body: Buffer,
+  headers: Readonly<Record<string, string>>,
+): FastifyReply {
+  return reply.header('content-type', 'application/json').headers(headers).send(body)
+}
+
+const NOT_FOUND = '404 page not found\n'
+
+/** Go's 404 page, one constant 500, and the frame's own refusals in the endpoint's words. */
+function answerFailures(
+  app: FastifyInstance,
+  broker: Broker,
+  tokenPath: string,
+  addressOf: ClientAddressOf,
+): void {
+  app.setNotFoundHandler((_request, reply) =>
+    reply
+      .code(404)
+      .header('content-type', 'text/plain; charset=utf-8')
+      .header('x-content-type-options', 'nosniff')
+      .send(NOT_FOUND),
+  )
+  app.setErrorHandler(async (error: Error & { code?: string; statusCode?: number }, request, reply) => {
+    if (request.routeOptions.url === tokenPath && error.statusCode !== undefined && error.statusCode < 500) {
+      const raw = { requestId: request.id, peer: peerOf(request, addressOf) }
+      const isTooLarge = error.code === 'FST_ERR_CTP_BODY_TOO_LARGE'
+      const denial = isTooLarge
+        ? ({ reason: 'body_too_large', maxBytes: MAX_BODY_BYTES } as const)
+        : ({ reason: 'form_malformed', detail: error.code ?? 'http' } as const)
+      return send(reply, await answerRejected(raw, denial, broker.live().token))
+    }
+    const status = error.statusCode !== undefined && error.statusCode < 500 ? error.statusCode : 500
+    if (status === 500) broker.parts.log.error({ requestId: request.id, err: error }, 'request failed')
+    return reply
+      .code(status)
+      .headers({
+        'content-type': 'application/json',
+        'cache-control': 'no-store',
+        'x-request-id': request.id,
+      })
+      .send(status === 500 ? '{"error":"server_error"}' : '{"error":"invalid_request"}')
+  })
+}

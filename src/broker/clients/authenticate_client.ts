@@ -1,0 +1,157 @@
+// Who asks. Every failure is one answer on the wire and costs what success costs: an unknown client is compared with a
+// dummy of the same kind (RFC 6749 §2.3, RFC 7523 §2.2, JA-6 for `federated_jwt`).
+import type { Client } from '#core/client.ts'
+import type { Connector } from '#core/connector.ts'
+import type { ParsedToken } from '#core/jwt/compact.ts'
+import type { Credentials } from '#core/oauth/credentials.ts'
+import { ID_TOKEN_TYPE } from '#core/oauth/names.ts'
+import type { PolicyGrant } from '#core/policy/trust_policy.ts'
+import { deny, ok } from '#core/result.ts'
+import type { Result } from '#core/result.ts'
+import { SecretCheckBusy } from '#platform/secret_check.ts'
+import { readSubject } from '../connectors/subject.ts'
+import type { PresentedToken, Subject, SubjectDeps } from '../connectors/subject.ts'
+import type { ConnectorTable } from '../connectors/resolve_connector.ts'
+
+export type AuthenticatedClient = {
+  readonly client: Client
+  readonly method: Client['auth']['method']
+  /** The CI job behind a `federated_jwt` client, and what its policy grants. */
+  readonly job:
+    | { readonly subject: Subject; readonly connector: Connector; readonly grant: PolicyGrant }
+    | undefined
+}
+
+export type ClientDeps = {
+  readonly clients: ReadonlyMap<string, Client>
+  readonly connectors: ConnectorTable
+  readonly secrets: {
+    verify(secret: string, hashes: readonly string[]): Promise<boolean>
+    dummy(secret: string): Promise<void>
+  }
+  readonly parse: (token: string) => Result<ParsedToken>
+  readonly subject: SubjectDeps
+  readonly decide: (
+    subject: Subject,
+    client: Client,
+    connector: Connector,
+    named: string,
+  ) => Result<PolicyGrant>
+  /** RFC 7523 §3 for `private_key_jwt`: signature, iss = sub = client, aud = this issuer alone, jti once. */
+  readonly checkAssertion: (token: ParsedToken, client: Client) => Promise<Result<undefined>>
+}
+
+/**
+ * Authenticates the client of one token request. `subjectToken` may stand in for the assertion of a `federated_jwt`
+ * client: the job's own token is then credential and subject in one.
+ */
+export async function authenticateClient(
+  credentials: Credentials,
+  subjectToken: string,
+  deps: ClientDeps,
+): Promise<Result<AuthenticatedClient>> {
+  const token = credentials.kind === 'assertion' ? credentials.assertion : subjectToken
+  const client = deps.clients.get(clientIdOf(credentials, deps))
+  if (client === undefined) {
+    const spent = await guarded(deps.secrets.dummy(credentials.kind === 'secret' ? credentials.secret : ''))
+    return spent.ok ? deny({ reason: 'client_unknown', client: credentials.clientId }) : spent
+  }
+  const { auth } = client
+  switch (auth.method) {
+    case 'none':
+      return authenticatePublic(credentials, client)
+    case 'client_secret':
+      return authenticateSecret(credentials, client, auth.hashes, deps)
+    case 'private_key_jwt':
+      return authenticateKey(credentials, client, deps)
+    case 'federated_jwt':
+      if (credentials.kind === 'secret' && credentials.secret !== '')
+        return wrongMethod(client, 'client_secret')
+      return authenticateJob(token, client, auth, deps)
+  }
+}
+
+/** RFC 7523: `client_id` may be left out beside an assertion, whose `sub` then names the client. */
+function clientIdOf(credentials: Credentials, deps: ClientDeps): string {
+  if (credentials.kind === 'secret' || credentials.clientId !== '') return credentials.clientId
+  const parsed = deps.parse(credentials.assertion)
+  const sub = parsed.ok ? parsed.value.claims['sub'] : undefined
+  const named = typeof sub === 'string' ? deps.clients.get(sub) : undefined
+  // A CI token's `sub` must never select a client: no search for a rule that fits (JA-6).
+  return named?.auth.method === 'private_key_jwt' ? named.id : ''
+}
+
+/** A public client is known by its id alone; Dex compares its empty secret, so a secret that is sent is wrong. */
+function authenticatePublic(credentials: Credentials, client: Client): Result<AuthenticatedClient> {
+  if (credentials.kind === 'assertion') return wrongMethod(client, 'client_assertion')
+  if (credentials.secret !== '') return deny({ reason: 'client_secret_wrong', client: client.id })
+  return ok({ client, method: 'none', job: undefined })
+}
+
+async function authenticateSecret(
+  credentials: Credentials,
+  client: Client,
+  hashes: readonly string[],
+  deps: ClientDeps,
+): Promise<Result<AuthenticatedClient>> {
+  if (credentials.kind === 'assertion') return wrongMethod(client, 'client_assertion')
+  const right = await guarded(deps.secrets.verify(credentials.secret, hashes))
+  if (!right.ok) return right
+  if (credentials.secret === '') return deny({ reason: 'client_secret_missing', client: client.id })
+  if (!right.value) return deny({ reason: 'client_secret_wrong', client: client.id })
+  return ok({ client, method: 'client_secret', job: undefined })
+}
+
+async function authenticateKey(
+  credentials: Credentials,
+  client: Client,
+  deps: ClientDeps,
+): Promise<Result<AuthenticatedClient>> {
+  if (credentials.kind === 'secret') return wrongMethod(client, 'client_secret')
+  const parsed = deps.parse(credentials.assertion)
+  const checked = parsed.ok ? await deps.checkAssertion(parsed.value, client) : parsed
+  if (!checked.ok) return notProven(client, checked)
+  return ok({ client, method: 'private_key_jwt', job: undefined })
+}
+
+async function authenticateJob(
+  token: string,
+  client: Client,
+  auth: Extract<Client['auth'], { method: 'federated_jwt' }>,
+  deps: ClientDeps,
+): Promise<Result<AuthenticatedClient>> {
+  const connector = deps.connectors.get(auth.connector)
+  if (connector === undefined) return deny({ reason: 'connector_unknown', connector: auth.connector })
+  const presented: PresentedToken = { text: token, type: ID_TOKEN_TYPE, parsed: deps.parse(token) }
+  const subject = await readSubject(presented, connector, deps.subject)
+  if (!subject.ok) return notProven(client, subject)
+  const grant = deps.decide(subject.value, client, connector, auth.policy)
+  if (!grant.ok) return notProven(client, grant)
+  return ok({
+    client,
+    method: 'federated_jwt',
+    job: { subject: subject.value, connector, grant: grant.value },
+  })
+}
+
+/** Too many slow secret checks wait: nothing was decided about this one. */
+async function guarded<T>(check: Promise<T>): Promise<Result<T>> {
+  try {
+    return ok(await check)
+  } catch (error) {
+    if (error instanceof SecretCheckBusy) return deny({ reason: 'client_check_busy' })
+    throw error
+  }
+}
+
+function wrongMethod(client: Client, got: string): Result<never> {
+  return deny({ reason: 'client_auth_method_wrong', client: client.id, expected: client.auth.method, got })
+}
+
+/** Our own faults stay what they are; everything else about the assertion is a failed client authentication. */
+function notProven(client: Client, denied: Result<unknown>): Result<never> {
+  if (denied.ok) return deny({ reason: 'client_assertion_invalid', client: client.id, cause: 'not proven' })
+  const { denial } = denied
+  if (denial.reason === 'store_unavailable') return deny(denial)
+  return deny({ reason: 'client_assertion_invalid', client: client.id, cause: denial })
+}

@@ -1,0 +1,160 @@
+// What a subject token proves: verified claims, the identity they mean, the job's facts. JWTs are verified here, opaque
+// access tokens by one GET at the issuer's userinfo when the connector says so.
+import type { Claims } from '#core/claims.ts'
+import type { Connector } from '#core/connector.ts'
+import { mapIdentity } from '#core/dex/map_identity.ts'
+import type { Identity } from '#core/identity.ts'
+import type { SourceFacts } from '#core/issuer/preset.ts'
+import { presetOf } from '#core/issuer/presets.ts'
+import type { ParsedToken } from '#core/jwt/compact.ts'
+import { ACCESS_TOKEN_TYPE } from '#core/oauth/names.ts'
+import type { TokenType } from '#core/oauth/names.ts'
+import { deny, ok } from '#core/result.ts'
+import type { Result } from '#core/result.ts'
+import { checkTokenClass } from '#core/token/token_class.ts'
+import type { VerifiedToken } from '#platform/subject_verifier.ts'
+
+export type Subject = {
+  readonly claims: Claims
+  readonly identity: Identity
+  readonly facts: SourceFacts
+  readonly token: SubjectTokenFacts
+}
+
+/** `exp` in seconds; `undefined` for an opaque token, whose reuse cannot be bounded. */
+export type SubjectTokenFacts = {
+  readonly hash: string
+  readonly kid: string | undefined
+  readonly exp: number | undefined
+}
+
+/** A subject token as it came, parsed at most once. */
+export type PresentedToken = {
+  readonly text: string
+  readonly type: TokenType
+  readonly parsed: Result<ParsedToken>
+}
+
+export type SubjectDeps = {
+  readonly verify: (token: ParsedToken, connector: Connector) => Promise<Result<VerifiedToken>>
+  readonly userinfo: (token: string, connector: Connector) => Promise<Result<Claims>>
+  /** Type `gitlab` of a Dex configuration: GitLab's user API proves the token. */
+  readonly gitlabIdentity: (token: string, connector: Connector) => Promise<Result<Identity>>
+  readonly hashOpaque: (token: string) => string
+}
+
+export async function readSubject(
+  presented: PresentedToken,
+  connector: Connector,
+  deps: SubjectDeps,
+): Promise<Result<Subject>> {
+  if (connector.kind === 'mock') return ok(mockSubject(presented, deps))
+  if (connector.kind === 'unserved') {
+    return deny({ reason: 'connector_without_exchange', connector: connector.id, type: connector.type })
+  }
+  if (connector.gitlabApi !== undefined) return readGitlabUser(presented, connector, deps)
+  if (isOpaque(presented) && connector.userinfo) return readOpaque(presented, connector, deps)
+  return readJwt(presented, connector, deps)
+}
+
+async function readJwt(
+  presented: PresentedToken,
+  connector: Connector,
+  deps: SubjectDeps,
+): Promise<Result<Subject>> {
+  const { parsed } = presented
+  if (!parsed.ok) return parsed
+  const verified = await deps.verify(parsed.value, connector)
+  if (!verified.ok) return verified
+  const { claims } = verified.value
+  const preset = presetOf(connector.preset)
+  const denial = checkTokenClass(parsed.value.header.typ, claims, presented.type) ?? preset.checkShape(claims)
+  if (denial !== undefined) return deny(denial)
+  const identity = await identityOf(presented.text, claims, connector, deps)
+  if (!identity.ok) return identity
+  const exp = claims['exp']
+  return ok({
+    claims,
+    identity: identity.value,
+    facts: preset.facts(claims, connector.issuer),
+    token: {
+      hash: verified.value.hash,
+      kid: verified.value.kid,
+      exp: typeof exp === 'number' ? exp : undefined,
+    },
+  })
+}
+
+/**
+ * The identity in the verified claims; when one is missing and the connector asks for userinfo, that document fills
+ * the gap. It must speak of the same `sub` and never replaces a verified claim.
+ */
+async function identityOf(
+  token: string,
+  claims: Claims,
+  connector: Connector,
+  deps: SubjectDeps,
+): Promise<Result<Identity>> {
+  const identity = mapIdentity(claims, connector)
+  if (identity.ok || identity.denial.reason !== 'identity_claim_missing' || !connector.userinfo)
+    return identity
+  const userinfo = await deps.userinfo(token, connector)
+  if (!userinfo.ok) return userinfo
+  if (userinfo.value['sub'] !== claims['sub']) {
+    return deny({ reason: 'subject_userinfo_failed', detail: 'sub differs from the token' })
+  }
+  return mapIdentity({ ...userinfo.value, ...claims }, connector)
+}
+
+async function readOpaque(
+  presented: PresentedToken,
+  connector: Connector,
+  deps: SubjectDeps,
+): Promise<Result<Subject>> {
+  const claims = await deps.userinfo(presented.text, connector)
+  if (!claims.ok) return claims
+  const identity = mapIdentity(claims.value, connector)
+  if (!identity.ok) return identity
+  return ok({
+    claims: claims.value,
+    identity: identity.value,
+    facts: {},
+    token: opaqueFacts(presented, deps),
+  })
+}
+
+async function readGitlabUser(
+  presented: PresentedToken,
+  connector: Connector,
+  deps: SubjectDeps,
+): Promise<Result<Subject>> {
+  const identity = await deps.gitlabIdentity(presented.text, connector)
+  if (!identity.ok) return identity
+  return ok({ claims: {}, identity: identity.value, facts: {}, token: opaqueFacts(presented, deps) })
+}
+
+/** Not even the shape of a JWT, and declared as an access token. */
+function isOpaque(presented: PresentedToken): boolean {
+  return presented.type === ACCESS_TOKEN_TYPE && presented.text.split('.', 4).length !== 3
+}
+
+function opaqueFacts(presented: PresentedToken, deps: SubjectDeps): SubjectTokenFacts {
+  return { hash: deps.hashOpaque(presented.text), kid: undefined, exp: undefined }
+}
+
+/** Dex's mockCallback: one identity for every token (connector/mock). Only under the development flag. */
+function mockSubject(presented: PresentedToken, deps: SubjectDeps): Subject {
+  return {
+    claims: {},
+    identity: {
+      userId: '0-385-28089-0',
+      username: 'Kilgore Trout',
+      preferredUsername: '',
+      email: 'kilgore@kilgore.trout',
+      emailVerified: true,
+      groups: ['authors'],
+    },
+    facts: {},
+    token: opaqueFacts(presented, deps),
+  }
+}

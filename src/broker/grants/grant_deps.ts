@@ -1,0 +1,18 @@
+// What the grants are given. createApp (broker/app.ts) builds it once for each configuration; explain builds it with a
+// store that refuses to write and an `issue` that signs nothing.
+import type { AudienceTable } from '#core/audience.ts'
+import type { DecisionFacts } from '#core/audit_event.ts'
+import type { Clock } from '#core/clock.ts'
+import type { Result } from '#core/result.ts'
+import type { Store } from '#platform/store/store.ts'
+import type { ClientDeps } from '../clients/authenticate_client.ts'
+import type { Issued, TokenOrder } from '../tokens/issue.ts'
+import type { PolicyTable } from './decide.ts'
+
+export type GrantDeps = ClientDeps & {
+  readonly audiences: AudienceTable
+  readonly policies: PolicyTable
+  readonly store: Pick<Store, 'claimOnce'>
+  readonly clock: Clock
+  readonly issue: (order: TokenOrder, facts: DecisionFacts) => Promise<Result<Issued>>
+}

@@ -1,0 +1,140 @@
+// One configuration at work: tables, compiled policies, documents. Built whole from a BrokerConfig and swapped whole on
+// reload, so that no request ever sees half of a new one.
+import { hash } from 'node:crypto'
+import type { Audience } from '#core/audience.ts'
+import type { Clock, RandomBytes } from '#core/clock.ts'
+import { presetOf } from '#core/issuer/presets.ts'
+import { parseCompact } from '#core/jwt/compact.ts'
+import { compilePolicy } from '#core/policy/compile_policy.ts'
+import { indexPolicies } from '#core/policy/decide.ts'
+import type { PolicyIndex } from '#core/policy/decide.ts'
+import type { AuditSink } from '#platform/audit_sink.ts'
+import type { KeyRing } from '#platform/keys/key_ring.ts'
+import type { Log } from '#platform/log.ts'
+import type { Metrics } from '#platform/metrics.ts'
+import { createRateLimit } from '#platform/rate_limit.ts'
+import { createSecretCheck, dummyKindOf } from '#platform/secret_check.ts'
+import type { Store } from '#platform/store/store.ts'
+import type { SubjectVerifier } from '#platform/subject_verifier.ts'
+import { checkClientAssertion } from './clients/client_assertion.ts'
+import type { BrokerConfig } from './config/broker_config.ts'
+import type { SubjectDeps } from './connectors/subject.ts'
+import { decideNamed } from './grants/decide.ts'
+import type { GrantDeps } from './grants/grant_deps.ts'
+import { issueToken } from './tokens/issue.ts'
+import type { OwnTokenDeps } from './tokens/own_token.ts'
+import { discoveryDocument, metadataDocument } from './wire/documents.ts'
+import type { IntrospectionDeps } from './wire/introspection_endpoint.ts'
+import type { TokenEndpointDeps } from './wire/token_endpoint.ts'
+
+/** What outlives a configuration. */
+export type BrokerParts = {
+  readonly store: Store
+  readonly keyRing: KeyRing
+  readonly verifier: SubjectVerifier
+  readonly userinfo: SubjectDeps['userinfo']
+  readonly gitlabIdentity: SubjectDeps['gitlabIdentity']
+  readonly audit: AuditSink
+  readonly metrics: Metrics
+  readonly log: Log
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+  /** Whether so little goes on that a signature may be checked in place. */
+  readonly isIdle: () => boolean
+}
+
+export type LiveBroker = {
+  readonly config: BrokerConfig
+  readonly token: TokenEndpointDeps
+  readonly introspection: IntrospectionDeps
+  readonly ownToken: OwnTokenDeps
+  readonly discovery: Buffer
+  readonly metadata: Buffer
+}
+
+/** Callers that are remembered at once; 100 bytes each. */
+const MAX_LIMITED_KEYS = 50_000
+
+export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts): LiveBroker {
+  const grantDeps = buildGrantDeps(config, parts)
+  const ownToken = {
+    issuer: config.issuer,
+    clock: parts.clock,
+    publicKey: (kid: string) => parts.keyRing.publicKey(kid),
+  }
+  const { limits } = config
+  const limit = (rate: number, burst: number) =>
+    createRateLimit({ rate, burst, maxKeys: MAX_LIMITED_KEYS, clock: parts.clock })
+  const algorithms = parts.keyRing.algorithms()
+  return {
+    config,
+    token: {
+      grants: new Set(config.grants),
+      grantDeps,
+      addressLimit: limit(limits.addressRate, limits.addressBurst),
+      clientLimit: limit(limits.clientRate, limits.clientBurst),
+      audit: parts.audit,
+      metrics: parts.metrics,
+      log: parts.log,
+      clock: parts.clock,
+    },
+    introspection: { clientDeps: grantDeps, ownToken },
+    ownToken,
+    discovery: Buffer.from(discoveryDocument(config, algorithms)),
+    metadata: Buffer.from(metadataDocument(config, algorithms)),
+  }
+}
+
+/** The grants' world; explain takes it and puts its own store and signer in. */
+export function buildGrantDeps(
+  config: BrokerConfig,
+  parts: Omit<BrokerParts, 'audit' | 'metrics' | 'log'>,
+): GrantDeps {
+  const { clock, randomBytes, store, keyRing } = parts
+  const policies = compilePolicies(config)
+  const connectors = new Map(config.connectors.map((connector) => [connector.id, connector]))
+  const issuing = {
+    issuer: config.issuer,
+    defaultTtlSeconds: config.tokens.ttlSeconds,
+    clock,
+    randomBytes,
+    signingKey: () => keyRing.current(),
+  }
+  const assertions = { issuer: config.issuer, clock, store }
+  return {
+    clients: new Map(config.clients.map((client) => [client.id, client])),
+    connectors,
+    audiences: new Map(config.audiences.map((audience): [string, Audience] => [audience.id, audience])),
+    policies,
+    secrets: createSecretCheck({ clock, randomBytes, dummyKind: dummyKindOf(secretHashes(config)) }),
+    parse: parseCompact,
+    subject: {
+      verify: (token, connector) => parts.verifier.verify(token, connector, { inPlace: parts.isIdle() }),
+      userinfo: parts.userinfo,
+      gitlabIdentity: parts.gitlabIdentity,
+      hashOpaque: (token) => hash('sha256', token, 'base64url'),
+    },
+    decide: (subject, client, connector, named) =>
+      decideNamed(subject, client, connector, named, { policies, clock }),
+    checkAssertion: (token, client) => checkClientAssertion(token, client, assertions),
+    store,
+    clock,
+    issue: (order, facts) => issueToken(order, facts, issuing),
+  }
+}
+
+/** The loaders compiled every policy once to check it; one that does not compile now is a broken invariant. */
+function compilePolicies(config: BrokerConfig): PolicyIndex {
+  const presets = new Map(config.connectors.map((connector) => [connector.id, presetOf(connector.preset)]))
+  const compiled = config.policies.map((source) => {
+    const preset = presets.get(source.connector)
+    const policy = preset === undefined ? undefined : compilePolicy(source, preset)
+    if (policy?.ok !== true) throw new Error(`policy ${source.name} passed the loader and does not compile`)
+    return policy.value
+  })
+  return indexPolicies(compiled)
+}
+
+function secretHashes(config: BrokerConfig): readonly string[] {
+  return config.clients.flatMap(({ auth }) => (auth.method === 'client_secret' ? auth.hashes : []))
+}

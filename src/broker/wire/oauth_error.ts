@@ -1,0 +1,146 @@
+// The one place where a denial becomes an OAuth answer. It says less than the audit event does: everything about the
+// subject token or a policy is one answer, byte for byte. Statuses, codes and texts are Dex's (HEAD); where they are
+// not, dex_differences.ts says so.
+import type { Denial } from '#core/denial.ts'
+import { goQuoteList } from '#core/dex/go_text.ts'
+
+export type OAuthError = {
+  readonly status: number
+  readonly error: string
+  readonly description?: string
+  readonly retryAfterSeconds?: number
+}
+
+/** Seconds after which a caller may try again when an issuer's keys or our store are away. */
+const FAULT_RETRY_SECONDS = 5
+
+const ACCESS_DENIED: OAuthError = { status: 401, error: 'access_denied' }
+const INVALID_CLIENT: OAuthError = {
+  status: 401,
+  error: 'invalid_client',
+  description: 'Invalid client credentials.',
+}
+
+export function toOAuthError(denial: Denial): OAuthError {
+  switch (denial.reason) {
+    case 'method_not_allowed':
+      return invalidRequest('method not allowed')
+    case 'form_malformed':
+      return invalidRequest()
+    case 'body_too_large':
+      return {
+        status: 413,
+        error: 'invalid_request',
+        description: `The body is larger than ${denial.maxBytes} bytes.`,
+      }
+    case 'parameter_repeated':
+      return invalidRequest('A parameter is repeated.')
+    case 'grant_type_unsupported':
+      return { status: 400, error: 'unsupported_grant_type' }
+    case 'rate_limited':
+      return {
+        status: 429,
+        error: 'temporarily_unavailable',
+        description: 'Too many requests.',
+        retryAfterSeconds: denial.retryAfterSeconds,
+      }
+    case 'credentials_repeated':
+      return invalidRequest('More than one client credential.')
+    case 'client_id_encoding':
+      return invalidRequest('client_id improperly encoded')
+    case 'client_secret_encoding':
+      return invalidRequest('client_secret improperly encoded')
+    case 'client_unknown':
+    case 'client_secret_wrong':
+    case 'client_secret_missing':
+    case 'client_auth_method_wrong':
+    case 'client_assertion_invalid':
+      return INVALID_CLIENT
+    case 'client_grant_not_allowed':
+      return {
+        status: 400,
+        error: 'unauthorized_client',
+        description: 'Client is not allowed to use this grant type.',
+      }
+    case 'client_public':
+      return {
+        status: 400,
+        error: 'unauthorized_client',
+        description: 'Public clients cannot use client_credentials grant.',
+      }
+    case 'connector_not_allowed':
+      return { status: 400, error: 'invalid_grant', description: 'Connector not allowed for this client.' }
+    case 'connector_unknown':
+    case 'connector_missing':
+    case 'connector_without_exchange':
+      return invalidRequest('Requested connector does not exist.')
+    case 'connector_grant_not_allowed':
+      return invalidRequest('Requested connector does not support this grant type.')
+    case 'subject_token_missing':
+      return invalidRequest('Missing subject_token')
+    case 'subject_token_type_unsupported':
+      return { status: 400, error: 'request_not_supported', description: 'Invalid subject_token_type.' }
+    case 'requested_token_type_unsupported':
+      return { status: 400, error: 'request_not_supported', description: 'Invalid requested_token_type.' }
+    case 'subject_malformed':
+    case 'subject_too_large':
+    case 'subject_algorithm_not_allowed':
+    case 'subject_header_not_allowed':
+    case 'subject_issuer_mismatch':
+    case 'subject_key_unknown':
+    case 'subject_key_unfit':
+    case 'subject_signature_invalid':
+    case 'subject_expired':
+    case 'subject_not_yet_valid':
+    case 'subject_too_old':
+    case 'subject_lifetime_too_long':
+    case 'subject_audience_mismatch':
+    case 'subject_claim_invalid':
+    case 'subject_shape_wrong':
+    case 'subject_type_mismatch':
+    case 'subject_userinfo_failed':
+    case 'subject_replayed':
+    case 'identity_claim_missing':
+    case 'identity_groups_not_allowed':
+    case 'identity_group_reserved':
+    case 'policy_none_matched':
+    case 'policy_unknown':
+    case 'policy_output_refused':
+    case 'audience_not_granted':
+      return ACCESS_DENIED
+    case 'audience_not_trusted':
+      return invalidTarget('The client may not request this audience.')
+    case 'audience_profiles_mixed':
+      return invalidTarget('The requested audiences do not fit in one token.')
+    case 'audience_sets_differ':
+      return invalidTarget('Scopes and parameters name different audiences.')
+    case 'resource_malformed':
+      return invalidTarget('A resource must be an absolute URI without a fragment.')
+    case 'scope_not_supported':
+      return invalidScope(`${denial.grant} grant does not support ${denial.scope} scope.`)
+    case 'scope_unrecognized':
+      return invalidScope(`Unrecognized scope(s) ${goQuoteList(denial.scopes)}`)
+    case 'scope_audience_not_trusted':
+      return invalidScope(`Client can't request scope(s) ${goQuoteList(denial.scopes)}`)
+    case 'issuer_keys_unavailable':
+    case 'store_unavailable':
+    case 'client_check_busy':
+    case 'audit_unavailable':
+      return { status: 503, error: 'temporarily_unavailable', retryAfterSeconds: FAULT_RETRY_SECONDS }
+    case 'signing_failed':
+      return { status: 500, error: 'server_error' }
+    // No default: a new reason does not compile until somebody decides what the world may know of it.
+  }
+}
+
+function invalidRequest(description?: string): OAuthError {
+  return { status: 400, error: 'invalid_request', ...(description === undefined ? {} : { description }) }
+}
+
+function invalidTarget(description: string): OAuthError {
+  return { status: 400, error: 'invalid_target', description }
+}
+
+function invalidScope(description: string): OAuthError {
+  return { status: 400, error: 'invalid_scope', description }
+}

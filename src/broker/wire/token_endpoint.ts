@@ -1,0 +1,154 @@
+// POST /token, from raw request to answer, in the order that docs/architecture.md describes:
+// method, address bucket, form, grant, client bucket, the grant itself, audit, answer.
+import { isUtf8 } from 'node:buffer'
+import { allowEvent, denyEvent } from '#core/audit_event.ts'
+import type { AuditContext, AuditEvent, DecisionFacts } from '#core/audit_event.ts'
+import type { RequestDenial } from '#core/denial.ts'
+import type { Clock } from '#core/clock.ts'
+import { formContentType } from '#core/oauth/content_type.ts'
+import { isMalformedQuery, parseForm } from '#core/oauth/form.ts'
+import type { Form } from '#core/oauth/form.ts'
+import { CLIENT_CREDENTIALS, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
+import type { SERVED_GRANTS } from '#core/oauth/names.ts'
+import { deny, ok } from '#core/result.ts'
+import type { Result } from '#core/result.ts'
+import { AuditFailure } from '#platform/audit_sink.ts'
+import type { AuditSink } from '#platform/audit_sink.ts'
+import type { Log } from '#platform/log.ts'
+import type { Metrics } from '#platform/metrics.ts'
+import type { RateLimit } from '#platform/rate_limit.ts'
+import { grantClientCredentials } from '../grants/client_credentials.ts'
+import type { GrantDeps } from '../grants/grant_deps.ts'
+import { readTokenRequest } from '../grants/request.ts'
+import type { TokenRequest } from '../grants/request.ts'
+import { exchangeToken } from '../grants/token_exchange.ts'
+import type { Issued } from '../tokens/issue.ts'
+import { errorAnswer, tokenAnswer } from './answer.ts'
+import type { Answer } from './answer.ts'
+import { toOAuthError } from './oauth_error.ts'
+
+/** A request as the HTTP frame hands it over; nothing in it has been judged yet. */
+export type RawRequest = {
+  readonly method: string
+  readonly query: string
+  readonly contentType: string | undefined
+  /** Every value of the header, in order: two of them are two credentials. */
+  readonly authorization: readonly string[]
+  readonly body: Buffer
+  readonly peer: string
+  readonly requestId: string
+}
+
+export type ServedGrant = (typeof SERVED_GRANTS)[number]
+
+export type TokenEndpointDeps = {
+  readonly grants: ReadonlySet<string>
+  readonly grantDeps: GrantDeps
+  readonly addressLimit: RateLimit
+  readonly clientLimit: RateLimit
+  readonly audit: Pick<AuditSink, 'write'>
+  readonly metrics: Pick<Metrics, 'decision'>
+  readonly log: Log
+  readonly clock: Clock
+}
+
+export async function answerToken(raw: RawRequest, deps: TokenEndpointDeps): Promise<Answer> {
+  const facts: DecisionFacts = { grant: 'unknown' }
+  const startedAt = performance.now()
+  const result = await decideToken(raw, deps, facts)
+  return conclude(raw, facts, result, startedAt, deps)
+}
+
+/** A request that the HTTP frame refused before its body could be read. */
+export function answerRejected(
+  raw: Pick<RawRequest, 'requestId' | 'peer'>,
+  denial: RequestDenial,
+  deps: TokenEndpointDeps,
+): Promise<Answer> {
+  return conclude(raw, { grant: 'unknown' }, deny(denial), performance.now(), deps)
+}
+
+/** Event first, answer after: what cannot be recorded is not answered with a token. */
+async function conclude(
+  raw: Pick<RawRequest, 'requestId' | 'peer'>,
+  facts: DecisionFacts,
+  result: Result<Issued>,
+  startedAt: number,
+  deps: TokenEndpointDeps,
+): Promise<Answer> {
+  const context: AuditContext = {
+    time: new Date(deps.clock()).toISOString(),
+    requestId: raw.requestId,
+    peer: raw.peer,
+  }
+  const event = result.ok ? allowEvent(context, facts) : denyEvent(context, facts, result.denial)
+  const answer = result.ok ? tokenAnswer(result.value) : errorAnswer(toOAuthError(result.denial))
+  const recorded = await record(event, deps)
+  deps.metrics.decision(event, (performance.now() - startedAt) / 1000)
+  return recorded.ok ? answer : errorAnswer(toOAuthError(recorded.denial))
+}
+
+/** The decision alone: what `answerToken` turns into an event and an answer. */
+export async function decideToken(
+  raw: RawRequest,
+  deps: TokenEndpointDeps,
+  facts: DecisionFacts,
+): Promise<Result<Issued>> {
+  if (raw.method !== 'POST') return deny({ reason: 'method_not_allowed', method: raw.method })
+  const addressWait = deps.addressLimit.take(raw.peer)
+  if (addressWait > 0) return deny({ reason: 'rate_limited', key: 'address', retryAfterSeconds: addressWait })
+  const form = readForm(raw)
+  if (!form.ok) return form
+  const grant = servedGrant(form.value.get('grant_type'), deps.grants)
+  if (!grant.ok) return grant
+  facts.grant = grant.value === TOKEN_EXCHANGE ? 'token-exchange' : grant.value
+  const request = readTokenRequest(grant.value, form.value, raw.authorization)
+  if (!request.ok) return request
+  const clientWait = deps.clientLimit.take(clientKey(request.value, raw.peer, deps))
+  if (clientWait > 0) return deny({ reason: 'rate_limited', key: 'client', retryAfterSeconds: clientWait })
+  switch (grant.value) {
+    case TOKEN_EXCHANGE:
+      return exchangeToken(request.value, deps.grantDeps, facts)
+    case CLIENT_CREDENTIALS:
+      return grantClientCredentials(request.value, deps.grantDeps, facts)
+  }
+}
+
+/** As Go's ParseForm: anything but a urlencoded form is an empty one; what cannot be parsed is refused. */
+export function readForm(raw: Pick<RawRequest, 'contentType' | 'query' | 'body'>): Result<Form> {
+  if (raw.query !== '' && isMalformedQuery(raw.query))
+    return deny({ reason: 'form_malformed', detail: 'query string' })
+  const type = formContentType(raw.contentType)
+  switch (type) {
+    case 'malformed':
+      return deny({ reason: 'form_malformed', detail: 'content type' })
+    case 'other':
+      return parseForm('')
+    case 'form':
+      return isUtf8(raw.body)
+        ? parseForm(raw.body.toString('utf8'))
+        : deny({ reason: 'form_malformed', detail: 'not UTF-8' })
+  }
+}
+
+function servedGrant(name: string, enabled: ReadonlySet<string>): Result<ServedGrant> {
+  if ((name === TOKEN_EXCHANGE || name === CLIENT_CREDENTIALS) && enabled.has(name)) return ok(name)
+  return deny({ reason: 'grant_type_unsupported', got: name })
+}
+
+/** Only a known client has a bucket of its own: invented ids share one for each address. */
+function clientKey(request: TokenRequest, peer: string, deps: TokenEndpointDeps): string {
+  const { clientId } = request.credentials
+  return deps.grantDeps.clients.has(clientId) ? `${clientId} ${peer}` : ` ${peer}`
+}
+
+async function record(event: AuditEvent, deps: TokenEndpointDeps): Promise<Result<undefined>> {
+  try {
+    await deps.audit.write(event)
+    return ok(undefined)
+  } catch (error) {
+    if (!(error instanceof AuditFailure)) throw error
+    deps.log.error({ requestId: event.requestId, err: error.message }, 'audit event not written')
+    return deny({ reason: 'audit_unavailable', detail: error.message })
+  }
+}

@@ -1,0 +1,123 @@
+// Puts the broker's parts together for the commands that need them: serve, explain, keys. The order of opening is the
+// order of closing, backwards.
+import type { Clock, RandomBytes } from '#core/clock.ts'
+import { openAuditSink } from '#platform/audit_sink.ts'
+import { readGitlabIdentity } from '#platform/gitlab_identity.ts'
+import { createIssuerKeysRegistry } from '#platform/issuer_keys/registry.ts'
+import type { IssuerKeysEvent } from '#platform/issuer_keys/issuer_keys.ts'
+import type { IssuerKeysRegistry } from '#platform/issuer_keys/registry.ts'
+import { openKeyRing } from '#platform/keys/key_ring.ts'
+import type { KeyRing } from '#platform/keys/key_ring.ts'
+import type { Log } from '#platform/log.ts'
+import { createMetrics } from '#platform/metrics.ts'
+import { createMemoryStore } from '#platform/store/memory_store.ts'
+import { openSqliteStore } from '#platform/store/sqlite_store.ts'
+import type { Store } from '#platform/store/store.ts'
+import { createSubjectVerifier } from '#platform/subject_verifier.ts'
+import { readUserinfo } from '#platform/userinfo.ts'
+import type { BrokerConfig, StoreConfig } from '../broker/config/broker_config.ts'
+import type { BrokerParts } from '../broker/live_broker.ts'
+
+export type Runtime = {
+  readonly parts: BrokerParts
+  readonly issuers: IssuerKeysRegistry
+  readonly close: () => Promise<void>
+}
+
+export type World = {
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+  readonly log: Log
+  readonly version: string
+}
+
+/** Rejects with StoreFailure, KeyFailure or AuditFailure; what was opened before is closed again. */
+export async function openRuntime(
+  config: BrokerConfig,
+  world: World,
+  isIdle: () => boolean,
+): Promise<Runtime> {
+  const { clock, randomBytes, log } = world
+  const store = await openStore(config.store, clock)
+  const keyRing = await openKeys(config, store, world).catch(async (error: unknown) => {
+    await store.close()
+    throw error
+  })
+  const audit = openAuditSink(config.audit.destination)
+  const metrics = createMetrics(world.version)
+  const issuers = createIssuerKeysRegistry({ clock, onEvent: (event) => tellIssuerKeys(event, log) })
+  return {
+    issuers,
+    parts: {
+      store,
+      keyRing,
+      verifier: createSubjectVerifier({ clock, issuerKeys: issuers }),
+      userinfo: (token, connector) => readUserinfo(token, connector, issuers),
+      gitlabIdentity: (token, connector) => readGitlabIdentity(token, connector, issuers),
+      audit,
+      metrics,
+      log,
+      clock,
+      randomBytes,
+      isIdle,
+    },
+    async close() {
+      issuers.close()
+      keyRing.close()
+      audit.close()
+      await store.close()
+    },
+  }
+}
+
+export async function openStore(config: StoreConfig, clock: Clock): Promise<Store> {
+  switch (config.type) {
+    case 'memory':
+      return createMemoryStore({ clock })
+    case 'sqlite':
+      return openSqliteStore({ file: config.file, clock })
+  }
+}
+
+export async function openKeys(config: BrokerConfig, store: Store, world: World): Promise<KeyRing> {
+  return openKeyRing({
+    store,
+    clock: world.clock,
+    randomBytes: world.randomBytes,
+    config: config.keys,
+    maxTokenTtlSeconds: longestLifetime(config),
+    log: world.log,
+  })
+}
+
+/** The longest lifetime of any token that this configuration can issue: for so long an old key stays public. */
+export function longestLifetime(config: BrokerConfig): number {
+  const own = [
+    ...config.clients.map((client) => client.ttlSeconds),
+    ...config.policies.map(({ grant }) => grant.ttlSeconds),
+  ]
+  return Math.max(config.tokens.ttlSeconds, ...own.filter((ttl) => ttl !== undefined))
+}
+
+function tellIssuerKeys(event: IssuerKeysEvent, log: Log): void {
+  switch (event.event) {
+    case 'issuer_keys_loaded':
+      log.info(
+        { connector: event.connector, keys: event.keys, ignored: event.ignored.length },
+        'issuer keys loaded',
+      )
+      for (const key of event.ignored) {
+        if (key.alarm)
+          log.warn(
+            { connector: event.connector, kid: key.kid, detail: key.detail },
+            'issuer publishes a key it must not',
+          )
+      }
+      return
+    case 'issuer_keys_failed':
+      log.warn(
+        { connector: event.connector, detail: event.detail, keysHeld: event.keysHeld },
+        'issuer keys cannot be loaded',
+      )
+  }
+}

@@ -1,0 +1,133 @@
+// Where the configuration comes from, and how it is loaded: the native file, or an unmodified Dex file with an overlay.
+// serve, explain, keys and config check all ask here.
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { Command } from 'commander'
+import type { Finding } from '#platform/config/finding.ts'
+import { formatFinding } from '#platform/config/finding.ts'
+import type { BrokerConfig } from '../broker/config/broker_config.ts'
+import type { ConfigEnv, ConfigLoad } from '../broker/config/config_env.ts'
+import type { CommandIo } from './command.ts'
+import { addFlag } from './run_command.ts'
+
+export type ConfigFlags = {
+  readonly config?: string
+  readonly dexConfig?: string
+  readonly store?: string
+  readonly webHttpAddr?: string
+  readonly webHttpsAddr?: string
+  readonly telemetryAddr?: string
+  readonly development?: boolean
+}
+
+export const DEFAULT_CONFIG_FILE = 'sallyport.yaml'
+
+/** Adds the flags that say which configuration is meant. */
+export function addConfigFlags(command: Command): Command {
+  addFlag(
+    command,
+    '--config <file>',
+    `configuration (default ./${DEFAULT_CONFIG_FILE}); with --dex-config an overlay`,
+    'SALLYPORT_CONFIG',
+  )
+  addFlag(command, '--dex-config <file>', 'an unmodified Dex configuration', 'SALLYPORT_DEX_CONFIG')
+  addFlag(command, '--store <store>', 'with --dex-config: memory, sqlite or sqlite:FILE', 'SALLYPORT_STORE')
+  addFlag(
+    command,
+    '--web-http-addr <address>',
+    'with --dex-config: as in dex serve',
+    'SALLYPORT_WEB_HTTP_ADDR',
+  )
+  addFlag(
+    command,
+    '--web-https-addr <address>',
+    'with --dex-config: as in dex serve',
+    'SALLYPORT_WEB_HTTPS_ADDR',
+  )
+  addFlag(
+    command,
+    '--telemetry-addr <address>',
+    'with --dex-config: as in dex serve',
+    'SALLYPORT_TELEMETRY_ADDR',
+  )
+  addFlag(
+    command,
+    '--development',
+    'allow what must never run in production: the mockCallback connector',
+    'SALLYPORT_DEVELOPMENT',
+  )
+  return command
+}
+
+/** The files that a running server watches. */
+export function configFiles(flags: ConfigFlags, cwd: string): readonly string[] {
+  const named =
+    flags.dexConfig === undefined
+      ? [flags.config ?? DEFAULT_CONFIG_FILE]
+      : [flags.dexConfig, ...(flags.config === undefined ? [] : [flags.config])]
+  return named.map((file) => resolve(cwd, file))
+}
+
+/** Loads what the flags mean. A file that cannot be read is a finding like any other. */
+export async function loadConfig(
+  flags: ConfigFlags,
+  io: Pick<CommandIo, 'env' | 'cwd' | 'randomBytes'>,
+): Promise<ConfigLoad> {
+  const [main, overlay] = configFiles(flags, io.cwd)
+  if (main === undefined) throw new Error('configFiles names one file at least')
+  const text = readText(main)
+  if (typeof text !== 'string') return { config: undefined, findings: [text] }
+  const env: ConfigEnv = {
+    env: io.env,
+    baseDir: dirname(main),
+    randomBytes: io.randomBytes,
+    readFile: (path) => readFileSync(path, 'utf8'),
+  }
+  if (flags.dexConfig === undefined) {
+    const { loadNativeConfig } = await import('../broker/config/native.ts')
+    return loadNativeConfig(main, text, env)
+  }
+  const overlayText = overlay === undefined ? undefined : readText(overlay)
+  if (overlayText !== undefined && typeof overlayText !== 'string')
+    return { config: undefined, findings: [overlayText] }
+  const { loadDexConfig } = await import('../broker/config/dex/load.ts')
+  return loadDexConfig(main, text, env, {
+    ...(overlay === undefined || overlayText === undefined
+      ? {}
+      : { overlay: { file: overlay, text: overlayText } }),
+    flags: { ...flags, development: flags.development === true },
+  })
+}
+
+/** Prints every finding; notes only when `all`. Says whether the configuration can be used. */
+export function tellFindings(
+  load: ConfigLoad,
+  io: Pick<CommandIo, 'stderr'>,
+  all: boolean,
+): load is ConfigLoad & { config: BrokerConfig } {
+  for (const finding of load.findings) {
+    if (all || finding.severity !== 'note') io.stderr.write(`${formatFinding(finding)}\n`)
+  }
+  return load.config !== undefined
+}
+
+function readText(file: string): string | Finding {
+  const finding = (message: string, wayOut: string): Finding => ({
+    severity: 'error',
+    code: 'config_file_unreadable',
+    path: '',
+    message,
+    wayOut,
+    place: { file, line: 1, column: 1 },
+  })
+  if (!existsSync(file))
+    return finding(
+      'the file does not exist',
+      'name one with --config, or run `sallyport serve` once to get a starter',
+    )
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    return finding(error instanceof Error ? error.message : 'it cannot be read', 'check its permissions')
+  }
+}

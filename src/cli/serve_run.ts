@@ -1,0 +1,191 @@
+// The life of a server: load, open, listen, reload when told or when a file changes, close on a signal.
+import { existsSync, unwatchFile, watchFile } from 'node:fs'
+import { resolve } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { createLog } from '#platform/log.ts'
+import type { Log } from '#platform/log.ts'
+import { createPublicApp } from '../broker/app.ts'
+import { createBroker } from '../broker/broker.ts'
+import type { Broker } from '../broker/broker.ts'
+import type { BrokerConfig } from '../broker/config/broker_config.ts'
+import { listen, readTls } from '../broker/listen.ts'
+import type { Listening } from '../broker/listen.ts'
+import { createOpsApp } from '../broker/ops_app.ts'
+import { openRuntime } from './broker_runtime.ts'
+import type { Runtime } from './broker_runtime.ts'
+import { EXIT } from './command.ts'
+import type { CommandIo, ExitCode } from './command.ts'
+import { DEFAULT_CONFIG_FILE, configFiles, loadConfig, tellFindings } from './config_source.ts'
+import type { ConfigFlags } from './config_source.ts'
+import { readVersion } from './program.ts'
+import { reloadable } from './reload.ts'
+import { makeStarter } from './starter_files.ts'
+
+/** How often configuration files are looked at. */
+const CONFIG_CHECK_MS = 2000
+/** Requests in flight below which a signature is checked in place: one caller at a time gains, a crowd would wait. */
+const IDLE_REQUESTS = 1
+
+export async function runServer(part: string, flags: ConfigFlags, io: CommandIo): Promise<ExitCode> {
+  if (part !== 'all' && part !== 'broker') {
+    io.stderr.write(`sallyport: unknown part "${part}": all and broker can be served\n`)
+    return EXIT.usage
+  }
+  const isFirstStart =
+    flags.config === undefined &&
+    flags.dexConfig === undefined &&
+    !existsSync(resolve(io.cwd, DEFAULT_CONFIG_FILE))
+  if (isFirstStart) await makeStarter(io)
+
+  // 1. the configuration, with every problem at once
+  const load = await loadConfig(flags, io)
+  if (!tellFindings(load, io, true)) return EXIT.configuration
+  const { config } = load
+
+  // 2. store, keys, audit
+  const log = createLog(config.log)
+  let inFlight = 0
+  const world = { clock: io.clock, randomBytes: io.randomBytes, log, version: readVersion() }
+  const runtime = await openRuntime(config, world, () => inFlight <= IDLE_REQUESTS).catch(
+    (error: unknown) => {
+      io.stderr.write(`sallyport: cannot start: ${describe(error)}\n`)
+      return undefined
+    },
+  )
+  if (runtime === undefined) return EXIT.denied
+
+  // 3. listeners
+  const broker = createBroker(config, runtime.parts)
+  const listening = await openListeners(broker, config, log, (change) => {
+    inFlight += change
+  }).catch((error: unknown) => {
+    io.stderr.write(`sallyport: cannot listen: ${describe(error)}\n`)
+    return undefined
+  })
+  if (listening === undefined) {
+    await runtime.close()
+    return EXIT.denied
+  }
+  runtime.issuers.warmUp(config.connectors)
+  announce(config, listening, isFirstStart, io)
+
+  // 4. until a signal comes
+  const stopWatching = watchConfiguration(flags, io, broker, runtime, listening)
+  await stopSignal()
+  log.info({}, 'stopping')
+  stopWatching()
+  await Promise.all(listening.map((listener) => listener.close()))
+  await runtime.close()
+  return EXIT.ok
+}
+
+async function openListeners(
+  broker: Broker,
+  config: BrokerConfig,
+  log: Log,
+  inFlight: (change: 1 | -1) => void,
+): Promise<readonly Listening[]> {
+  const opened: Listening[] = []
+  try {
+    for (const listener of config.publicListeners) {
+      const app = await createPublicApp(broker, {
+        https: listener.tls === undefined ? undefined : readTls(listener.tls),
+      })
+      countInFlight(app, inFlight)
+      opened.push(await listen(app, listener, log))
+    }
+    if (config.opsListener !== undefined)
+      opened.push(await listen(createOpsApp(broker), config.opsListener, log))
+    return opened
+  } catch (error) {
+    await Promise.all(opened.map((listener) => listener.close()))
+    throw error
+  }
+}
+
+function countInFlight(app: FastifyInstance, inFlight: (change: 1 | -1) => void): void {
+  app.addHook('onRequest', async () => inFlight(1))
+  app.addHook('onResponse', async () => inFlight(-1))
+}
+
+/** SIGHUP and changed files load the configuration anew; a bad one is named and the old one stays. */
+function watchConfiguration(
+  flags: ConfigFlags,
+  io: CommandIo,
+  broker: Broker,
+  runtime: Runtime,
+  listening: readonly Listening[],
+): () => void {
+  const { log, metrics } = runtime.parts
+  const reload = async (): Promise<void> => {
+    const load = await loadConfig(flags, io)
+    const isUsable = tellFindings(load, io, false)
+    metrics.configReload(isUsable)
+    if (!isUsable) {
+      const first = load.findings.find((finding) => finding.severity === 'error')
+      log.error(
+        { place: first?.place, problem: first?.code },
+        'configuration not reloaded, the old one stays',
+      )
+      return
+    }
+    const { config, kept } = reloadable(broker.live().config, load.config)
+    for (const name of kept) log.warn({ setting: name }, 'setting changed, it takes effect at the next start')
+    broker.reload(config)
+    runtime.issuers.retain(config.connectors)
+    runtime.issuers.warmUp(config.connectors)
+    log.info(
+      { connectors: config.connectors.length, policies: config.policies.length },
+      'configuration reloaded',
+    )
+  }
+  const reloadSafely = (): void => {
+    reload().catch((error: unknown) => log.error({ err: error }, 'configuration not reloaded'))
+  }
+  const onHangup = (): void => {
+    runtime.parts.audit.reopen()
+    for (const listener of listening) listener.reloadTls()
+    reloadSafely()
+  }
+  process.on('SIGHUP', onHangup)
+  const files = configFiles(flags, io.cwd)
+  for (const file of files) watchFile(file, { interval: CONFIG_CHECK_MS, persistent: false }, reloadSafely)
+  return () => {
+    process.off('SIGHUP', onHangup)
+    for (const file of files) unwatchFile(file, reloadSafely)
+  }
+}
+
+async function stopSignal(): Promise<void> {
+  await new Promise<void>((done) => {
+    process.once('SIGTERM', () => done())
+    process.once('SIGINT', () => done())
+  })
+}
+
+function announce(
+  config: BrokerConfig,
+  listening: readonly Listening[],
+  isFirstStart: boolean,
+  io: CommandIo,
+): void {
+  const [first] = listening
+  io.stderr.write(`sallyport: issuer ${config.issuer}\n`)
+  for (const listener of listening) io.stderr.write(`sallyport: listening on ${listener.url}\n`)
+  if (!isFirstStart || first === undefined) return
+  io.stderr.write(
+    [
+      '',
+      `Written: ${DEFAULT_CONFIG_FILE} (yours to change) and .sallyport/ (keys, certificate, store).`,
+      'Trust this CA: .sallyport/tls/ca.crt',
+      'Try in another terminal:',
+      `  curl --cacert .sallyport/tls/ca.crt -u "demo:$(cat .sallyport/demo-client-secret)" \\`,
+      `    -d grant_type=client_credentials -d scope=openid ${config.issuer}/token`,
+      '',
+    ].join('\n'),
+  )
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

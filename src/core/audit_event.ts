@@ -1,0 +1,192 @@
+// What is recorded of a decision: one event for each, allow or deny, written before the answer leaves. Never a token or
+// a secret; a subject token is known by its jti and by the hash of what was signed.
+import type { AudienceProfile } from './audience.ts'
+import type { Denial, DenialReason, Fault } from './denial.ts'
+
+/** The numbered steps of a token request, in order; docs/architecture.md describes each. */
+export const STEPS = [
+  'request',
+  'client',
+  'connector',
+  'subject',
+  'policy',
+  'target',
+  'replay',
+  'mint',
+] as const
+export type Step = (typeof STEPS)[number]
+
+/** What is known of a request so far; each step adds what it learnt. Ids, never credentials. */
+export type DecisionFacts = {
+  grant: string
+  client?: string
+  clientAuth?: string
+  connector?: string
+  policy?: string
+  subject?: SubjectFacts
+  audiencesRequested?: readonly string[]
+  audiences?: readonly string[]
+  profile?: AudienceProfile
+  issued?: IssuedFacts
+}
+
+export type SubjectFacts = {
+  readonly iss: string
+  readonly sub: string
+  readonly jti?: string
+  /** base64url SHA-256 of the signed part; finds the token again without holding it. */
+  readonly hash: string
+  readonly kid?: string
+}
+
+/** `exp` in seconds since the epoch. */
+export type IssuedFacts = {
+  readonly jti: string
+  readonly kid: string
+  readonly sub: string
+  readonly exp: number
+}
+
+export type AuditEvent = {
+  /** RFC 3339, milliseconds, UTC. */
+  readonly time: string
+  readonly event: 'token'
+  readonly requestId: string
+  readonly peer: string
+  /** `deny`: by rule, or malformed. `fail`: our fault, nothing was decided about the caller. */
+  readonly decision: 'allow' | 'deny' | 'fail'
+  readonly step?: Step
+  readonly reason?: DenialReason
+  readonly evidence?: Readonly<Record<string, unknown>>
+} & Readonly<DecisionFacts>
+
+export type AuditContext = { readonly time: string; readonly requestId: string; readonly peer: string }
+
+export function allowEvent(context: AuditContext, facts: DecisionFacts): AuditEvent {
+  return { ...context, event: 'token', decision: 'allow', ...facts }
+}
+
+export function denyEvent(context: AuditContext, facts: DecisionFacts, denial: Denial): AuditEvent {
+  const { reason, ...evidence } = denial
+  return {
+    ...context,
+    event: 'token',
+    decision: isFault(denial) ? 'fail' : 'deny',
+    step: stepOf(reason),
+    reason,
+    evidence: clipRecord(evidence, 0),
+    ...facts,
+  }
+}
+
+const FAULTS: ReadonlySet<DenialReason> = new Set<Fault['reason']>([
+  'issuer_keys_unavailable',
+  'store_unavailable',
+  'client_check_busy',
+  'signing_failed',
+  'audit_unavailable',
+])
+
+/** Our fault, or the network's: nothing was decided about the caller. */
+export function isFault(denial: Denial): boolean {
+  return FAULTS.has(denial.reason)
+}
+
+const MAX_TEXT = 256
+const MAX_ITEMS = 32
+
+/** Shortens a text that a caller chose, for logs: at most 256 characters, control characters made visible. */
+export function clip(text: string): string {
+  const short = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text
+  return short.replaceAll(
+    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+function clipRecord(record: object, depth: number): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, clipValue(value, depth)]))
+}
+
+function clipValue(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return clip(value)
+  if (typeof value !== 'object' || value === null) return value
+  if (depth > 3) return '…'
+  if (Array.isArray(value)) return value.slice(0, MAX_ITEMS).map((item) => clipValue(item, depth + 1))
+  return clipRecord(value, depth + 1)
+}
+
+/** Which step says no with this reason. */
+export function stepOf(reason: DenialReason): Step {
+  switch (reason) {
+    case 'method_not_allowed':
+    case 'form_malformed':
+    case 'body_too_large':
+    case 'parameter_repeated':
+    case 'grant_type_unsupported':
+    case 'rate_limited':
+      return 'request'
+    case 'credentials_repeated':
+    case 'client_id_encoding':
+    case 'client_secret_encoding':
+    case 'client_unknown':
+    case 'client_secret_wrong':
+    case 'client_secret_missing':
+    case 'client_auth_method_wrong':
+    case 'client_assertion_invalid':
+    case 'client_grant_not_allowed':
+    case 'client_public':
+    case 'client_check_busy':
+      return 'client'
+    case 'connector_not_allowed':
+    case 'connector_unknown':
+    case 'connector_missing':
+    case 'connector_grant_not_allowed':
+    case 'connector_without_exchange':
+    case 'subject_token_missing':
+    case 'subject_token_type_unsupported':
+    case 'requested_token_type_unsupported':
+      return 'connector'
+    case 'subject_malformed':
+    case 'subject_too_large':
+    case 'subject_algorithm_not_allowed':
+    case 'subject_header_not_allowed':
+    case 'subject_issuer_mismatch':
+    case 'subject_key_unknown':
+    case 'subject_key_unfit':
+    case 'subject_signature_invalid':
+    case 'subject_expired':
+    case 'subject_not_yet_valid':
+    case 'subject_too_old':
+    case 'subject_lifetime_too_long':
+    case 'subject_audience_mismatch':
+    case 'subject_claim_invalid':
+    case 'subject_shape_wrong':
+    case 'subject_type_mismatch':
+    case 'subject_userinfo_failed':
+    case 'identity_claim_missing':
+    case 'identity_groups_not_allowed':
+    case 'identity_group_reserved':
+    case 'issuer_keys_unavailable':
+      return 'subject'
+    case 'policy_none_matched':
+    case 'policy_unknown':
+    case 'policy_output_refused':
+      return 'policy'
+    case 'audience_not_trusted':
+    case 'audience_not_granted':
+    case 'audience_profiles_mixed':
+    case 'audience_sets_differ':
+    case 'resource_malformed':
+    case 'scope_not_supported':
+    case 'scope_unrecognized':
+    case 'scope_audience_not_trusted':
+      return 'target'
+    case 'subject_replayed':
+      return 'replay'
+    case 'store_unavailable':
+    case 'signing_failed':
+    case 'audit_unavailable':
+      return 'mint'
+  }
+}

@@ -1,0 +1,45 @@
+// Who really calls. The socket's address, unless it is one of the configured proxies: then the configured header, read
+// from the right, past every further proxy (Dex web.clientRemoteIP). Headers from anybody else are ignored.
+import { BlockList, isIP } from 'node:net'
+
+export type ClientAddressConfig = { readonly header: string; readonly trustedProxies: readonly string[] }
+export type ClientAddressOf = (socketAddress: string, header: (name: string) => string | undefined) => string
+
+/** `trustedProxies`: CIDRs or single addresses. Throws on one that is neither. */
+export function createClientAddress(config: ClientAddressConfig | undefined): ClientAddressOf {
+  if (config === undefined) return (socketAddress) => plain(socketAddress)
+  const proxies = blockList(config.trustedProxies)
+  const name = config.header.toLowerCase()
+  return (socketAddress, header) => {
+    const socket = plain(socketAddress)
+    if (!contains(proxies, socket)) return socket
+    const hops = (header(name) ?? '').split(',').map((hop) => plain(hop.trim()))
+    for (const hop of hops.reverse()) {
+      if (isIP(hop) === 0) return socket
+      if (!contains(proxies, hop)) return hop
+    }
+    return socket
+  }
+}
+
+function plain(address: string): string {
+  return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address
+}
+
+function contains(list: BlockList, address: string): boolean {
+  const version = isIP(address)
+  return version !== 0 && list.check(address, version === 6 ? 'ipv6' : 'ipv4')
+}
+
+function blockList(networks: readonly string[]): BlockList {
+  const list = new BlockList()
+  for (const network of networks) {
+    const [address = '', prefix] = network.split('/')
+    const version = isIP(address)
+    if (version === 0) throw new RangeError(`${network} is not an address or network`)
+    const family = version === 6 ? 'ipv6' : 'ipv4'
+    if (prefix === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(prefix), family)
+  }
+  return list
+}
