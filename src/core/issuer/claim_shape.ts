@@ -39,9 +39,8 @@ export function isSegmentPrefix(text: string, prefix: string): boolean {
 
 /** `host[:port]` and path of an address, no slash at the end; `undefined` when it is no http(s) address. */
 export function hostAndPath(address: string): { host: string; path: string } | undefined {
-  if (!URL.canParse(address)) return undefined
-  const url = new URL(address)
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') return undefined
+  const url = URL.parse(address)
+  if (url?.protocol !== 'https:' && url?.protocol !== 'http:') return undefined
   return { host: url.host, path: url.pathname.replace(/\/+$/, '') }
 }
 
@@ -57,8 +56,25 @@ export function refTypeOf(ref: string | undefined): string | undefined {
 
 /** Drops what the token does not say. */
 export function presentFacts(facts: Readonly<Record<keyof SourceFacts, string | undefined>>): SourceFacts {
-  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined))
+  const present: Partial<Record<keyof SourceFacts, string>> = {}
+  for (const name of FACT_NAMES) {
+    const value = facts[name]
+    if (value !== undefined) present[name] = value
+  }
+  return present
 }
+
+const FACT_NAMES = [
+  'ci',
+  'source',
+  'repository',
+  'repository_id',
+  'ref',
+  'ref_type',
+  'sha',
+  'run_id',
+  'environment',
+] as const satisfies readonly (keyof SourceFacts)[]
 
 export const NO_FACTS = {
   ci: undefined,

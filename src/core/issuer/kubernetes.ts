@@ -2,7 +2,7 @@
 import { stringClaim } from '#core/claims.ts'
 import type { Claims } from '#core/claims.ts'
 import type { SubjectDenial } from '#core/denial.ts'
-import { NO_FACTS, missingString, objectClaim, presentFacts, wrongShape } from './claim_shape.ts'
+import { NO_FACTS, objectClaim, presentFacts, wrongShape } from './claim_shape.ts'
 import type { IssuerPreset } from './preset.ts'
 
 const NAMESPACE = '/kubernetes.io/namespace'
@@ -16,7 +16,7 @@ export const kubernetes: IssuerPreset = {
   headerTypes: ['jwt'],
   immutablePins: [[ACCOUNT_UID]],
   mutablePins: ['sub', NAMESPACE, ACCOUNT_NAME, '/kubernetes.io/pod/name', '/kubernetes.io/node/name'],
-  immutableId: (claims) => stringClaim(claims, ACCOUNT_UID),
+  immutableId: (claims) => accountOf(claims)?.uid,
   checkShape,
   events: undefined,
   // The kubelet renews the file; until then a job reads the same token again and again.
@@ -29,26 +29,40 @@ export const kubernetes: IssuerPreset = {
 }
 
 function checkShape(claims: Claims): SubjectDenial | undefined {
-  if (objectClaim(claims, 'kubernetes.io') === undefined) {
+  const account = accountOf(claims)
+  if (account === undefined) {
     return wrongShape(
       'kubernetes',
       'no object claim "kubernetes.io": a legacy secret token or not a ServiceAccount',
     )
   }
-  const missing = missingString('kubernetes', claims, [NAMESPACE, ACCOUNT_NAME, ACCOUNT_UID])
-  if (missing !== undefined) return missing
-  const expected = `system:serviceaccount:${claimText(claims, NAMESPACE)}:${claimText(claims, ACCOUNT_NAME)}`
-  if (stringClaim(claims, 'sub') === expected) return undefined
+  const { namespace, name, uid } = account
+  if (namespace === undefined) return missing(NAMESPACE)
+  if (name === undefined) return missing(ACCOUNT_NAME)
+  if (uid === undefined) return missing(ACCOUNT_UID)
+  if (claims['sub'] === `system:serviceaccount:${namespace}:${name}`) return undefined
   return wrongShape('kubernetes', '"sub" names another ServiceAccount than "kubernetes.io"')
 }
 
 /** `ci-runners/tofu-plan`: without `system:`, which no name of ours may begin with. */
 function displayName(claims: Claims): string | undefined {
-  const namespace = stringClaim(claims, NAMESPACE)
-  const name = stringClaim(claims, ACCOUNT_NAME)
+  const { namespace, name } = accountOf(claims) ?? {}
   return namespace === undefined || name === undefined ? undefined : `${namespace}/${name}`
 }
 
-function claimText(claims: Claims, pointer: string): string {
-  return stringClaim(claims, pointer) ?? ''
+type Account = Readonly<Record<'namespace' | 'name' | 'uid', string | undefined>>
+
+function accountOf(claims: Claims): Account | undefined {
+  const bound = objectClaim(claims, 'kubernetes.io')
+  if (bound === undefined) return undefined
+  const account = objectClaim(bound, 'serviceaccount') ?? {}
+  return {
+    namespace: stringClaim(bound, 'namespace'),
+    name: stringClaim(account, 'name'),
+    uid: stringClaim(account, 'uid'),
+  }
+}
+
+function missing(pointer: string): SubjectDenial {
+  return wrongShape('kubernetes', `claim "${pointer}" must be a non-empty string`)
 }
