@@ -1,0 +1,192 @@
+// The closed list of where this broker answers differently from Dex HEAD, and why. docs/differences-from-dex.md is made
+// from it, and the end-to-end comparison with a real Dex fails for a difference that is not here, and for an entry that
+// no longer differs.
+
+export type DexDifference = {
+  readonly id: string
+  readonly title: string
+  readonly dex: string
+  readonly sallyport: string
+  readonly why: string
+  /** Names of the probes of test/e2e/wire that show it; empty where only a peer under attack or time would. */
+  readonly probes: readonly string[]
+}
+
+export const DEX_DIFFERENCES: readonly DexDifference[] = [
+  {
+    id: 'untrusted-audience',
+    title: 'An audience that does not trust the client',
+    dex: '500 `server_error` in a token exchange',
+    sallyport: '400 `invalid_target`; client_credentials by scope keeps 400 `invalid_scope`',
+    why: 'RFC 8693 §2.2.2. The caller can mend it, so it is not a server error.',
+    probes: [],
+  },
+  {
+    id: 'introspection-authenticated',
+    title: 'Who may introspect',
+    dex: 'anybody',
+    sallyport: 'an authenticated confidential client; 401 `invalid_client` otherwise',
+    why: 'RFC 7662 §2.1: an open endpoint is an oracle for stolen tokens.',
+    probes: [],
+  },
+  {
+    id: 'cache-headers',
+    title: 'Cache headers',
+    dex: 'none on errors, userinfo and active introspection answers',
+    sallyport: '`Cache-Control: no-store` and `Pragma: no-cache` on each of them',
+    why: 'RFC 6749 §5.2: an answer about credentials must not be kept by anything in between.',
+    probes: [],
+  },
+  {
+    id: 'jwks-max-age',
+    title: 'How long the key set may be cached',
+    dex: '`max-age=600, must-revalidate`, and a new key signs at once',
+    sallyport: '`public, max-age=90, must-revalidate`, and a new key is published before it signs',
+    why: 'kube-apiserver sees a new key within a minute and still fetches at most once a minute.',
+    probes: [],
+  },
+  {
+    id: 'es256-own-tokens',
+    title: 'ES256 tokens at userinfo and introspection',
+    dex: '403, and `{"active":false}`: its verifier knows RS256 only',
+    sallyport: 'they work',
+    why: 'A token that this issuer signed is this issuer’s token.',
+    probes: [],
+  },
+  {
+    id: 'target-parameters',
+    title: '`audience` (RFC 8693) and `resource` (RFC 8707)',
+    dex: 'ignored',
+    sallyport: 'honoured; beside audience scopes they must mean the same set, else 400 `invalid_target`',
+    why: 'Plain RFC clients work, and nobody gets a token for another place than the one that was asked for.',
+    probes: [],
+  },
+  {
+    id: 'metadata',
+    title: 'RFC 8414 metadata',
+    dex: '404',
+    sallyport: 'served at `/.well-known/oauth-authorization-server<path of the issuer>`',
+    why: 'OAuth clients that are not OpenID clients look there.',
+    probes: [],
+  },
+  {
+    id: 'discovery-honest',
+    title: 'What discovery announces',
+    dex: 'endpoints and scopes of every flow; cached for the life of the process',
+    sallyport: 'what works now: no authorization or device endpoint until the human flows exist; always current',
+    why: 'A client that finds an endpoint uses it.',
+    probes: [],
+  },
+  {
+    id: 'repeated-parameters',
+    title: 'A parameter that stands twice',
+    dex: 'the first one wins',
+    sallyport: '400 `invalid_request` (`audience` and `resource` may repeat)',
+    why: 'RFC 6749 §3.2: two readers of one request must not see two requests.',
+    probes: [],
+  },
+  {
+    id: 'repeated-credentials',
+    title: 'Two client credentials in one request',
+    dex: 'Basic wins, the form is ignored',
+    sallyport: '400 `invalid_request`; a `client_id` in the form beside Basic is fine when it is the same',
+    why: 'RFC 6749 §2.3: a client must not use more than one method.',
+    probes: [],
+  },
+  {
+    id: 'body-limit',
+    title: 'Size of a request body',
+    dex: '10 MB, then 400 `invalid_request`',
+    sallyport: '64 KB, then 413 `invalid_request`',
+    why: 'No form of this endpoint is longer; the rest is memory for an attacker.',
+    probes: [],
+  },
+  {
+    id: 'subject-audience',
+    title: 'The audience of a subject token',
+    dex: 'not looked at: any token that the issuer signed for anybody passes',
+    sallyport: '`aud` must be the broker’s issuer (with or without a trailing slash) or one that is configured',
+    why: 'A token for somebody else, stolen from a log, is not a credential here (Dex issue 4397).',
+    probes: [],
+  },
+  {
+    id: 'subject-strictness',
+    title: 'Which JWTs are taken at all',
+    dex: 'what Go’s JSON reader makes of them: `exp` as text, duplicate names, any header `typ`, second spellings',
+    sallyport: 'strict: `exp` a number, each name once, canonical base64url, an algorithm of the table, sound keys',
+    why: 'Two readers of one token must not see two tokens (RFC 8725).',
+    probes: [],
+  },
+  {
+    id: 'subject-algorithms',
+    title: 'Which algorithms a subject token may use',
+    dex: 'those of the issuer’s discovery document',
+    sallyport: 'RS, PS and ES 256 to 512 and EdDSA, bound to the key’s type; a connector may list fewer',
+    why: 'The key decides, not a document that is often out of date.',
+    probes: [],
+  },
+  {
+    id: 'jwt-access-tokens',
+    title: 'JWT access tokens as subject tokens',
+    dex: 'only through the issuer’s userinfo endpoint (`getUserInfo: true`)',
+    sallyport: 'verified like any JWT, with its audience; userinfo is for opaque tokens',
+    why: 'Keycloak’s service accounts work without the `openid` scope, and the token’s audience counts.',
+    probes: [],
+  },
+  {
+    id: 'token-class',
+    title: 'A token that says it is of another kind than declared',
+    dex: 'the declared type is believed',
+    sallyport: 'the denial, when `typ` in payload or header contradicts `subject_token_type`',
+    why: 'RFC 8725 §3.12: a refresh or logout token is no proof of a login.',
+    probes: [],
+  },
+  {
+    id: 'clock-tolerance',
+    title: 'Tolerance for clocks',
+    dex: 'none on `exp`, 5 minutes on `nbf`',
+    sallyport: '30 seconds on each',
+    why: 'A job’s clock may be a little off; five minutes are another token’s life.',
+    probes: [],
+  },
+  {
+    id: 'reserved-groups',
+    title: 'Groups in a subject token',
+    dex: 'passed on whatever they say, `system:masters` too',
+    sallyport: '`system:` and `client:` are denied',
+    why: 'Kubernetes and OpenDepot give these prefixes a meaning of their own.',
+    probes: [],
+  },
+  {
+    id: 'connector-by-issuer',
+    title: 'A token exchange without `connector_id`',
+    dex: '400 `invalid_request`',
+    sallyport: 'the connector whose issuer the token names, when exactly one fits; else the same 400',
+    why: 'RFC 8693 knows no connector.',
+    probes: [],
+  },
+  {
+    id: 'connector-unreachable',
+    title: 'An issuer that cannot be reached',
+    dex: '400 `Requested connector does not exist.`, or no answer while it hangs',
+    sallyport: '503 `temporarily_unavailable` with `Retry-After`, within 5 seconds, for that issuer alone',
+    why: 'The caller should try again, and everybody else should not notice.',
+    probes: [],
+  },
+  {
+    id: 'client-grants',
+    title: '`grantTypes` of a static client (as in OpenDepot’s documentation)',
+    dex: 'no such key: silently ignored',
+    sallyport: 'honoured; 400 `unauthorized_client` for another grant',
+    why: 'Whoever writes it means it.',
+    probes: [],
+  },
+  {
+    id: 'request-id',
+    title: 'Request id',
+    dex: 'in the log only',
+    sallyport: '`X-Request-Id` on answers, the same as in audit event and log',
+    why: 'The caller can quote it, the operator finds the reason.',
+    probes: [],
+  },
+]
