@@ -59,7 +59,7 @@ export async function createContender(options: ContenderOptions): Promise<Conten
     }
     return {
       method: probe.method ?? 'POST',
-      path: prefixOf(world) + probe.path,
+      path: (probe.atRoot === true ? '' : prefixOf(world)) + probe.path,
       headers,
       body: probe.body ?? parts.join('&'),
     }

@@ -9,8 +9,9 @@ export type Probe = {
   readonly proves: string
   readonly world?: World
   readonly method?: string
-  /** Below the issuer's path. */
+  /** Below the issuer's path, unless `atRoot`. */
   readonly path: string
+  readonly atRoot?: boolean
   readonly headers?: Readonly<Record<string, string>>
   /**
    * The body: form fields (percent-encoded here), or text as it is. In a field's value `@name` is a subject token of

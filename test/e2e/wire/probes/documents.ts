@@ -33,10 +33,15 @@ export const documentProbes: readonly Probe[] = [
     ours: discovery,
   }),
   get('discovery with a trailing slash', '1.1', `${configuration}/`, { dex: notFound }),
-  get('RFC 8414 metadata', '1.2', '/.well-known/oauth-authorization-server', {
+  get('RFC 8414 metadata', 'RFC 8414 §3.1', '/.well-known/oauth-authorization-server/dex', {
+    atRoot: true,
     dex: notFound,
     ours: { status: 200, has: '"token_endpoint"' },
   }),
+  get('RFC 8414 metadata below the issuer', '1.2', '/.well-known/oauth-authorization-server', {
+    dex: notFound,
+  }),
+  get('path outside the issuer', '1.1', '/token', { atRoot: true, dex: notFound }),
   get('keys', '1.4', '/keys', { dex: jwks, ours: jwks }),
   get('keys HEAD', '1.4', '/keys', { method: 'HEAD', dex: { status: 200 }, ours: { status: 200 } }),
   get('keys POST', '1.1', '/keys', { method: 'POST', headers: formType, body: '', dex: jwks, ours: jwks }),

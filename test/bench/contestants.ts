@@ -1,0 +1,93 @@
+// The servers of the bench, each started once with its own folder and kept until the end.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { freePorts, startChildServer } from '../support/child_server.ts'
+import type { ChildServer } from '../support/child_server.ts'
+import { startDex } from '../support/peers.ts'
+import { benchIssuer, dexBenchConfig, sallyportBenchConfig, sallyportBenchEnv } from './world.ts'
+import type { Algorithm, BenchWorld } from './world.ts'
+
+export type ContestantName =
+  | 'dex ES256'
+  | 'dex RS256'
+  | 'dex RS256 SQLite'
+  | 'sallyport ES256'
+  | 'sallyport RS256'
+  | 'sallyport ES256 small heap'
+
+export type Contestant = ChildServer & {
+  readonly name: ContestantName
+  /** With the issuer's path. */
+  readonly url: string
+}
+
+/** Node flags of the documented small-heap profile. */
+export const SMALL_HEAP_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=64'] as const
+
+const root = join(import.meta.dirname, '..', '..')
+const issuerPath = new URL(benchIssuer).pathname
+
+export async function startContestant(name: ContestantName, world: BenchWorld): Promise<Contestant> {
+  const folder = join(world.folder, name.replaceAll(' ', '-'))
+  mkdirSync(folder, { recursive: true })
+  switch (name) {
+    case 'dex ES256':
+      return startDexContestant(name, dexBenchConfig(world, 'ES256', undefined))
+    case 'dex RS256':
+      return startDexContestant(name, dexBenchConfig(world, 'RS256', undefined))
+    case 'dex RS256 SQLite':
+      return startDexContestant(name, dexBenchConfig(world, 'RS256', join(folder, 'dex.db')))
+    case 'sallyport ES256':
+      return startSallyport(name, world, 'ES256', folder, [])
+    case 'sallyport RS256':
+      return startSallyport(name, world, 'RS256', folder, [])
+    case 'sallyport ES256 small heap':
+      return startSallyport(name, world, 'ES256', folder, SMALL_HEAP_FLAGS)
+  }
+}
+
+async function startDexContestant(
+  name: ContestantName,
+  config: Readonly<Record<string, unknown>>,
+): Promise<Contestant> {
+  const dex = await startDex({ config })
+  return { ...dex, name, url: `${dex.url}${issuerPath}` }
+}
+
+async function startSallyport(
+  name: ContestantName,
+  world: BenchWorld,
+  algorithm: Algorithm,
+  folder: string,
+  flags: readonly string[],
+): Promise<Contestant> {
+  const [port = 0, opsPort = 0] = await freePorts(2)
+  const config = sallyportBenchConfig(world, algorithm, `127.0.0.1:${port}`, `127.0.0.1:${opsPort}`, folder)
+  const file = join(folder, 'sallyport.yaml')
+  writeFileSync(file, stringify(config))
+  const url = `http://127.0.0.1:${port}${issuerPath}`
+  const server = await startChildServer({
+    name,
+    command: process.execPath,
+    args: [...flags, join(root, 'src', 'main.ts'), 'serve', 'broker', '--config', file],
+    cwd: folder,
+    env: { ...process.env, ...sallyportBenchEnv },
+    pollMs: 2,
+    ready: () => answers(`${url}/keys`),
+  })
+  return { ...server, name, url }
+}
+
+/** Whether a GET is answered with 200, over a connection of its own. */
+export function answers(url: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const probe = request(url, { agent: false, timeout: 5000 }, (response) => {
+      response.resume()
+      resolve(response.statusCode === 200)
+    })
+    probe.once('error', reject)
+    probe.end()
+  })
+}
