@@ -82,7 +82,13 @@ function checkPublic(context: LoadContext, path: YamlPath, file: ClientFile): vo
   }
 }
 
-function readAuth(context: LoadContext, path: YamlPath, auth: ClientAuthFile, known: Known): ClientAuth {
+/** Credentials of one client, hashed; what cannot be read is reported. */
+export function readAuth(
+  context: LoadContext,
+  path: YamlPath,
+  auth: ClientAuthFile,
+  known: Known,
+): ClientAuth {
   switch (auth.method) {
     case 'none':
       return { method: 'none' }

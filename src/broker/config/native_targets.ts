@@ -14,7 +14,7 @@ import { AudienceSchema } from './schema.ts'
 import type { AudienceFile } from './schema.ts'
 
 /** kube-apiserver does not ask back about a token, so it lives only as long as a deploy step. */
-const KUBERNETES_TTL_SECONDS = 900
+export const KUBERNETES_TTL_SECONDS = 900
 
 export function readAudiences(context: LoadContext): Entry<Audience>[] {
   checkUnique(context, 'audiences', 'id')

@@ -78,20 +78,14 @@ function readOidcConnector(
   deps: ConnectorDeps,
 ): OidcOptions & Pick<Connector, 'kind' | 'audiences'> {
   const options = readOidc(config, deps.env, deps.report)
-  const audiences = brokerAudiences(deps.issuer)
-  const message =
-    `every token that ${options.issuer} issues with \`aud\` ${audiences[0]} is accepted, whoever it speaks of ` +
-    '(Dex would not even look at `aud`)'
-  const wayOut = 'add a policy for it in the overlay (--config) that pins who may come'
-  deps.report.warn(config.path, 'connector_without_policy', message, wayOut)
-  return { ...options, kind: 'issuer', audiences }
+  return { ...options, kind: 'issuer', audiences: brokerAudiences(deps.issuer) }
 }
 
 /** Dex proves these tokens by one request to GitLab's user API, whatever type the caller names. */
 function readGitlab(
   config: DexObject,
   deps: ConnectorDeps,
-): Pick<Connector, 'issuer' | 'tls'> & Required<Pick<Connector, 'gitlabApi'>> {
+): Pick<Connector, 'kind' | 'issuer' | 'tls'> & Required<Pick<Connector, 'gitlabApi'>> {
   const baseUrl = textOf(config, 'baseURL') === '' ? 'https://gitlab.com' : textOf(config, 'baseURL')
   if (!/^https?:\/\//.test(baseUrl) || !URL.canParse(baseUrl)) {
     const message = `${JSON.stringify(baseUrl)} is not an http or https URL`
@@ -113,6 +107,7 @@ function readGitlab(
   const wayOut = `for CI jobs add a connector of type oidc with issuer ${baseUrl}`
   deps.report.note(config.path, 'connector_gitlab_api', message, wayOut)
   return {
+    kind: 'issuer',
     issuer: baseUrl,
     tls: { caPem: cas.ok ? cas.pem : undefined, insecureSkipVerify: false },
     gitlabApi: {

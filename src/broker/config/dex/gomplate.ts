@@ -1,6 +1,8 @@
 // The part of gomplate that Dex's container image is used for: variables of the environment put into the file before
 // it is YAML. Nothing is executed; every other template action is a problem with its place.
 
+import type { DexCode } from './dex_codes.ts'
+
 export type Template = {
   readonly text: string
   readonly problems: readonly TemplateProblem[]
@@ -9,7 +11,7 @@ export type Template = {
 }
 
 export type TemplateProblem = {
-  readonly code: 'template_action' | 'template_variable_unset' | 'template_unclosed'
+  readonly code: Extract<DexCode, `template_${string}`>
   readonly offset: number
   readonly message: string
   readonly wayOut: string

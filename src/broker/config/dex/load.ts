@@ -13,6 +13,8 @@ import { keyHomes, pathOf, readObject, sectionOf, textOf } from './read_keys.ts'
 import type { DexObject } from './read_keys.ts'
 import { createReporter } from './report.ts'
 import type { Reporter, TruthReport } from './report.ts'
+import { applyOverlay, readOverlay } from './overlay.ts'
+import type { OverlayText } from './overlay.ts'
 import { readKeys, readTokenTtl } from './signer.ts'
 import { readStore } from './storage.ts'
 import { unwrapDexConfig } from './unwrap.ts'
@@ -21,7 +23,7 @@ import { readOpsListener, readPublicListeners, readWeb } from './web.ts'
 import type { AddressFlags } from './web.ts'
 
 export type DexLoadOptions = {
-  readonly overlay?: { readonly file: string; readonly text: string } | undefined
+  readonly overlay?: OverlayText | undefined
   readonly flags: AddressFlags & {
     /** `memory`, `sqlite` or `sqlite:FILE` in place of Dex's storage. */
     readonly store?: string | undefined
@@ -37,6 +39,7 @@ export type DexConfigLoad = ConfigLoad & {
 
 const HOMES = keyHomes(DEX_KEYS)
 
+/** `file` is only named in places. The configuration is `undefined` exactly if a finding is an error. */
 export function loadDexConfig(
   file: string,
   text: string,
@@ -44,13 +47,22 @@ export function loadDexConfig(
   options: DexLoadOptions,
 ): DexConfigLoad {
   const { source, findings } = unwrapDexConfig(file, text, env)
-  if (source === undefined) return { config: undefined, findings, report: undefined }
+  const read = options.overlay === undefined ? undefined : readOverlay(options.overlay, env)
+  if (source === undefined) {
+    return { config: undefined, findings: [...findings, ...(read?.findings ?? [])], report: undefined }
+  }
   const report = createReporter(source.placeOf)
-  const config = readConfig(source, env, options, report)
-  const all = [...findings, ...report.findings()]
+  const base = readConfig(source, env, { ...options, overlayIssuer: read?.overlay?.issuer ?? '' }, report)
+  const laid = read?.overlay === undefined ? { config: base, findings: [] } : applyOverlay(base, read.overlay)
+  warnUngoverned(laid.config, report)
+  const all = [
+    ...inFileOrder([...findings, ...report.findings()]),
+    ...(read?.findings ?? []),
+    ...laid.findings,
+  ]
   return {
-    config: all.some((finding) => finding.severity === 'error') ? undefined : config,
-    findings: inFileOrder(all),
+    config: all.some((finding) => finding.severity === 'error') ? undefined : laid.config,
+    findings: all,
     report: { file, foundIn: source.foundIn, keys: report.verdicts() },
   }
 }
@@ -58,9 +70,9 @@ export function loadDexConfig(
 function readConfig(
   source: DexSource,
   env: ConfigEnv,
-  options: DexLoadOptions,
+  options: DexLoadOptions & { readonly overlayIssuer: string },
   report: Reporter,
-): BrokerConfig | undefined {
+): BrokerConfig {
   const { flags } = options
   const dexFlags = readDexFlags(env.env)
   const root = readObject(source.data, [], DEX_KEYS, {
@@ -70,14 +82,15 @@ function readConfig(
     unknownIsError: dexFlags.disallowUnknownKeys,
     homes: HOMES,
   })
-  const issuer = readIssuer(root, source, report)
+  const issuer = readIssuer(root, source, options.overlayIssuer, report)
   const store = readStore(root, flags.store, report)
   const grants = readGrants(root, dexFlags.clientCredentialsByDefault, report)
   const connectors = readConnectors(root, { env, issuer, development: flags.development, report })
   const { clients, audiences } = readClients(root, { ...env, grants, report })
-  const config: Omit<BrokerConfig, 'store'> = {
+  return {
     mode: 'dex',
     issuer,
+    store,
     publicListeners: readPublicListeners(root, flags, report),
     opsListener: readOpsListener(root, flags, source.wrapping, report),
     web: readWeb(root, report),
@@ -98,12 +111,30 @@ function readConfig(
     log: readLog(root, report),
     audit: { destination: DEFAULTS.audit },
   }
-  return store === undefined ? undefined : { ...config, store }
 }
 
-function readIssuer(root: DexObject, source: DexSource, report: Reporter): string {
+/** Dex's rule, "who is verified may ask", stays for a connector that no policy names. Said at each start. */
+function warnUngoverned(config: BrokerConfig, report: Reporter): void {
+  for (const [index, connector] of config.connectors.entries()) {
+    const { id } = connector
+    if (connector.kind !== 'issuer' || connector.needsPolicy) continue
+    const proof =
+      connector.gitlabApi === undefined
+        ? `every token that ${connector.issuer} issues with \`aud\` ${connector.audiences.join(' or ')} is accepted`
+        : `every access token of ${connector.gitlabApi.baseUrl} is accepted`
+    const wayOut = `add a policy for ${id} in the overlay (--config) that pins who may come`
+    report.warn(['connectors', index], 'connector_without_policy', `${proof}, whoever it speaks of`, wayOut)
+  }
+}
+
+function readIssuer(root: DexObject, source: DexSource, overlayIssuer: string, report: Reporter): string {
   const issuer = textOf(root, 'issuer')
   const path = pathOf(root, 'issuer')
+  if (issuer === '' && overlayIssuer !== '') return overlayIssuer
+  if (issuer !== '' && overlayIssuer !== '') {
+    const message = 'the overlay names an issuer, too; that of the Dex configuration counts'
+    report.warn(path, 'overlay_issuer_unused', message, 'remove it from the overlay')
+  }
   if (issuer === '' && source.argoCdUrl !== undefined) {
     const made = `${source.argoCdUrl.replace(/\/$/, '')}/api/dex`
     report.note(path, 'argocd_issuer', `Argo CD makes the issuer from its url: ${made}`)

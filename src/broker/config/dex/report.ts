@@ -4,6 +4,7 @@ import { formatFinding } from '#platform/config/finding.ts'
 import type { Finding, Place } from '#platform/config/finding.ts'
 import { pathText } from '#platform/config/yaml_document.ts'
 import type { YamlPath } from '#platform/config/yaml_document.ts'
+import type { DexCode } from './dex_codes.ts'
 
 /** `taken`: works here as in Dex or better. `ignored`: has no effect here. `refused`: does not start like this. */
 export type Verdict = 'taken' | 'ignored' | 'refused'
@@ -30,9 +31,9 @@ export type Reporter = {
   take(path: YamlPath, why: string): void
   ignore(path: YamlPath, why: string, wayOut?: string): void
   /** Error: the configuration does not start; the key's verdict becomes `refused`. */
-  refuse(path: YamlPath, code: string, message: string, wayOut?: string): void
-  warn(path: YamlPath, code: string, message: string, wayOut?: string): void
-  note(path: YamlPath, code: string, message: string, wayOut?: string): void
+  refuse(path: YamlPath, code: DexCode, message: string, wayOut?: string): void
+  warn(path: YamlPath, code: DexCode, message: string, wayOut?: string): void
+  note(path: YamlPath, code: DexCode, message: string, wayOut?: string): void
   placeOf(path: YamlPath): Place | undefined
   findings(): readonly Finding[]
   verdicts(): readonly KeyVerdict[]
@@ -50,7 +51,7 @@ export function createReporter(placeOf: (path: YamlPath) => Place | undefined): 
   const find = (
     severity: Finding['severity'],
     path: YamlPath,
-    code: string,
+    code: DexCode,
     message: string,
     wayOut?: string,
   ): void => {

@@ -3,6 +3,7 @@
 import type { Finding, Place } from '#platform/config/finding.ts'
 import { pathText } from '#platform/config/yaml_document.ts'
 import type { YamlDocument, YamlPath } from '#platform/config/yaml_document.ts'
+import type { DexCode } from './dex_codes.ts'
 import { renderTemplate } from './gomplate.ts'
 import type { TemplateEnv } from './gomplate.ts'
 import { embeddedSource, placeOfOffset, readSource, renderedSource, wholeFile } from './text_source.ts'
@@ -61,7 +62,7 @@ export function unwrapDexConfig(file: string, text: string, env: TemplateEnv): U
 function pick(file: string, walk: Walk): Unwrapped {
   const [first, second] = walk.found
   const place: Place = { file, line: 1, column: 1 }
-  const problem = (code: string, message: string, wayOut: string): Unwrapped => ({
+  const problem = (code: DexCode, message: string, wayOut: string): Unwrapped => ({
     source: undefined,
     findings: [...walk.findings, { severity: 'error', code, path: '', message, wayOut, place }],
   })
