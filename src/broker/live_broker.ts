@@ -56,7 +56,14 @@ export type LiveBroker = {
 const MAX_LIMITED_KEYS = 50_000
 
 export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts): LiveBroker {
-  const grantDeps = buildGrantDeps(config, parts)
+  const issuing = {
+    issuer: config.issuer,
+    defaultTtlSeconds: config.tokens.ttlSeconds,
+    clock: parts.clock,
+    randomBytes: parts.randomBytes,
+    signingKey: () => parts.keyRing.current(),
+  }
+  const grantDeps = buildGrantDeps(config, parts, (order, facts) => issueToken(order, facts, issuing))
   const ownToken = {
     issuer: config.issuer,
     clock: parts.clock,
@@ -85,21 +92,20 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts): LiveB
   }
 }
 
-/** The grants' world; explain takes it and puts its own store and signer in. */
+export type GrantParts = Pick<
+  BrokerParts,
+  'verifier' | 'userinfo' | 'gitlabIdentity' | 'clock' | 'randomBytes' | 'isIdle'
+> & { readonly store: Pick<Store, 'claimOnce'> }
+
+/** The grants' world; explain puts a store that writes nothing and an `issue` that signs nothing in. */
 export function buildGrantDeps(
   config: BrokerConfig,
-  parts: Omit<BrokerParts, 'audit' | 'metrics' | 'log'>,
+  parts: GrantParts,
+  issue: GrantDeps['issue'],
 ): GrantDeps {
-  const { clock, randomBytes, store, keyRing } = parts
+  const { clock, randomBytes, store } = parts
   const policies = compilePolicies(config)
   const connectors = new Map(config.connectors.map((connector) => [connector.id, connector]))
-  const issuing = {
-    issuer: config.issuer,
-    defaultTtlSeconds: config.tokens.ttlSeconds,
-    clock,
-    randomBytes,
-    signingKey: () => keyRing.current(),
-  }
   const assertions = { issuer: config.issuer, clock, store }
   return {
     clients: new Map(config.clients.map((client) => [client.id, client])),
@@ -119,7 +125,7 @@ export function buildGrantDeps(
     checkAssertion: (token, client) => checkClientAssertion(token, client, assertions),
     store,
     clock,
-    issue: (order, facts) => issueToken(order, facts, issuing),
+    issue,
   }
 }
 

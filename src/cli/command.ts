@@ -68,6 +68,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./token.ts')).token,
   },
   {
+    name: 'explain',
+    summary: 'show step by step what a token would get, and the first step that says no',
+    load: async () => (await import('./explain.ts')).explain,
+  },
+  {
     name: 'hash-secret',
     summary: 'make the hash of a client secret that goes into the configuration',
     load: async () => (await import('./hash_secret.ts')).hashSecret,

@@ -12,6 +12,7 @@ import {
   checkSubject,
   checkTimes,
 } from '#core/jwt/claim_rules.ts'
+import type { SubjectDenial } from '#core/denial.ts'
 import type { ParsedToken } from '#core/jwt/compact.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
@@ -69,14 +70,20 @@ export function createSubjectVerifier({ clock, issuerKeys }: SubjectVerifierDeps
       if (!holds) return deny({ reason: 'subject_signature_invalid', kid })
 
       // 5. time, 6. audience, 7. subject
-      const wrongClaim =
-        checkTimes(claims, connector, clock() / 1000) ??
-        checkAudience(claims, connector) ??
-        checkSubject(claims)
+      const wrongClaim = checkSignedClaims(claims, connector, clock() / 1000)
       if (wrongClaim !== undefined) return deny(wrongClaim)
       return ok({ claims, hash: parsed.hash, kid })
     },
   }
+}
+
+/** Steps 5 to 7: what must hold of claims whose signature holds. `now` in seconds; explain asks it of bare claim sets. */
+export function checkSignedClaims(
+  claims: Claims,
+  connector: Connector,
+  now: number,
+): SubjectDenial | undefined {
+  return checkTimes(claims, connector, now) ?? checkAudience(claims, connector) ?? checkSubject(claims)
 }
 
 const ON_THE_POOL: VerifyOptions = { inPlace: false }

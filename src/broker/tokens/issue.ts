@@ -99,7 +99,8 @@ export function lifetimeOf(order: TokenOrder, defaultTtlSeconds: number): number
   return Math.min(wanted, order.target.maxTtlSeconds ?? wanted, byProfile)
 }
 
-function contentsOf(order: TokenOrder, deps: IssueDeps): TokenContents {
+/** What would stand in the token; explain shows it unsigned. */
+export function contentsOf(order: TokenOrder, deps: Omit<IssueDeps, 'signingKey'>): TokenContents {
   const { policy, target } = order
   return {
     issuer: deps.issuer,

@@ -1,0 +1,108 @@
+// Why a token gets what it gets: the grants' own functions, run with a store that writes nothing and a signer that signs
+// nothing. For operators; a caller of the token endpoint never learns this.
+import { STEPS, stepOf } from '#core/audit_event.ts'
+import type { DecisionFacts, Step } from '#core/audit_event.ts'
+import type { JsonValue } from '#core/claims.ts'
+import type { Client } from '#core/client.ts'
+import type { Denial } from '#core/denial.ts'
+import { checkIssuer } from '#core/jwt/claim_rules.ts'
+import type { ParsedToken } from '#core/jwt/compact.ts'
+import { CLIENT_CREDENTIALS, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
+import { deny, ok } from '#core/result.ts'
+import type { Result } from '#core/result.ts'
+import { tokenClaims } from '#core/token/claims.ts'
+import { checkSignedClaims } from '#platform/subject_verifier.ts'
+import type { SubjectVerifier } from '#platform/subject_verifier.ts'
+import type { Clock } from '#core/clock.ts'
+import type { BrokerConfig } from './config/broker_config.ts'
+import { grantClientCredentials } from './grants/client_credentials.ts'
+import type { TokenRequest } from './grants/request.ts'
+import { exchangeToken } from './grants/token_exchange.ts'
+import { buildGrantDeps } from './live_broker.ts'
+import type { GrantParts } from './live_broker.ts'
+import { contentsOf } from './tokens/issue.ts'
+
+export type ExplainRequest = Omit<TokenRequest, 'credentials'> & { readonly client: string }
+
+export type ExplainedStep = {
+  readonly step: Step
+  readonly outcome: 'yes' | 'no' | 'not reached'
+}
+
+export type Explanation = {
+  readonly steps: readonly ExplainedStep[]
+  readonly facts: DecisionFacts
+  /** The first no, with its evidence; `undefined` when the answer is yes. */
+  readonly denial: Denial | undefined
+  /** Claims of the token that would be issued. */
+  readonly claims: Readonly<Record<string, JsonValue | undefined>> | undefined
+}
+
+/** Stands for the client's secret, which an operator does not have: explain takes the client as authenticated. */
+const TAKEN_AS_GIVEN = 'taken-as-given'
+
+/**
+ * Explains one request. `parts` may hold a verifier that asks the issuer for its keys, or `claimsVerifier` for a bare
+ * claim set. Replays are not looked up: a token that was used before is explained as if it were new.
+ */
+export async function explain(
+  request: ExplainRequest,
+  config: BrokerConfig,
+  parts: Omit<GrantParts, 'store'>,
+  parse: (token: string) => Result<ParsedToken>,
+): Promise<Explanation> {
+  const facts: DecisionFacts = {
+    grant: request.grantType === TOKEN_EXCHANGE ? 'token-exchange' : request.grantType,
+  }
+  let claims: Explanation['claims']
+  const store = { claimOnce: async () => true }
+  const grants = buildGrantDeps(config, { ...parts, store }, async (order) => {
+    const issuing = { issuer: config.issuer, defaultTtlSeconds: config.tokens.ttlSeconds, ...parts }
+    claims = tokenClaims(contentsOf(order, issuing))
+    return ok({ accessToken: '', issuedTokenType: undefined, expiresInSeconds: 0, idToken: undefined })
+  })
+  const deps = {
+    ...grants,
+    parse,
+    secrets: { verify: async () => true, dummy: async () => {} },
+    checkAssertion: async () => ok(undefined),
+  }
+  const credentials = credentialsOf(grants.clients.get(request.client), request)
+  const run = request.grantType === CLIENT_CREDENTIALS ? grantClientCredentials : exchangeToken
+  const result = await run({ ...request, credentials }, deps, facts)
+  const denial = result.ok ? undefined : result.denial
+  return { steps: stepsUpTo(denial), facts, denial, claims }
+}
+
+/** A verifier for claim sets without a signature: every rule but header, key and signature. */
+export function claimsVerifier(clock: Clock): SubjectVerifier {
+  return {
+    async verify(parsed, connector) {
+      const { claims, hash } = parsed
+      const denial =
+        checkIssuer(claims, connector.issuer) ?? checkSignedClaims(claims, connector, clock() / 1000)
+      return denial === undefined ? ok({ claims, hash, kid: '' }) : deny(denial)
+    },
+  }
+}
+
+function credentialsOf(client: Client | undefined, request: ExplainRequest): TokenRequest['credentials'] {
+  switch (client?.auth.method) {
+    case 'federated_jwt':
+    case 'private_key_jwt':
+      return { kind: 'assertion', clientId: request.client, assertion: request.subjectToken }
+    case 'none':
+      return { kind: 'secret', clientId: request.client, secret: '' }
+    case 'client_secret':
+    case undefined:
+      return { kind: 'secret', clientId: request.client, secret: TAKEN_AS_GIVEN }
+  }
+}
+
+function stepsUpTo(denial: Denial | undefined): readonly ExplainedStep[] {
+  const last = denial === undefined ? STEPS.length : STEPS.indexOf(stepOf(denial.reason))
+  return STEPS.map((step, index) => ({
+    step,
+    outcome: index < last ? 'yes' : index === last ? 'no' : 'not reached',
+  }))
+}

@@ -1,0 +1,134 @@
+// Runs `sallyport explain` and prints what it found. Opens no store and writes nothing; asks the issuer for its keys when
+// a signed token is given.
+import { hash } from 'node:crypto'
+import { clip } from '#core/audit_event.ts'
+import type { Claims } from '#core/claims.ts'
+import type { Denial } from '#core/denial.ts'
+import { parseScopes } from '#core/dex/scopes.ts'
+import { parseCompact } from '#core/jwt/compact.ts'
+import type { ParsedToken } from '#core/jwt/compact.ts'
+import { TOKEN_JSON_LIMITS, readStrictJsonObject } from '#core/jwt/strict_json.ts'
+import { ACCESS_TOKEN_TYPE, CLIENT_CREDENTIALS, ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
+import { ok } from '#core/result.ts'
+import { readGitlabIdentity } from '#platform/gitlab_identity.ts'
+import { createIssuerKeysRegistry } from '#platform/issuer_keys/registry.ts'
+import { createSubjectVerifier } from '#platform/subject_verifier.ts'
+import { readUserinfo } from '#platform/userinfo.ts'
+import type { BrokerConfig } from '../broker/config/broker_config.ts'
+import { claimsVerifier, explain } from '../broker/explain.ts'
+import type { ExplainRequest, Explanation } from '../broker/explain.ts'
+import { EXIT } from './command.ts'
+import type { CommandIo, ExitCode } from './command.ts'
+import { loadConfig, tellFindings } from './config_source.ts'
+import type { ExplainFlags } from './explain.ts'
+import { readSecret } from './secret_input.ts'
+
+/** Lifetime of a claim set that says none. */
+const FILLED_IN_SECONDS = 300
+
+export async function runExplain(flags: ExplainFlags, io: CommandIo): Promise<ExitCode> {
+  if ((flags.token === undefined) === (flags.claims === undefined)) {
+    io.stderr.write('sallyport explain: give either --token or --claims\n')
+    return EXIT.usage
+  }
+  const load = await loadConfig(flags, io)
+  if (!tellFindings(load, io, false)) return EXIT.configuration
+  const input = (await readSecret(flags.token ?? flags.claims ?? '-', io)).trim()
+  const claims = flags.claims === undefined ? undefined : readClaims(input, io)
+  if (flags.claims !== undefined && claims === undefined) {
+    io.stderr.write('sallyport explain: --claims must hold one JSON object\n')
+    return EXIT.usage
+  }
+  const explanation = await explainInput(flags, load.config, claims ?? input, io)
+  io.stdout.write(
+    flags.json === true ? `${JSON.stringify(explanation, undefined, 2)}\n` : asText(explanation),
+  )
+  return explanation.denial === undefined ? EXIT.ok : EXIT.denied
+}
+
+async function explainInput(
+  flags: ExplainFlags,
+  config: BrokerConfig,
+  input: string | ParsedToken,
+  io: CommandIo,
+): Promise<Explanation> {
+  const { clock, randomBytes } = io
+  const issuers = createIssuerKeysRegistry({ clock })
+  const isBare = typeof input !== 'string'
+  const parts = {
+    clock,
+    randomBytes,
+    verifier: isBare ? claimsVerifier(clock) : createSubjectVerifier({ clock, issuerKeys: issuers }),
+    userinfo: (token: string, connector: Parameters<typeof readUserinfo>[1]) =>
+      readUserinfo(token, connector, issuers),
+    gitlabIdentity: (token: string, connector: Parameters<typeof readGitlabIdentity>[1]) =>
+      readGitlabIdentity(token, connector, issuers),
+    isIdle: () => true,
+  }
+  try {
+    const request = requestOf(flags, isBare ? 'claims.without.signature' : input)
+    return await explain(request, config, parts, isBare ? () => ok(input) : parseCompact)
+  } finally {
+    issuers.close()
+  }
+}
+
+function requestOf(flags: ExplainFlags, subjectToken: string): ExplainRequest {
+  return {
+    grantType: flags.grant === 'client_credentials' ? CLIENT_CREDENTIALS : TOKEN_EXCHANGE,
+    client: flags.clientId,
+    scopes: parseScopes(flags.scope),
+    audience: flags.audience,
+    resource: [],
+    nonce: '',
+    connectorId: flags.connector ?? '',
+    subjectToken,
+    subjectTokenType: flags.tokenType === 'access_token' ? ACCESS_TOKEN_TYPE : ID_TOKEN_TYPE,
+    requestedTokenType: '',
+    policy: flags.policy ?? '',
+  }
+}
+
+/** A claim set as a token whose signature nobody asks about. Missing times are filled in, so that rules about them hold. */
+function readClaims(text: string, io: CommandIo): ParsedToken | undefined {
+  const read = readStrictJsonObject(Buffer.from(text, 'utf8'), TOKEN_JSON_LIMITS)
+  if (!read.ok) return undefined
+  const now = Math.floor(io.clock() / 1000)
+  const claims: Claims = { iat: now, exp: now + FILLED_IN_SECONDS, ...read.value }
+  return {
+    header: { alg: 'none', kid: undefined, typ: undefined },
+    claims,
+    signingInput: '',
+    signature: Buffer.alloc(0),
+    hash: hash('sha256', text, 'base64url'),
+  }
+}
+
+const MARKS = { yes: 'yes', no: 'NO ', 'not reached': ' - ' } as const
+
+function asText({ steps, facts, denial, claims }: Explanation): string {
+  const known: Readonly<Record<string, string | undefined>> = {
+    request: facts.grant,
+    client: facts.client,
+    connector: facts.connector,
+    subject: facts.subject === undefined ? undefined : `${clip(facts.subject.sub)} of ${facts.subject.iss}`,
+    policy: facts.policy ?? (facts.subject === undefined ? undefined : 'none needed'),
+    target: facts.audiences?.join(' '),
+  }
+  const lines = steps.map(({ step, outcome }) =>
+    `${MARKS[outcome]}  ${step.padEnd(10)} ${(outcome === 'yes' && known[step]) || ''}`.trimEnd(),
+  )
+  const why = denial === undefined ? [] : ['', denial.reason, ...evidenceLines(denial)]
+  const would = claims === undefined ? [] : ['', 'The token would say:', JSON.stringify(claims, undefined, 2)]
+  return `${[...lines, ...why, ...would].join('\n')}\n`
+}
+
+function evidenceLines(denial: Denial): readonly string[] {
+  if (denial.reason === 'policy_none_matched') {
+    return denial.tried.map((miss) => `  ${miss.policy}: ${miss.step}: ${clip(miss.detail)}`)
+  }
+  const { reason: _reason, ...evidence } = denial
+  return Object.entries(evidence).map(
+    ([name, value]) => `  ${name}: ${clip(typeof value === 'string' ? value : JSON.stringify(value))}`,
+  )
+}
