@@ -10,6 +10,7 @@ import type { TSchema } from '../../src/platform/config/schema_type.ts'
 
 const FORMAT_WORDS: Readonly<Record<string, string>> = {
   'go-duration': 'duration',
+  'go-duration-or-zero': 'duration',
   'https-or-http-url': 'URL',
   'listen-address': 'host:port',
   'listen-address-or-off': 'host:port or `off`',

@@ -5,6 +5,7 @@ import type { TSchema } from '../../src/platform/config/schema_type.ts'
 
 const FORMATS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'go-duration': { pattern: '^([0-9]+(\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$' },
+  'go-duration-or-zero': { pattern: '^(0|([0-9]+(\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$' },
   'https-or-http-url': { pattern: '^https?://[^?#]+$' },
   'listen-address': { pattern: '^(\\[[0-9a-fA-F:.]+\\]|[^:\\s]*):[0-9]{1,5}$' },
   'listen-address-or-off': { pattern: '^(off|(\\[[0-9a-fA-F:.]+\\]|[^:\\s]*):[0-9]{1,5})$' },

@@ -5,7 +5,8 @@ import { parseDuration } from '#platform/config/duration.ts'
 import type { FormatProblem, Formats } from '#platform/config/schema_check.ts'
 
 export const CONFIG_FORMATS: Formats = {
-  'go-duration': checkDuration,
+  'go-duration': (text) => checkDuration(text, 1),
+  'go-duration-or-zero': (text) => checkDuration(text, 0),
   'https-or-http-url': checkUrl,
   'listen-address': checkListenAddress,
   'listen-address-or-off': (text) => (text === 'off' ? undefined : checkListenAddress(text)),
@@ -41,14 +42,17 @@ export function parseTime(text: string): number | undefined {
   return Number(day) <= lastDay ? milliseconds : undefined
 }
 
-function checkDuration(text: string): FormatProblem | undefined {
+/** Whole seconds: JWT times have no room for less (RFC 7519 §2 allows fractions, few verifiers do). */
+function checkDuration(text: string, leastSeconds: number): FormatProblem | undefined {
   const seconds = parseDuration(text)
-  if (seconds !== undefined && seconds > 0) return undefined
+  if (Number.isSafeInteger(seconds) && (seconds ?? -1) >= leastSeconds) return undefined
   const days = /^(\d+)d$/.exec(text)?.[1]
+  const bare = /^\d+$/.test(text)
+  const spelled = bare ? `write its unit: ${text}s or ${text}m` : 'write it as 90s, 10m, 1h30m or 24h'
   return {
     code: 'duration_malformed',
-    message: `${JSON.stringify(text)} is not a duration longer than zero`,
-    wayOut: days === undefined ? 'write it as 90s, 10m, 1h30m or 24h' : `write ${Number(days) * 24}h`,
+    message: `${JSON.stringify(text)} is not a duration of whole seconds${leastSeconds > 0 ? ', one or more' : ''}`,
+    wayOut: days === undefined ? spelled : `write ${Number(days) * 24}h`,
   }
 }
 

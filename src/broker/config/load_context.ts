@@ -78,6 +78,11 @@ export function section<T extends TSchema>(
   return matchesSchema(schema, value, CONFIG_FORMATS) ? value : undefined
 }
 
+/** Whether the section under `key` is there, but refused: its defaults stand in and mean nothing. */
+export function isBroken(context: LoadContext, key: string, schema: TSchema): boolean {
+  return topLevel(context, key) !== undefined && section(context, key, schema) === undefined
+}
+
 /** The whole entries of the list under `key`. */
 export function entries<T extends TSchema>(context: LoadContext, key: string, schema: T): Entry<Static<T>>[] {
   const list = topLevel(context, key)

@@ -1,6 +1,7 @@
 // Connectors of a native configuration: what the type knows of its issuer, overridden by what the file says.
 import type { Connector, IdentityMapping, KeySource } from '#core/connector.ts'
 import { defaultMapping } from '#core/dex/map_identity.ts'
+import type { IssuerPreset } from '#core/issuer/preset.ts'
 import { presetOf } from '#core/issuer/presets.ts'
 import { compileSearch } from '#core/policy/re2.ts'
 import type { YamlPath } from '#platform/config/yaml_document.ts'
@@ -19,6 +20,8 @@ import { readJwksFile } from './public_keys.ts'
 import { ConnectorSchema, DEFAULTS } from './schema.ts'
 import type { ConnectorFile } from './schema.ts'
 
+const LARGE_SKEW_SECONDS = 300
+
 /** `brokerIssuer`: what a token's `aud` must be unless the connector lists other values. */
 export function readConnectors(context: LoadContext, brokerIssuer: string): Connector[] {
   checkUnique(context, 'connectors', 'id')
@@ -30,6 +33,7 @@ export function readConnectors(context: LoadContext, brokerIssuer: string): Conn
 function readConnector(context: LoadContext, entry: Entry<ConnectorFile>, brokerIssuer: string): Connector {
   const { path, value: file } = entry
   checkSafety(context, path, file)
+  checkIssuer(context, path, file, brokerIssuer)
   const preset = presetOf(file.type)
   const caPem =
     file.caFile === undefined ? undefined : readCertificates(context, [...path, 'caFile'], file.caFile)
@@ -43,7 +47,7 @@ function readConnector(context: LoadContext, entry: Entry<ConnectorFile>, broker
     keys: readKeySource(context, path, file),
     tls: { caPem, insecureSkipVerify: file.insecureSkipVerify ?? false },
     trustedHosts: file.trustedHosts ?? [],
-    audiences: file.audiences ?? withAndWithoutSlash(brokerIssuer),
+    audiences: file.audiences ?? defaultAudiences(preset, brokerIssuer),
     strictAudience: file.strictAudience ?? false,
     algorithms: file.algorithms ?? preset.algorithms,
     headerTypes: preset.headerTypes,
@@ -58,9 +62,10 @@ function readConnector(context: LoadContext, entry: Entry<ConnectorFile>, broker
   }
 }
 
-/** Seed pipelines ask their forge for an audience that is our issuer, spelled either way. */
-function withAndWithoutSlash(issuer: string): string[] {
-  const bare = issuer.replace(/\/$/, '')
+/** Pipelines ask their forge for an audience that is our issuer, spelled either way; some forges cannot be asked. */
+function defaultAudiences(preset: IssuerPreset, brokerIssuer: string): string[] {
+  if (preset.fixedAudience !== undefined) return [preset.fixedAudience]
+  const bare = brokerIssuer.replace(/\/$/, '')
   return [bare, `${bare}/`]
 }
 
@@ -155,6 +160,20 @@ function checkSafety(context: LoadContext, path: YamlPath, file: ConnectorFile):
       message,
       wayOut: 'use https://',
     })
+  }
+}
+
+function checkIssuer(context: LoadContext, path: YamlPath, file: ConnectorFile, brokerIssuer: string): void {
+  if (file.issuer.replace(/\/$/, '') === brokerIssuer.replace(/\/$/, '')) {
+    const message =
+      'this broker would take its own tokens in, and a short lifetime could be renewed without end'
+    const wayOut = 'name the issuer of the jobs'
+    reportError(context, { code: 'connector_issuer_ours', path: [...path, 'issuer'], message, wayOut })
+  }
+  if (seconds(file.clockSkew ?? DEFAULTS.clockSkew) > LARGE_SKEW_SECONDS) {
+    const message = 'a token passes for this long after it has expired'
+    const wayOut = 'keep the clocks in time and write 30s'
+    reportWarning(context, { code: 'connector_skew_large', path: [...path, 'clockSkew'], message, wayOut })
   }
 }
 

@@ -12,6 +12,7 @@ import type {
 import { isLoopback, parseListenAddress } from './formats.ts'
 import {
   absolute,
+  isBroken,
   readNamedFile,
   reportError,
   reportNote,
@@ -235,7 +236,7 @@ function readKeys(context: LoadContext): KeysConfig {
   if (extraPublicKeysFile !== undefined)
     readJwksFile(context, ['keys', 'extraPublicKeysFile'], extraPublicKeysFile)
   const rotationSeconds = seconds(keys.rotateEvery ?? DEFAULTS.rotateEvery)
-  checkKeys(context, rotationSeconds, sealingKeyFile)
+  if (!isBroken(context, 'keys', KeysSchema)) checkKeys(context, rotationSeconds, sealingKeyFile)
   return {
     algorithm: keys.algorithm ?? DEFAULTS.algorithm,
     rotationSeconds,
@@ -256,8 +257,8 @@ function checkKeys(context: LoadContext, rotationSeconds: number, sealingKeyFile
       wayOut: 'write 10m or more, best 24h',
     })
   }
-  const store = section(context, 'store', StoreSchema)
-  if (sealingKeyFile !== undefined || store?.type === 'memory') return
+  const isMemory = section(context, 'store', StoreSchema)?.type === 'memory'
+  if (sealingKeyFile !== undefined || isMemory || isBroken(context, 'store', StoreSchema)) return
   const message = 'private keys lie in the store as they are (file mode 0600)'
   const wayOut = 'head -c 32 /dev/urandom > sealing.key, and keys: {sealingKeyFile: sealing.key}'
   reportNote(context, { code: 'keys_unsealed', path: ['keys'], message, wayOut })

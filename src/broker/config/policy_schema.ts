@@ -30,9 +30,9 @@ export const PinSchema = Type.Union(
   ],
   {
     description:
-      'A plain value (equal byte for byte), a list (any of), or one of `{prefix: x/}`, `{glob: "prod-*"}`, ' +
+      'A plain value (equal byte for byte), a list (any of), or one of `{prefix: x/}`, `{glob: "acme/*/prod"}`, ' +
       '`{re2: ...}`. Numbers and texts never equal each other: most issuers write ids as text, so quote them.',
-    examples: ['48291', ['main', 'release'], { glob: 'prod-*' }],
+    examples: ['48291', ['main', 'release'], { glob: 'acme/*/prod' }],
   },
 )
 

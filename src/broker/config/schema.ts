@@ -201,7 +201,13 @@ export const ConnectorSchema = Type.Object({
       { minItems: 1, description: "Signature algorithms accepted. Left out: the connector type's." },
     ),
   ),
-  clockSkew: Type.Optional(duration('Tolerance between its clock and ours.', DEFAULTS.clockSkew)),
+  clockSkew: Type.Optional(
+    Type.String({
+      format: 'go-duration-or-zero',
+      default: DEFAULTS.clockSkew,
+      description: 'Tolerance between its clock and ours.',
+    }),
+  ),
   maxAge: Type.Optional(duration("Oldest token accepted, by `iat`. Left out: the connector type's.")),
   maxLifetime: Type.Optional(duration("Longest `exp` - `iat` accepted. Left out: the connector type's.")),
   singleUse: Type.Optional(

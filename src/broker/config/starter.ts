@@ -57,7 +57,7 @@ policies: []
 #    clients: [ci]
 #    claims:
 #      project_id: "48291"          # an id that nobody can register again; quoted, since the issuer writes it as text
-#      ref: { anyOf: [main] }       # or a list, {prefix: release/}, {glob: "prod-*"}, {re2: 'v[0-9]+'}
+#      ref: { anyOf: [main] }       # or a list, {prefix: release/}, {glob: "feature/*"}, {re2: 'v[0-9]+'}
 #    condition: claims.ref_protected == "true"
 #    grant:
 #      audiences: [kubernetes]
