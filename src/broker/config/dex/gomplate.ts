@@ -1,6 +1,6 @@
-// The part of gomplate that Dex's container image is used for: variables of the environment put into the file before
-// it is YAML. Nothing is executed; every other template action is a problem with its place.
-
+// The part of gomplate that Dex's container image is used with: variables of the environment put into the file before
+// it is YAML, and lines left out where a variable is not set (config.docker.yaml). Nothing is executed; every other
+// template action is a problem with its place.
 import type { DexCode } from './dex_codes.ts'
 
 export type Template = {
@@ -23,49 +23,123 @@ export type TemplateEnv = {
 }
 
 const ACTION = /\{\{(-(?=\s))?([\s\S]*?)((?<=\s)-)?\}\}/g
+const STRING = '("[^"\\\\\\n]*"|`[^`]*`)'
 const ENV_FIELD = /^\.Env\.([A-Za-z_][A-Za-z0-9_]*)$/
-const GETENV = /^(?:getenv|env\.Getenv)\s+("[^"\\\n]*"|`[^`]*`)(?:\s+("[^"\\\n]*"|`[^`]*`))?$/
+const GETENV = new RegExp(`^(?:getenv|env\\.Getenv)\\s+${STRING}(?:\\s+${STRING})?$`)
+const REQUIRED = new RegExp(`^(?:test\\.)?(?:required|Required)(?:\\s+${STRING})?$`)
+const DEFAULT = new RegExp(`^(?:conv\\.)?(?:default|Default)\\s+${STRING}$`)
 
-/** Renders `{{ .Env.X }}`, `{{ getenv "X" }}`, `{{ getenv "X" "default" }}`, comments and trim markers. */
+/**
+ * Renders `.Env.X`, `getenv "X" ["default"]`, `| required ["text"]`, `| default "text"`, `if`/`else if`/`else`/`end`
+ * over them, comments and trim markers.
+ */
 export function renderTemplate(source: string, env: TemplateEnv): Template {
-  const problems: TemplateProblem[] = []
-  const pieces: { readonly at: number; readonly source: number }[] = [{ at: 0, source: 0 }]
-  let text = ''
+  const state: Render = { env, problems: [], blocks: [], pieces: [{ at: 0, source: 0 }], text: '' }
   let from = 0
   let trimNext = false
   for (const match of source.matchAll(ACTION)) {
     const [whole, trimLeft, body, trimRight] = match
-    const literal = trimNext ? source.slice(from, match.index).trimStart() : source.slice(from, match.index)
-    text += trimLeft === undefined ? literal : literal.trimEnd()
-    pieces.push({ at: text.length, source: match.index })
-    text += evaluate(body?.trim() ?? '', match.index, env, problems)
+    literal(state, source.slice(from, match.index), { left: trimNext, right: trimLeft !== undefined })
+    act(state, (body ?? '').trim(), match.index)
     from = match.index + whole.length
     trimNext = trimRight !== undefined
-    pieces.push({ at: text.length, source: from })
+    state.pieces.push({ at: state.text.length, source: from })
   }
   const rest = source.slice(from)
-  if (rest.includes('{{')) problems.push(unclosed(from + rest.indexOf('{{')))
-  text += trimNext ? rest.trimStart() : rest
+  if (rest.includes('{{')) state.problems.push(unclosed(from + rest.indexOf('{{')))
+  const open = state.blocks.at(-1)
+  if (open !== undefined) state.problems.push(unclosed(open.offset))
+  literal(state, rest, { left: trimNext, right: false })
+  const { text, problems, pieces } = state
   return { text, problems, sourceOffset: (offset) => sourceOffset(pieces, offset) }
 }
 
-function evaluate(action: string, offset: number, env: TemplateEnv, problems: TemplateProblem[]): string {
-  if (action.startsWith('/*') && action.endsWith('*/')) return ''
+type Render = {
+  readonly env: TemplateEnv
+  readonly problems: TemplateProblem[]
+  /** Open `if`s, innermost last. */
+  readonly blocks: Block[]
+  readonly pieces: { readonly at: number; readonly source: number }[]
+  text: string
+}
+
+/** `active`: this branch is written out. `done`: an earlier branch was, or the block itself lies in a dead one. */
+type Block = { readonly offset: number; active: boolean; done: boolean }
+
+function isLive(state: Render): boolean {
+  return state.blocks.every(({ active }) => active)
+}
+
+function literal(state: Render, text: string, trim: { left: boolean; right: boolean }): void {
+  if (!isLive(state)) return
+  const left = trim.left ? text.trimStart() : text
+  state.text += trim.right ? left.trimEnd() : left
+}
+
+function act(state: Render, action: string, offset: number): void {
+  if (action.startsWith('/*') && action.endsWith('*/')) return
+  const [, condition] = /^if\s+([\s\S]+)$/.exec(action) ?? []
+  if (condition !== undefined) {
+    const live = isLive(state)
+    const holds = live && evaluate(state, condition, offset) !== ''
+    state.blocks.push({ offset, active: holds, done: holds || !live })
+    return
+  }
+  const [isElse, elseCondition] = /^else(?:\s+if\s+([\s\S]+))?$/.exec(action) ?? []
+  const block = state.blocks.at(-1)
+  if (isElse !== undefined && block !== undefined) {
+    const holds =
+      !block.done && (elseCondition === undefined || evaluate(state, elseCondition, offset) !== '')
+    block.active = holds
+    block.done ||= holds
+    return
+  }
+  if (action === 'end' && block !== undefined) {
+    state.blocks.pop()
+    return
+  }
+  if (!isLive(state)) return
+  state.pieces.push({ at: state.text.length, source: offset })
+  state.text += evaluate(state, action, offset)
+}
+
+/** A value and what it is piped through. */
+function evaluate(state: Render, pipeline: string, offset: number): string {
+  const [first = '', ...filters] = pipes(pipeline)
+  let value = valueOf(state, first, offset)
+  for (const filter of filters) {
+    const [isRequired, text] = REQUIRED.exec(filter) ?? []
+    const [, fallback] = DEFAULT.exec(filter) ?? []
+    if (isRequired !== undefined && value === '') {
+      const message = text === undefined ? 'a required value is empty' : unquote(text)
+      state.problems.push({ code: 'template_variable_unset', offset, message, wayOut: 'set the variable' })
+    } else if (fallback !== undefined) {
+      value = value === '' ? unquote(fallback) : value
+    } else if (isRequired === undefined) {
+      state.problems.push(unknownAction(pipeline, offset))
+      return ''
+    }
+  }
+  return value
+}
+
+function valueOf(state: Render, action: string, offset: number): string {
   const field = ENV_FIELD.exec(action)?.[1]
   if (field !== undefined) {
-    const value = env.env[field]
-    if (value === undefined) problems.push(unset(offset, field))
+    const value = state.env.env[field]
+    if (value === undefined) state.problems.push(unset(offset, field))
     return value ?? ''
   }
   const [, name, fallback] = GETENV.exec(action) ?? []
-  if (name !== undefined) return getenv(unquote(name), unquote(fallback ?? '""'), env)
-  problems.push({
-    code: 'template_action',
-    offset,
-    message: `the template action {{ ${action} }} is not carried out here`,
-    wayOut: 'only {{ .Env.NAME }} and {{ getenv "NAME" }} are; render the file with gomplate first',
-  })
+  if (name !== undefined) return getenv(unquote(name), unquote(fallback ?? '""'), state.env)
+  state.problems.push(unknownAction(action, offset))
   return ''
+}
+
+/** Parts between `|` that do not stand inside a string. */
+function pipes(pipeline: string): readonly string[] {
+  const parts = pipeline.match(/(?:"[^"\n]*"|`[^`]*`|[^|"`])+/g) ?? []
+  return parts.map((part) => part.trim())
 }
 
 /** gomplate's getenv: the variable, else the file that `NAME_FILE` points at, else the default. */
@@ -86,8 +160,17 @@ function readOrNothing(file: string, env: TemplateEnv): string | undefined {
   }
 }
 
-function unquote(literal: string): string {
-  return literal.slice(1, -1)
+function unquote(quoted: string): string {
+  return quoted.slice(1, -1)
+}
+
+function unknownAction(action: string, offset: number): TemplateProblem {
+  return {
+    code: 'template_action',
+    offset,
+    message: `the template action {{ ${action} }} is not carried out here`,
+    wayOut: 'only {{ .Env.NAME }}, {{ getenv "NAME" }} and {{ if }} are; render the file with gomplate first',
+  }
 }
 
 function unset(offset: number, name: string): TemplateProblem {
@@ -103,8 +186,8 @@ function unclosed(offset: number): TemplateProblem {
   return {
     code: 'template_unclosed',
     offset,
-    message: 'a template action opens with {{ and is never closed',
-    wayOut: 'close it with }}',
+    message: 'a template action is opened and never closed',
+    wayOut: 'close it with }}, an if with {{ end }}',
   }
 }
 
