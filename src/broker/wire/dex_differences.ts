@@ -8,7 +8,10 @@ export type DexDifference = {
   readonly dex: string
   readonly sallyport: string
   readonly why: string
-  /** Names of the probes of test/e2e/wire that show it; empty where only a peer under attack or time would. */
+  /**
+   * Probes of test/e2e/wire that show it, as test/e2e/wire/closed_list.ts reads them (`NAME > ASPECT = VALUE`); empty
+   * where only a peer under attack or time would.
+   */
   readonly probes: readonly string[]
 }
 
@@ -19,7 +22,12 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: '500 `server_error` in a token exchange',
     sallyport: '400 `invalid_target`; client_credentials by scope keeps 400 `invalid_scope`',
     why: 'RFC 8693 §2.2.2. The caller can mend it, so it is not a server error.',
-    probes: [],
+    probes: [
+      'te audience not trusted',
+      'te audience unknown',
+      'te audience empty',
+      'te one audience of two not trusted',
+    ],
   },
   {
     id: 'introspection-authenticated',
@@ -27,7 +35,7 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: 'anybody',
     sallyport: 'an authenticated confidential client; 401 `invalid_client` otherwise',
     why: 'RFC 7662 §2.1: an open endpoint is an oracle for stolen tokens.',
-    probes: [],
+    probes: ['introspect *, anonymous'],
   },
   {
     id: 'cache-headers',
@@ -35,7 +43,7 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: 'none on errors, userinfo and active introspection answers',
     sallyport: '`Cache-Control: no-store` and `Pragma: no-cache` on each of them',
     why: 'RFC 6749 §5.2: an answer about credentials must not be kept by anything in between.',
-    probes: [],
+    probes: ['* > header cache-control = no-store', '* > header pragma = no-cache'],
   },
   {
     id: 'jwks-max-age',
@@ -43,7 +51,7 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: '`max-age=600, must-revalidate`, and a new key signs at once',
     sallyport: '`public, max-age=90, must-revalidate`, and a new key is published before it signs',
     why: 'kube-apiserver sees a new key within a minute and still fetches at most once a minute.',
-    probes: [],
+    probes: ['keys* > header cache-control = public, max-age=90, must-revalidate'],
   },
   {
     id: 'es256-own-tokens',
@@ -51,7 +59,7 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: '403, and `{"active":false}`: its verifier knows RS256 only',
     sallyport: 'they work',
     why: 'A token that this issuer signed is this issuer’s token.',
-    probes: [],
+    probes: ['userinfo ES256 signer', 'introspect ES256 signer'],
   },
   {
     id: 'target-parameters',
@@ -59,7 +67,13 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: 'ignored',
     sallyport: 'honoured; beside audience scopes they must mean the same set, else 400 `invalid_target`',
     why: 'Plain RFC clients work, and nobody gets a token for another place than the one that was asked for.',
-    probes: [],
+    probes: [
+      'te audience parameter',
+      'te audience parameter not trusted',
+      'te audience parameter other than the scope',
+      'te resource parameter unknown',
+      'cc audience parameter',
+    ],
   },
   {
     id: 'metadata',
@@ -67,15 +81,23 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: '404',
     sallyport: 'served at `/.well-known/oauth-authorization-server<path of the issuer>`',
     why: 'OAuth clients that are not OpenID clients look there.',
-    probes: [],
+    probes: ['RFC 8414 metadata'],
   },
   {
     id: 'discovery-honest',
     title: 'What discovery announces',
     dex: 'endpoints and scopes of every flow; cached for the life of the process',
-    sallyport: 'what works now: no authorization or device endpoint until the human flows exist; always current',
+    sallyport:
+      'what works now: no authorization or device endpoint until the human flows exist; always current',
     why: 'A client that finds an endpoint uses it.',
-    probes: [],
+    probes: [
+      'discovery > body',
+      'discovery POST > body',
+      'discovery with a query > body',
+      'discovery of an ES256 signer > body',
+      'discovery of an issuer with a slash > body',
+      'authorization_code without a code',
+    ],
   },
   {
     id: 'repeated-parameters',
@@ -83,7 +105,11 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: 'the first one wins',
     sallyport: '400 `invalid_request` (`audience` and `resource` may repeat)',
     why: 'RFC 6749 §3.2: two readers of one request must not see two requests.',
-    probes: [],
+    probes: [
+      'repeated parameter',
+      'repeated parameter the other way round',
+      'repeated parameter with one value',
+    ],
   },
   {
     id: 'repeated-credentials',
@@ -91,7 +117,12 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: 'Basic wins, the form is ignored',
     sallyport: '400 `invalid_request`; a `client_id` in the form beside Basic is fine when it is the same',
     why: 'RFC 6749 §2.3: a client must not use more than one method.',
-    probes: [],
+    probes: [
+      'Basic and the same client in the form',
+      'Basic wins over another client in the form',
+      'Basic and another client_id alone',
+      'wrong Basic and right form',
+    ],
   },
   {
     id: 'body-limit',
@@ -99,23 +130,25 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: '10 MB, then 400 `invalid_request`',
     sallyport: '64 KB, then 413 `invalid_request`',
     why: 'No form of this endpoint is longer; the rest is memory for an attacker.',
-    probes: [],
+    probes: ['body of 9 MB'],
   },
   {
     id: 'subject-audience',
     title: 'The audience of a subject token',
     dex: 'not looked at: any token that the issuer signed for anybody passes',
-    sallyport: '`aud` must be the broker’s issuer (with or without a trailing slash) or one that is configured',
+    sallyport:
+      '`aud` must be the broker’s issuer (with or without a trailing slash) or one that is configured',
     why: 'A token for somebody else, stolen from a log, is not a credential here (Dex issue 4397).',
-    probes: [],
+    probes: ['te audience of another party'],
   },
   {
     id: 'subject-strictness',
     title: 'Which JWTs are taken at all',
     dex: 'what Go’s JSON reader makes of them: `exp` as text, duplicate names, any header `typ`, second spellings',
-    sallyport: 'strict: `exp` a number, each name once, canonical base64url, an algorithm of the table, sound keys',
+    sallyport:
+      'strict: `exp` a number, each name once, canonical base64url, an algorithm of the table, sound keys',
     why: 'Two readers of one token must not see two tokens (RFC 8725).',
-    probes: [],
+    probes: ['te exp as string of digits'],
   },
   {
     id: 'subject-algorithms',
@@ -123,7 +156,7 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: 'those of the issuer’s discovery document',
     sallyport: 'RS, PS and ES 256 to 512 and EdDSA, bound to the key’s type; a connector may list fewer',
     why: 'The key decides, not a document that is often out of date.',
-    probes: [],
+    probes: ['te ES256 where discovery lists RS256 only'],
   },
   {
     id: 'jwt-access-tokens',
@@ -131,7 +164,7 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: 'only through the issuer’s userinfo endpoint (`getUserInfo: true`)',
     sallyport: 'verified like any JWT, with its audience; userinfo is for opaque tokens',
     why: 'Keycloak’s service accounts work without the `openid` scope, and the token’s audience counts.',
-    probes: [],
+    probes: ['te access token without userinfo'],
   },
   {
     id: 'token-class',
@@ -139,7 +172,7 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: 'the declared type is believed',
     sallyport: 'the denial, when `typ` in payload or header contradicts `subject_token_type`',
     why: 'RFC 8725 §3.12: a refresh or logout token is no proof of a login.',
-    probes: [],
+    probes: ['te access token declared as id token'],
   },
   {
     id: 'clock-tolerance',
@@ -147,7 +180,7 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: 'none on `exp`, 5 minutes on `nbf`',
     sallyport: '30 seconds on each',
     why: 'A job’s clock may be a little off; five minutes are another token’s life.',
-    probes: [],
+    probes: ['te expired two seconds ago', 'te not before in 60 s'],
   },
   {
     id: 'reserved-groups',
@@ -155,7 +188,7 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: 'passed on whatever they say, `system:masters` too',
     sallyport: '`system:` and `client:` are denied',
     why: 'Kubernetes and OpenDepot give these prefixes a meaning of their own.',
-    probes: [],
+    probes: ['te group system:masters'],
   },
   {
     id: 'connector-by-issuer',
@@ -163,7 +196,7 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: '400 `invalid_request`',
     sallyport: 'the connector whose issuer the token names, when exactly one fits; else the same 400',
     why: 'RFC 8693 knows no connector.',
-    probes: [],
+    probes: ['te connector_id missing'],
   },
   {
     id: 'connector-unreachable',
@@ -171,7 +204,10 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: '400 `Requested connector does not exist.`, or no answer while it hangs',
     sallyport: '503 `temporarily_unavailable` with `Retry-After`, within 5 seconds, for that issuer alone',
     why: 'The caller should try again, and everybody else should not notice.',
-    probes: [],
+    probes: [
+      'te connector whose issuer cannot be reached',
+      'te token of another issuer and the issuer cannot be reached',
+    ],
   },
   {
     id: 'client-grants',
@@ -187,6 +223,6 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: 'in the log only',
     sallyport: '`X-Request-Id` on answers, the same as in audit event and log',
     why: 'The caller can quote it, the operator finds the reason.',
-    probes: [],
+    probes: ['* > header x-request-id'],
   },
 ]

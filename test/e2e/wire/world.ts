@@ -208,6 +208,8 @@ export function subjectTokens(world: World, upstream: Upstream, now: number): Re
     'plain email_verified false': sign({ ...plain, email_verified: false }),
     'plain email_verified as string': sign({ ...plain, email_verified: 'true' }),
     keycloak: sign(keycloak),
+    'keycloak id token': sign({ ...keycloak, typ: 'ID', aud }),
+    'of the unreachable issuer': sign({ ...gitlab, iss: upstream.issuer('nobody-here') }),
     'keycloak broken': sign(keycloak, { broken: true }),
     garbage: 'not-a-token',
     dots: 'a.b.c',

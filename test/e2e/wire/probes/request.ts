@@ -139,7 +139,7 @@ const forms: readonly Probe[] = [
   token('body of 9 MB', '1.7', {
     body: `${body}&x=${'x'.repeat(9_000_000)}`,
     dex: granted,
-    ours: { status: 413 },
+    ours: refused(413, 'invalid_request'),
   }),
   token('body of 60 KB', '1.7', { body: `${body}&x=${'x'.repeat(60_000)}`, dex: granted }),
 ]
