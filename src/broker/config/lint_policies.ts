@@ -21,22 +21,9 @@ export function lintPolicies(
     const connector = byId.get(value.connector)
     if (connector === undefined) return []
     return lintPolicy(value, presetOf(connector.preset), connector.issuer).map((problem) => {
-      const at = [...path, ...policyPath(problem.path)]
+      const at = [...path, ...problem.keys]
       const { severity, code, message, wayOut } = problem
       return { severity, code, path: pathText(at), message, wayOut, place: document.placeOf(at) }
     })
-  })
-}
-
-/** Maps below which the rest of a path is one key, dots and all: `claims.kubernetes.io`. */
-const OPEN_MAPS = ['claims', 'grant.claims', 'grant.groupsFrom.groups'] as const
-
-/** `grant.groups[0]` -> `['grant', 'groups', 0]`. */
-function policyPath(text: string): YamlPath {
-  const map = OPEN_MAPS.find((open) => text.startsWith(`${open}.`))
-  if (map !== undefined) return [...map.split('.'), text.slice(map.length + 1)]
-  return text.split('.').flatMap((step) => {
-    const match = /^(.*)\[(\d+)\]$/.exec(step)
-    return match === null ? [step] : [match[1] ?? '', Number(match[2])]
   })
 }

@@ -3,13 +3,11 @@
 import { Environment, EvaluationError, ParseError, TypeError as CelTypeError } from '@marcbachmann/cel-js'
 import type { Claims } from '#core/claims.ts'
 import type { Result } from '#core/result.ts'
+import type { CelNode } from './cel_ast.ts'
 import { guard } from './cel_guard.ts'
 import {
+  CEL_CHECKS,
   CelArgumentError,
-  checkDouble,
-  checkDuration,
-  checkInt,
-  checkTimestamp,
   indexOf,
   lowerAscii,
   split,
@@ -17,8 +15,7 @@ import {
   trim,
   upperAscii,
 } from './cel_functions.ts'
-import { toCelClaims } from './cel_input.ts'
-import type { CelClaims } from './cel_input.ts'
+import { claimsReadBy, toCelClaims } from './cel_input.ts'
 import { print } from './cel_print.ts'
 import type { Printed } from './cel_print.ts'
 import { compileSearch } from './re2.ts'
@@ -63,8 +60,6 @@ const run: { left: number; patterns: readonly TextTest[] } = { left: 0, patterns
 
 /** Compiled conditions by text, least recently used out. A pure function of the text, so an entry never ages. */
 const compiled = new Map<string, CompiledCondition>()
-/** The engine's copy of claims, for as long as somebody holds the claims: several policies look at one token. */
-const copies = new WeakMap<Claims, { readonly claims: CelClaims | undefined }>()
 let engine: { readonly author: Environment; readonly runner: Environment } | undefined
 
 /** Compiles a condition over `claims`, `client` and `connector`. Gives the first problem with its place. */
@@ -84,8 +79,9 @@ export function compileCondition(text: string): Result<CompiledCondition, Condit
 }
 
 function compileFresh(text: string): Result<CompiledCondition, ConditionProblem> {
-  if (text.trim() === '')
+  if (text.trim() === '') {
     return problem(text, 0, 'the condition is empty', 'leave it out, or write claims.x == "y"')
+  }
   if (new TextEncoder().encode(text).length > MAX_CONDITION_BYTES) {
     return problem(text, 0, `longer than ${MAX_CONDITION_BYTES} bytes`, 'split it into several policies')
   }
@@ -100,13 +96,15 @@ function compileFresh(text: string): Result<CompiledCondition, ConditionProblem>
       const wayOut = 'compare it: claims.x == true'
       return problem(text, 0, `gives ${checked.type ?? 'nothing'}, not bool`, wayOut)
     }
-    return { ok: true, value: build(environment.runner, text, print(parsed.ast, text)) }
+    return { ok: true, value: build(environment.runner, text, parsed.ast) }
   } catch (error) {
     return engineProblem(text, error)
   }
 }
 
-function build(environment: Environment, text: string, printed: Printed): CompiledCondition {
+function build(environment: Environment, text: string, ast: CelNode): CompiledCondition {
+  const printed = print(ast, text)
+  const names = claimsReadBy(ast)
   const program = environment.parse(printed.text)
   if (!program.check().valid) throw new Error('a checked condition does not check once printed')
   const patterns = printed.patterns.map((pattern) => {
@@ -115,7 +113,7 @@ function build(environment: Environment, text: string, printed: Printed): Compil
     return search.test
   })
   const holds: CompiledCondition['holds'] = (input) => {
-    const claims = copyOf(input.claims)
+    const claims = toCelClaims(input.claims, names)
     if (claims === undefined) return missed('the claims are too deep or too large for a condition')
     run.left = COST_BUDGET
     run.patterns = patterns
@@ -132,14 +130,6 @@ function build(environment: Environment, text: string, printed: Printed): Compil
     }
   }
   return Object.freeze({ text, holds })
-}
-
-function copyOf(claims: Claims): CelClaims | undefined {
-  const known = copies.get(claims)
-  if (known !== undefined) return known.claims
-  const copy = toCelClaims(claims)
-  copies.set(claims, { claims: copy })
-  return copy
 }
 
 function createEngine(): NonNullable<typeof engine> {
@@ -175,10 +165,7 @@ function createEngine(): NonNullable<typeof engine> {
     spend(text, 1 + text.length / 8)
     return split(text, separator)
   })
-  add('__int(dyn): dyn', checkInt)
-  add('__double(dyn): dyn', checkDouble)
-  add('__timestamp(dyn): dyn', checkTimestamp)
-  add('__duration(dyn): dyn', checkDuration)
+  for (const [name, check] of CEL_CHECKS) add(`__${name}(dyn): dyn`, check)
   const runner = environment.clone({ limits: PRINTED_LIMITS })
   return { author: environment.clone(), runner }
 }
@@ -220,12 +207,15 @@ function missed(detail: string): { readonly held: boolean; readonly detail: stri
   return { held: false, detail }
 }
 
+/** What the engine says of an expression. Its texts speak of the expression only: no claims are at hand yet. */
 function engineProblem(text: string, error: unknown): Result<CompiledCondition, ConditionProblem> {
-  const isOurs =
-    error instanceof ParseError || error instanceof CelTypeError || error instanceof EvaluationError
   const wayOut = 'docs/policies.md describes the conditions'
-  if (!isOurs) return problem(text, 0, 'cannot be read', wayOut)
-  return problem(text, error.range?.start ?? 0, error.summary, wayOut)
+  // The parser recurses through unary operators without counting them.
+  if (error instanceof RangeError) return problem(text, 0, 'nested too deep', wayOut)
+  if (error instanceof ParseError || error instanceof CelTypeError || error instanceof EvaluationError) {
+    return problem(text, error.range?.start ?? 0, error.summary, wayOut)
+  }
+  throw error
 }
 
 function problem(

@@ -99,7 +99,7 @@ export function split(text: string, separator: string): string[] {
 const INT64 = 2 ** 63
 
 /** Lets through what `int()` may convert: int, a double within int64, a string of decimal digits. */
-export function checkInt(value: unknown): unknown {
+function checkInt(value: unknown): unknown {
   if (typeof value === 'string' && !/^-?\d{1,19}$/.test(value)) throw new CelArgumentError('int_malformed')
   if (typeof value === 'number' && !(value > -INT64 && value < INT64))
     throw new CelArgumentError('int_out_of_range')
@@ -107,7 +107,7 @@ export function checkInt(value: unknown): unknown {
 }
 
 /** A decimal number; not `0x10`, not ` 1`, not `inf`. */
-export function checkDouble(value: unknown): unknown {
+function checkDouble(value: unknown): unknown {
   if (typeof value === 'string' && !/^-?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?$/.test(value)) {
     throw new CelArgumentError('double_malformed')
   }
@@ -117,7 +117,7 @@ export function checkDouble(value: unknown): unknown {
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d{1,3})?(?:Z|[+-](\d\d):(\d\d))$/
 
 /** RFC 3339 with a zone, a day that exists, and at most milliseconds (the engine would cut the rest off). */
-export function checkTimestamp(value: unknown): unknown {
+function checkTimestamp(value: unknown): unknown {
   if (typeof value !== 'string') return value
   const parts = RFC3339.exec(value)
     ?.slice(1)
@@ -136,7 +136,7 @@ function daysIn(year: number, month: number): number {
 }
 
 /** `1h30m`, whole numbers of h, m, s and ms in that order; signs and fractions are not summed right by the engine. */
-export function checkDuration(value: unknown): unknown {
+function checkDuration(value: unknown): unknown {
   if (
     typeof value === 'string' &&
     !/^(?=.)(?:\d{1,6}h)?(?:\d{1,8}m)?(?:\d{1,9}s)?(?:\d{1,9}ms)?$/.test(value)
@@ -145,3 +145,11 @@ export function checkDuration(value: unknown): unknown {
   }
   return value
 }
+
+/** What stands in front of the engine's conversions. */
+export const CEL_CHECKS: ReadonlyMap<string, (value: unknown) => unknown> = new Map([
+  ['int', checkInt],
+  ['double', checkDouble],
+  ['timestamp', checkTimestamp],
+  ['duration', checkDuration],
+])

@@ -2,7 +2,7 @@
 // the forms that the engine understands differently from the CEL specification. docs/policies.md says it to operators.
 import { childrenOf } from './cel_ast.ts'
 import type { CelNode } from './cel_ast.ts'
-import { CEL_FUNCTIONS, CEL_METHODS, CEL_TYPE_NAMES } from './cel_functions.ts'
+import { CEL_CHECKS, CEL_FUNCTIONS, CEL_METHODS, CEL_TYPE_NAMES, CelArgumentError } from './cel_functions.ts'
 import { compileSearch } from './re2.ts'
 
 export type GuardProblem = { readonly message: string; readonly wayOut: string; readonly offset: number }
@@ -48,7 +48,7 @@ function* problemsOf(node: CelNode, scope: Scope): Generator<GuardProblem> {
       }
       return
     case 'call':
-      yield* callProblems(node, node.args[0], node.args[1].length)
+      yield* callProblems(node, node.args[0], node.args[1])
       return
     case 'rcall':
       yield* methodProblems(node, node.args[0], node.args[2])
@@ -112,10 +112,23 @@ function* literalProblems(node: CelNode, value: unknown): Generator<GuardProblem
   }
 }
 
-function* callProblems(node: CelNode, name: string, count: number): Generator<GuardProblem> {
+function* callProblems(node: CelNode, name: string, args: readonly CelNode[]): Generator<GuardProblem> {
   const shape = CEL_FUNCTIONS.get(name)
-  if (shape === undefined) yield unknownFunction(node, name)
-  else if (!shape.arity.includes(count)) yield arity(node, name, shape.arity)
+  if (shape === undefined) {
+    yield unknownFunction(node, name)
+    return
+  }
+  if (!shape.arity.includes(args.length)) yield arity(node, name, shape.arity)
+  // What can be known to fail at run time is said now.
+  const [literal] = args
+  const check = CEL_CHECKS.get(name)
+  if (check === undefined || literal?.op !== 'value') return
+  try {
+    check(literal.args)
+  } catch (error) {
+    if (!(error instanceof CelArgumentError)) throw error
+    yield found(literal, `${name}() does not take this`, 'docs/policies.md says which texts it takes')
+  }
 }
 
 function* methodProblems(node: CelNode, name: string, args: readonly CelNode[]): Generator<GuardProblem> {

@@ -2,6 +2,8 @@
 // a claim called `constructor` is a name like any other; bounded depth, because the engine keeps every nested type
 // that it ever compared, process-wide, for good.
 import type { Claims, JsonValue } from '#core/claims.ts'
+import { childrenOf } from './cel_ast.ts'
+import type { CelNode } from './cel_ast.ts'
 
 export const MAX_DEPTH = 8
 export const MAX_NODES = 20_000
@@ -10,16 +12,43 @@ export const MAX_STRING_LENGTH = 65_536
 export type CelValue = string | number | boolean | null | CelValue[] | Map<string, CelValue>
 export type CelClaims = Map<string, CelValue>
 
-/** The copy, or `undefined` when the claims are past a limit: then no condition over them holds. */
-export function toCelClaims(claims: Claims): CelClaims | undefined {
+/**
+ * The copy of those claims whose names an expression reads (`undefined`: all of them), or `undefined` when they are
+ * past a limit: then no condition over them holds.
+ */
+export function toCelClaims(claims: Claims, names: readonly string[] | undefined): CelClaims | undefined {
   const budget = { nodes: MAX_NODES }
   const copied = new Map<string, CelValue>()
-  for (const name of Object.keys(claims)) {
+  for (const name of names ?? Object.keys(claims)) {
+    if (!Object.hasOwn(claims, name)) continue
     const value = copy(claims[name], MAX_DEPTH - 1, budget)
     if (value === undefined) return undefined
     copied.set(name, value)
   }
   return copied
+}
+
+/** The claims that an expression names literally, or `undefined` when it may look at any (`"x" in claims`). */
+export function claimsReadBy(node: CelNode): readonly string[] | undefined {
+  const names = new Set<string>()
+  return collect(node, names) ? [...names] : undefined
+}
+
+function collect(node: CelNode, names: Set<string>): boolean {
+  if (node.op === 'id') return node.args !== 'claims'
+  const name = claimNamedBy(node)
+  if (name === undefined) return childrenOf(node).every((child) => collect(child, names))
+  names.add(name)
+  return true
+}
+
+/** The name in `claims.name` or `claims["name"]`. */
+function claimNamedBy(node: CelNode): string | undefined {
+  if (node.op !== '.' && node.op !== '[]') return undefined
+  const [left, right] = node.args
+  if (left.op !== 'id' || left.args !== 'claims') return undefined
+  if (typeof right === 'string') return right
+  return right.op === 'value' && typeof right.args === 'string' ? right.args : undefined
 }
 
 // Recursive, but never deeper than MAX_DEPTH.

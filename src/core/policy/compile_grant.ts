@@ -5,6 +5,7 @@ import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 import { checkClaimReference, claimReader } from './claim_reference.ts'
 import { checkOutputClaim, reservedOutput, reservedPrefix } from './outputs.ts'
+import { problemAt } from './problem.ts'
 import type { LocalProblem, PolicyProblem } from './problem.ts'
 import { parseTemplate } from './template.ts'
 import type { Template } from './template.ts'
@@ -83,26 +84,25 @@ function isList(value: JsonValue | undefined): value is readonly JsonValue[] {
 }
 
 function compileTemplates(grant: GrantSource, problems: PolicyProblem[]): Parts {
-  const found = (path: string, problem: LocalProblem): void => {
-    problems.push({ severity: 'error', path, ...problem })
+  const found = (keys: readonly string[], problem: LocalProblem): void => {
+    problems.push(problemAt('error', ['grant', ...keys], problem))
   }
-  const compile = (path: string, text: string): Template | undefined => {
+  const compile = (keys: readonly string[], text: string): Template | undefined => {
     const parsed = parseTemplate(text)
     if (parsed.ok) return parsed.template
-    found(path, parsed.problem)
+    found(keys, parsed.problem)
     return undefined
   }
-  const username = grant.username === undefined ? undefined : compile('grant.username', grant.username)
+  const username = grant.username === undefined ? undefined : compile(['username'], grant.username)
   const prefix = username === undefined ? undefined : reservedPrefix(username.head)
   if (username !== undefined && prefix !== undefined) {
-    found('grant.username', reservedOutput(username.text, prefix))
+    found(['username'], reservedOutput(username.text, prefix))
   }
   const claims: (readonly [string, Template])[] = []
   for (const [name, text] of Object.entries(grant.claims)) {
-    const path = `grant.claims.${name}`
     const problem = checkOutputClaim(name)
-    if (problem !== undefined) found(path, problem)
-    const template = compile(path, text)
+    if (problem !== undefined) found(['claims', name], problem)
+    const template = compile(['claims', name], text)
     if (template !== undefined) claims.push([name, template])
   }
   return { username, claims }
@@ -110,23 +110,29 @@ function compileTemplates(grant: GrantSource, problems: PolicyProblem[]): Parts 
 
 /** Groups are constants, so every reserved name is found here and none can come out at run time. */
 function* groupProblems(grant: GrantSource): Generator<PolicyProblem> {
-  const mapped = Object.entries(grant.groupsFrom?.groups ?? {}).flatMap(([value, groups]) =>
-    groups.map((group) => ({ group, path: `grant.groupsFrom.groups.${value}` })),
-  )
-  const fixed = grant.groups.map((group, index) => ({ group, path: `grant.groups[${index}]` }))
-  for (const { group, path } of [...fixed, ...mapped]) {
+  for (const { group, keys } of everyGroup(grant)) {
     const prefix = reservedPrefix(group)
-    if (prefix !== undefined) yield { severity: 'error', path, ...reservedOutput(group, prefix) }
+    if (prefix !== undefined) yield problemAt('error', keys, reservedOutput(group, prefix))
     if (group.includes('${')) {
-      yield {
-        severity: 'error',
+      yield problemAt('error', keys, {
         code: 'output_group_template',
-        path,
         message: `"${group}" would be a group of that very name: groups are not templates`,
         wayOut: 'list the groups of each value under groupsFrom, so that no free text becomes a group',
-      }
+      })
     }
   }
   const reference = grant.groupsFrom === undefined ? undefined : checkClaimReference(grant.groupsFrom.claim)
-  if (reference !== undefined) yield { severity: 'error', path: 'grant.groupsFrom.claim', ...reference }
+  if (reference !== undefined) yield problemAt('error', ['grant', 'groupsFrom', 'claim'], reference)
+}
+
+/** Every group that a grant can give, and where it stands below the policy. */
+export function* everyGroup(
+  grant: GrantSource,
+): Generator<{ readonly group: string; readonly keys: readonly (string | number)[] }> {
+  for (const [index, group] of grant.groups.entries()) yield { group, keys: ['grant', 'groups', index] }
+  for (const [value, groups] of Object.entries(grant.groupsFrom?.groups ?? {})) {
+    for (const [index, group] of groups.entries()) {
+      yield { group, keys: ['grant', 'groupsFrom', 'groups', value, index] }
+    }
+  }
 }

@@ -9,6 +9,7 @@ import { compileGrant } from './compile_grant.ts'
 import type { GrantMaker } from './compile_grant.ts'
 import { compilePin } from './pins.ts'
 import type { PinCheck } from './pins.ts'
+import { problemAt } from './problem.ts'
 import type { PolicyProblem } from './problem.ts'
 import type { PolicySource } from './trust_policy.ts'
 
@@ -43,13 +44,9 @@ export function compilePolicy(
   const events = compileEvents(source, preset, problems)
   // Nothing pinned would make it a policy for everybody whom the issuer knows.
   if (Object.keys(source.claims).length === 0 && source.condition === undefined) {
-    problems.push({
-      severity: 'error',
-      code: 'policy_without_pins',
-      path: 'claims',
-      message: 'without a pinned claim every token of the connector holds it',
-      wayOut: 'pin at least one claim, best an immutable id',
-    })
+    const message = 'without a pinned claim every token of the connector holds it'
+    const wayOut = 'pin at least one claim, best an immutable id'
+    problems.push(problemAt('error', ['claims'], { code: 'policy_without_pins', message, wayOut }))
   }
   if (problems.length > 0) return { ok: false, denial: problems }
   const compiled: CompiledPolicy = {
@@ -69,10 +66,9 @@ export function compilePolicy(
 function compilePins(source: PolicySource, problems: PolicyProblem[]): readonly NamedPin[] {
   const pins: NamedPin[] = []
   for (const [claim, pin] of Object.entries(source.claims)) {
-    const path = `claims.${claim}`
     const compiled = compilePin(claim, pin)
-    if (compiled.ok) pins.push({ step: path, check: compiled.check })
-    else for (const problem of compiled.problems) problems.push({ severity: 'error', path, ...problem })
+    if (compiled.ok) pins.push({ step: `claims.${claim}`, check: compiled.check })
+    else problems.push(...compiled.problems.map((problem) => problemAt('error', ['claims', claim], problem)))
   }
   return pins
 }
@@ -81,14 +77,9 @@ function compileIts(text: string | undefined, problems: PolicyProblem[]): Compil
   if (text === undefined) return undefined
   const compiled = compileCondition(text)
   if (compiled.ok) return compiled.value
-  const { line, column, message, wayOut } = compiled.denial
-  problems.push({
-    severity: 'error',
-    code: 'condition_invalid',
-    path: 'condition',
-    message: `${line}:${column}: ${message}`,
-    wayOut,
-  })
+  const { line, column, wayOut } = compiled.denial
+  const message = `${line}:${column}: ${compiled.denial.message}`
+  problems.push(problemAt('error', ['condition'], { code: 'condition_invalid', message, wayOut }))
   return undefined
 }
 
@@ -100,13 +91,9 @@ function compileEvents(
 ): EventCheck | undefined {
   if (preset.events === undefined) {
     if (source.events === undefined) return undefined
-    problems.push({
-      severity: 'error',
-      code: 'events_without_claim',
-      path: 'events',
-      message: `nothing is known of events in tokens of "${preset.name}"`,
-      wayOut: 'pin the claim that names the event under claims',
-    })
+    const message = `nothing is known of events in tokens of "${preset.name}"`
+    const wayOut = 'pin the claim that names the event under claims'
+    problems.push(problemAt('error', ['events'], { code: 'events_without_claim', message, wayOut }))
     return undefined
   }
   const { claim } = preset.events

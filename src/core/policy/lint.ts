@@ -1,7 +1,9 @@
 // Reads one policy as an attacker would. Errors refuse to start; warnings are said at each start. Whatever keeps a
 // policy from being compiled is among the errors, so that a loader shows everything at once.
 import type { IssuerPreset } from '#core/issuer/preset.ts'
+import { everyGroup } from './compile_grant.ts'
 import { compilePolicy } from './compile_policy.ts'
+import { problemAt } from './problem.ts'
 import type { PolicyProblem, PolicyProblemCode } from './problem.ts'
 import { hasUnescapedDot } from './re2.ts'
 import { parseTemplate } from './template.ts'
@@ -56,10 +58,10 @@ function* identityProblems(
   const shared = preset.isShared(issuer) || preset.fixedAudience !== undefined
   if (shared && !isImmutable) {
     const message = 'strangers get tokens from this issuer, and nothing pinned here is yours for good'
-    yield error('shared_issuer_without_immutable_pin', 'claims', message, `pin the exact value of ${sets}`)
+    yield error('shared_issuer_without_immutable_pin', ['claims'], message, `pin the exact value of ${sets}`)
   } else if (!isImmutable && preset.immutablePins.length > 0) {
     const message = 'only names are pinned; whoever registers a freed name again is let in'
-    yield warning('only_mutable_pins', 'claims', message, `pin the exact value of ${sets}, too`)
+    yield warning('only_mutable_pins', ['claims'], message, `pin the exact value of ${sets}, too`)
   }
   const isOwned = isImmutable || (!shared && OWNER_CLAIMS.some((claim) => pinned.has(claim)))
   for (const claim of CODE_CLAIMS) {
@@ -67,7 +69,7 @@ function* identityProblems(
     const message = `"${claim}" says which workflow runs, and any repository of the issuer may call it`
     yield error(
       'workflow_ref_without_owner',
-      `claims.${claim}`,
+      ['claims', claim],
       message,
       `pin the caller's owner, too: ${sets}`,
     )
@@ -82,7 +84,7 @@ function* ambiguousSub(source: PolicySource, preset: IssuerPreset): Generator<Po
   if (!textsOf(pin).some((text) => /-(?:\d|\*|\\d|\[0-9)[^/]*\/[^:]*-(?:\d|\*|\\d|\[0-9)/.test(text))) return
   yield error(
     'forgejo_sub_ambiguous',
-    'claims.sub',
+    ['claims', 'sub'],
     'a user and a repository whose own names end in these numbers get the same sub',
     'pin repository_id and repository_owner_id, or repository',
   )
@@ -91,17 +93,21 @@ function* ambiguousSub(source: PolicySource, preset: IssuerPreset): Generator<Po
 function* pinProblems(source: PolicySource, preset: IssuerPreset): Generator<PolicyProblem> {
   const ids = new Set(preset.immutablePins.flat())
   for (const [claim, pin] of Object.entries(source.claims)) {
-    const path = `claims.${claim}`
     if (pin.kind === 're2' && hasUnescapedDot(pin.pattern)) {
       const message = 'a bare . matches any character'
-      yield warning('re2_dot_unescaped', path, message, 'write \\. for a dot, or a class such as [^/:@]+')
+      yield warning(
+        're2_dot_unescaped',
+        ['claims', claim],
+        message,
+        'write \\. for a dot, or a class such as [^/:@]+',
+      )
     }
     for (const value of valuesOf(pin)) {
       // Forges that name events write booleans as strings; every issuer writes ids as strings.
       const isWrong = typeof value === 'number' ? ids.has(claim) : preset.events !== undefined
       if (typeof value === 'string' || !isWrong) continue
       const message = `the issuer writes this claim as a string, so the ${typeof value} ${value} never holds`
-      yield error('pin_type_wrong', path, message, `put it in quotes: "${value}"`)
+      yield error('pin_type_wrong', ['claims', claim], message, `put it in quotes: "${value}"`)
     }
   }
 }
@@ -112,7 +118,7 @@ function* eventProblems(source: PolicySource, preset: IssuerPreset): Generator<P
   const strange = (source.events ?? []).filter((event) => STRANGER_EVENTS.has(event))
   if (gives && strange.length > 0) {
     const message = `${strange.join(', ')}: what runs there is decided by people without write access`
-    yield warning('events_pull_request', 'events', message, 'leave them out of every policy that can write')
+    yield warning('events_pull_request', ['events'], message, 'leave them out of every policy that can write')
   }
   if (preset.events === undefined) return
   const { claim } = preset.events
@@ -124,7 +130,7 @@ function* eventProblems(source: PolicySource, preset: IssuerPreset): Generator<P
   const message = `${never.join(', ')} is pinned but not among the allowed events (${allowed.join(', ')})`
   yield warning(
     'events_contradict_pin',
-    `claims.${claim}`,
+    ['claims', claim],
     message,
     'list it under events instead of pinning it',
   )
@@ -132,11 +138,10 @@ function* eventProblems(source: PolicySource, preset: IssuerPreset): Generator<P
 
 function* outputProblems(source: PolicySource): Generator<PolicyProblem> {
   const { grant } = source
-  const groups = [...grant.groups, ...Object.values(grant.groupsFrom?.groups ?? {}).flat()]
-  for (const group of new Set(groups)) {
+  for (const { group, keys } of everyGroup(grant)) {
     if (!group.startsWith('kube-')) continue
     const message = `"${group}" reads like a group of Kubernetes itself`
-    yield warning('output_group_kube', 'grant.groups', message, 'use a prefix of your own, such as ci:')
+    yield warning('output_group_kube', keys, message, 'use a prefix of your own, such as ci:')
   }
   const template = grant.username === undefined ? undefined : parseTemplate(grant.username)
   if (template?.ok !== true || template.template.head !== '') return
@@ -144,7 +149,7 @@ function* outputProblems(source: PolicySource): Generator<PolicyProblem> {
     'a user name that begins with a claim can be any name, also one that means something elsewhere'
   yield warning(
     'output_username_unprefixed',
-    'grant.username',
+    ['grant', 'username'],
     message,
     'begin with literal text: gitlab:${...}',
   )
@@ -172,12 +177,14 @@ function textsOf(pin: ClaimPin): readonly string[] {
   }
 }
 
-function error(code: PolicyProblemCode, path: string, message: string, wayOut: string): PolicyProblem {
-  return { severity: 'error', code, path, message, wayOut }
+type Keys = PolicyProblem['keys']
+
+function error(code: PolicyProblemCode, keys: Keys, message: string, wayOut: string): PolicyProblem {
+  return problemAt('error', keys, { code, message, wayOut })
 }
 
-function warning(code: PolicyProblemCode, path: string, message: string, wayOut: string): PolicyProblem {
-  return { severity: 'warning', code, path, message, wayOut }
+function warning(code: PolicyProblemCode, keys: Keys, message: string, wayOut: string): PolicyProblem {
+  return problemAt('warning', keys, { code, message, wayOut })
 }
 
 function rank(problem: PolicyProblem): number {

@@ -32,6 +32,7 @@ const FREE_NAMES: ReadonlySet<string> = new Set([
   'build_tag',
   'rpo_ref',
   'step_key',
+  'environment',
   'oidc.circleci.com/vcs-ref',
 ])
 

@@ -33,12 +33,29 @@ export type PolicyProblemCode = (typeof POLICY_PROBLEM_CODES)[number]
 export type PolicyProblem = {
   readonly severity: 'error' | 'warning'
   readonly code: PolicyProblemCode
-  /** Path of the key below the policy: `claims.ref`, `grant.username`. */
+  /** Path of the key below the policy: `claims.ref`, `grant.groups[0]`. */
   readonly path: string
+  /** The same path in keys, for looking its place up: claim names may hold dots. */
+  readonly keys: readonly (string | number)[]
   readonly message: string
   /** What to write instead. */
   readonly wayOut: string
 }
 
 /** A problem before it is known where it stands. */
-export type LocalProblem = Omit<PolicyProblem, 'path' | 'severity'>
+export type LocalProblem = Pick<PolicyProblem, 'code' | 'message' | 'wayOut'>
+
+export function problemAt(
+  severity: PolicyProblem['severity'],
+  keys: PolicyProblem['keys'],
+  problem: LocalProblem,
+): PolicyProblem {
+  const { code, message, wayOut } = problem
+  return { severity, code, path: pathOf(keys), keys, message, wayOut }
+}
+
+function pathOf(keys: readonly (string | number)[]): string {
+  return keys
+    .map((key, index) => (typeof key === 'number' ? `[${key}]` : index === 0 ? key : `.${key}`))
+    .join('')
+}

@@ -46,8 +46,8 @@ function checkPattern(pattern: string): LocalProblem | undefined {
       'split it into several policies or use any_of',
     )
   }
-  // RE2 groups that may follow `(?`: non-capturing and named. All else is a flag.
-  if (/\(\?(?!:|P?<[A-Za-z_])/.test(scan(pattern))) {
+  // After `(?` a letter or `-` is a flag, unless it begins a named group. RE2 itself refuses lookaround.
+  if (/\(\?(?!P<)[A-Za-z-]/.test(scan(pattern))) {
     return {
       code: 're2_flags',
       message: 'inline flags such as (?i) change what the pattern means',

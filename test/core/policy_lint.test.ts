@@ -1,0 +1,225 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { presetOf } from '../../src/core/issuer/presets.ts'
+import type { PresetName } from '../../src/core/issuer/preset.ts'
+import { compilePolicy } from '../../src/core/policy/compile_policy.ts'
+import { lintPolicy } from '../../src/core/policy/lint.ts'
+import { POLICY_PROBLEM_CODES } from '../../src/core/policy/problem.ts'
+import type { ClaimPin, GrantSource, PolicySource } from '../../src/core/policy/trust_policy.ts'
+import { exact, grantOf, policyOf } from '../support/policies.ts'
+
+const GITHUB = 'https://token.actions.githubusercontent.com'
+const OWN = 'https://git.example.test/api/actions'
+const seen = new Set<string>()
+
+/** What lint says: `error code path`, one line for each. */
+function lint(
+  over: Partial<PolicySource>,
+  preset: PresetName = 'github-actions',
+  issuer = GITHUB,
+): readonly string[] {
+  return lintPolicy(policyOf(over), presetOf(preset), issuer).map((problem) => {
+    seen.add(problem.code)
+    return `${problem.severity} ${problem.code} ${problem.path}`
+  })
+}
+const pins = (claims: Readonly<Record<string, ClaimPin | string>>): Partial<PolicySource> => ({
+  claims: Object.fromEntries(
+    Object.entries(claims).map(([claim, pin]) => [claim, typeof pin === 'string' ? exact(pin) : pin]),
+  ),
+})
+const grant = (over: Partial<GrantSource>): readonly string[] => lint({ grant: grantOf(over) })
+const id = { repository_id: '739500857' }
+const glob = (pattern: string): ClaimPin => ({ kind: 'glob', pattern })
+const re2 = (pattern: string): ClaimPin => ({ kind: 're2', pattern })
+
+t.test('a policy that pins an immutable id exactly has nothing to be said about', async (t) => {
+  t.same(lint({}), [])
+  t.same(lint(pins({ repository_id: { kind: 'any_of', values: ['1', '2'] } })), [])
+})
+
+t.test('on a shared issuer a policy without an immutable id is refused', async (t) => {
+  const refused = ['error shared_issuer_without_immutable_pin claims']
+  t.same(lint(pins({ repository: 'acme/vpc' })), refused)
+  t.same(lint(pins({ repository_id: re2('[0-9]+') })), refused)
+  t.same(lint({ claims: {}, condition: 'claims.repository_id == "1"' }), refused)
+  t.same(lint(pins({ project_path: 'acme/vpc' }), 'gitlab-ci', 'https://gitlab.com'), refused)
+  t.same(lint(pins({ project_id: '1' }), 'gitlab-ci', 'https://gitlab.com'), [])
+  t.same(lint(pins({ organization_slug: 'acme' }), 'buildkite', 'https://agent.buildkite.com'), refused)
+})
+
+t.test('an issuer that cannot name the broker as audience counts as shared', async (t) => {
+  const issuer = 'https://vstoken.dev.azure.com/11111111-2222-3333-4444-555555555555'
+  t.same(lint(pins({ sub: 'p://acme/platform/deploy' }), 'azure-devops', issuer), [
+    'error shared_issuer_without_immutable_pin claims',
+  ])
+  t.same(lint(pins({ prj_id: '1', def_id: '17' }), 'azure-devops', issuer), [])
+})
+
+t.test('on an own issuer names alone are a warning', async (t) => {
+  const warned = ['warning only_mutable_pins claims']
+  t.same(lint(pins({ project_path: 'acme/vpc' }), 'gitlab-ci', 'https://gitlab.example.test'), warned)
+  t.same(lint(pins({ repository: 'acme/vpc' }), 'forgejo-actions', OWN), warned)
+  t.same(lint(pins({ azp: 'ci' }), 'keycloak', 'https://sso.example.test/realms/x'), warned)
+  t.same(lint(pins({ project_id: '1' }), 'gitlab-ci', 'https://gitlab.example.test'), [])
+})
+
+t.test('a policy without pins and without condition is refused', async (t) => {
+  t.same(lint({ claims: {} }, 'gitlab-ci', 'https://gitlab.example.test'), [
+    'error policy_without_pins claims',
+    'warning only_mutable_pins claims',
+  ])
+})
+
+t.test('a pin that says less than it seems is refused (TH-C01)', async (t) => {
+  t.same(lint(pins({ ...id, sub: glob('repo:acme*') })), ['error glob_off_delimiter claims.sub'])
+  t.same(lint(pins({ ...id, sub: glob('repo:acme/*:ref:refs/heads/main') })), [])
+  t.same(lint(pins({ ...id, sub: glob('*:ref') })), ['error glob_leading_wildcard claims.sub'])
+  t.same(lint(pins({ ...id, sub: glob('repo:**') })), ['error glob_malformed claims.sub'])
+  t.same(lint(pins({ ...id, repository: { kind: 'prefix', prefix: 'acme' } })), [
+    'error prefix_off_delimiter claims.repository',
+  ])
+  t.same(lint(pins({ ...id, repository: { kind: 'prefix', prefix: '' } })), [
+    'error pin_empty claims.repository',
+  ])
+})
+
+t.test(
+  'patterns are compiled alone, without flags, and a bare dot is a warning (TH-C04, TH-C05)',
+  async (t) => {
+    t.same(lint(pins({ ...id, sub: re2('token\\.example\\.com)|(') })), ['error re2_malformed claims.sub'])
+    t.same(lint(pins({ ...id, sub: re2('(?i)main') })), ['error re2_flags claims.sub'])
+    t.same(lint(pins({ ...id, iss: re2('https://gitlab.com') })), ['warning re2_dot_unescaped claims.iss'])
+    t.same(lint(pins({ ...id, iss: re2('https://gitlab\\.com[.]?\\Q.\\E') })), [])
+  },
+)
+
+t.test('ids are texts, and an unquoted one is refused instead of never holding (TH-C25)', async (t) => {
+  const wrong = ['error pin_type_wrong claims.repository_id']
+  t.same(lint(pins({ repository_id: exact(739500857) })), wrong)
+  t.same(lint(pins({ repository_id: { kind: 'any_of', values: ['1', 2] } })), wrong)
+  t.same(lint(pins({ ...id, ref_protected: exact(true) })), ['error pin_type_wrong claims.ref_protected'])
+  t.same(lint(pins({ project_id: '1', runner_id: exact(7) }), 'gitlab-ci', 'https://gitlab.com'), [])
+  const circle = { 'oidc.circleci.com/project-id': '1', 'oidc.circleci.com/ssh-rerun': exact(false) }
+  t.same(lint(pins(circle), 'circleci', 'https://oidc.circleci.com/org/1'), [])
+})
+
+t.test('a claim name in the spelling of another product is refused', async (t) => {
+  for (const name of ['$.ref', 'claims.ref', '#/ref', '/aud/0'])
+    t.same(lint(pins({ ...id, [name]: 'x' })), [`error claim_reference_malformed claims.${name}`])
+})
+
+t.test('who may call a workflow is not who owns it (TH-C20)', async (t) => {
+  const called = 'acme-labs/automation/.github/workflows/tf-publish.yml@refs/tags/v3'
+  const refused = 'error workflow_ref_without_owner claims.job_workflow_ref'
+  t.same(lint(pins({ job_workflow_ref: called })), [
+    'error shared_issuer_without_immutable_pin claims',
+    refused,
+  ])
+  t.same(lint(pins({ job_workflow_ref: called, repository_owner_id: '41903210' })), [])
+  const server = 'https://github.example.test/_services/token'
+  t.ok(lint(pins({ job_workflow_ref: called }), 'github-actions', server).includes(refused))
+  t.notOk(
+    lint(pins({ job_workflow_ref: called, repository: 'a/b' }), 'github-actions', server).includes(refused),
+  )
+  const config = 'gitlab.example.test/acme/ci//deploy.yml@refs/heads/main'
+  t.ok(
+    lint(pins({ ci_config_ref_uri: config }), 'gitlab-ci', 'https://gitlab.example.test').includes(
+      'error workflow_ref_without_owner claims.ci_config_ref_uri',
+    ),
+  )
+})
+
+t.test("Forgejo's hyphened sub is never enough alone (TH-C14)", async (t) => {
+  const hyphened = 'repo:acme-123/terraform-module-dns-456:ref:refs/heads/main'
+  const refused = 'error forgejo_sub_ambiguous claims.sub'
+  t.ok(lint(pins({ sub: hyphened }), 'forgejo-actions', OWN).includes(refused))
+  t.ok(lint(pins({ sub: re2('repo:acme-\\d+/net-\\d+:.*') }), 'forgejo-actions', OWN).includes(refused))
+  t.same(lint(pins({ sub: hyphened, repository_id: '456' }), 'forgejo-actions', OWN), [])
+  t.same(lint(pins({ sub: hyphened, repository: 'acme/terraform-module-dns' }), 'forgejo-actions', OWN), [
+    'warning only_mutable_pins claims',
+  ])
+  t.same(lint(pins({ sub: 'repo:acme/net:ref:refs/heads/main' }), 'forgejo-actions', OWN), [
+    'warning only_mutable_pins claims',
+  ])
+})
+
+t.test('letting in events of strangers is a warning, and only when something is granted', async (t) => {
+  t.same(lint({ events: ['push', 'pull_request_target'] }), ['warning events_pull_request events'])
+  t.same(lint({ events: ['push'] }), [])
+  t.same(lint({ events: ['pull_request'], grant: grantOf({ audiences: [], groups: [] }) }), [])
+  t.same(
+    lint(
+      { ...pins({ project_id: '1' }), events: ['merge_request_event'] },
+      'gitlab-ci',
+      'https://gitlab.com',
+    ),
+    ['warning events_pull_request events'],
+  )
+})
+
+t.test('an event that is pinned and not allowed, or that no claim names, is said', async (t) => {
+  t.same(lint(pins({ ...id, event_name: 'workflow_run' })), [
+    'warning events_contradict_pin claims.event_name',
+  ])
+  t.same(lint(pins({ ...id, event_name: 'push' })), [])
+  t.same(lint({ ...pins({ sub: 'x' }), events: ['push'] }, 'keycloak', 'https://sso.example.test'), [
+    'error events_without_claim events',
+  ])
+})
+
+t.test('reserved groups, user names and claims are refused (TH-B24)', async (t) => {
+  t.same(grant({ groups: ['a', 'system:masters'] }), ['error output_reserved grant.groups[1]'])
+  t.same(grant({ groups: ['client:ci'] }), ['error output_reserved grant.groups[0]'])
+  t.same(grant({ groups: ['kube-admins'] }), ['warning output_group_kube grant.groups[0]'])
+  t.same(grant({ groups: ['gl:${project_path}'] }), ['error output_group_template grant.groups[0]'])
+  t.same(grant({ groupsFrom: { claim: 'team', groups: { a: ['x', 'system:nodes'] } } }), [
+    'error output_reserved grant.groupsFrom.groups.a[1]',
+  ])
+  t.same(grant({ groupsFrom: { claim: '$.team', groups: {} } }), [
+    'error claim_reference_malformed grant.groupsFrom.claim',
+  ])
+  t.same(grant({ username: 'system:${actor}' }), ['error output_reserved grant.username'])
+  t.same(grant({ username: '${actor}' }), ['warning output_username_unprefixed grant.username'])
+  t.same(grant({ username: 'github:${actor}' }), [])
+  t.same(grant({ username: 'github:${actor' }), ['error template_malformed grant.username'])
+  t.same(grant({ claims: { groups: 'x', team: 'y', 'a b': 'z' } }), [
+    'error output_claim_reserved grant.claims.groups',
+    'error output_claim_reserved grant.claims.a b',
+  ])
+})
+
+t.test('a condition that does not compile is said with its place', async (t) => {
+  const [problem] = lintPolicy(
+    policyOf({ condition: 'claims.ref ==\n 1 +' }),
+    presetOf('github-actions'),
+    GITHUB,
+  )
+  t.match(problem, { severity: 'error', code: 'condition_invalid', path: 'condition', message: /^2:5: / })
+  t.same(lint({ condition: 'claims.ref' }), ['error condition_invalid condition'])
+  t.same(lint({ condition: 'claims.ref == "main"' }), [])
+})
+
+t.test('every problem comes at once, errors first, each with keys and a way out', async (t) => {
+  const source = policyOf({
+    ...pins({ 'oidc.x/y': glob('a*'), ref: re2('a.b') }),
+    condition: '1',
+    grant: grantOf({ groups: ['system:masters'], username: '${x}' }),
+  })
+  const problems = lintPolicy(source, presetOf('github-actions'), GITHUB)
+  t.same(problems.map((problem) => problem.severity).join(' '), 'error error error error warning warning')
+  t.same(problems[0]?.keys, ['claims', 'oidc.x/y'])
+  for (const problem of problems) t.ok(problem.wayOut !== '' && problem.message !== '', problem.code)
+  const compiled = compilePolicy(source, presetOf('github-actions'))
+  t.equal(compiled.ok ? 0 : compiled.denial.length, 3, 'what lint alone finds does not stop the compiler')
+})
+
+t.test('each code has a test here and a line in docs/policies.md, and there are no others', async (t) => {
+  const codes = POLICY_PROBLEM_CODES.toSorted()
+  t.same([...seen].toSorted(), codes)
+  const docs = readFileSync(new URL('../../docs/policies.md', import.meta.url), 'utf8')
+  const documented = [...docs.matchAll(/^\| `([a-z0-9_]+)` \| (?:error|warning) \|/gm)].map(
+    (match) => match[1] ?? '',
+  )
+  t.same(documented.toSorted(), codes)
+})
