@@ -165,6 +165,11 @@ function toData(node: unknown, path: YamlPath, walk: Walk): unknown {
     report(walk, 'yaml_number', path, node, `${node.source ?? value} is not a number that JSON knows`)
     return null
   }
+  if (typeof value === 'object' && value !== null) {
+    // !!binary and !!timestamp, which the core schema does not have
+    report(walk, 'yaml_syntax', path, node, 'the tag makes this no text', 'write the value without a tag')
+    return null
+  }
   return value
 }
 
