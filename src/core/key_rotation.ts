@@ -107,14 +107,12 @@ export function signingKeyAt<K extends RingKey>(keys: readonly K[], now: number)
 
 /** The key published to follow `current`. */
 export function nextKey<K extends RingKey>(keys: readonly K[], current: K): K | undefined {
-  const ordered = inOrder(keys)
-  return ordered.slice(ordered.indexOf(current) + 1).find((key) => key.privateKey !== undefined)
+  return followersOf(keys, current).find((key) => key.privateKey !== undefined)
 }
 
 /** Until when the public key is served; `undefined` while nothing follows it. */
 export function publicUntil<K extends RingKey>(keys: readonly K[], key: K): number | undefined {
-  const ordered = inOrder(keys)
-  const follower = ordered[ordered.indexOf(key) + 1]
+  const [follower] = followersOf(keys, key)
   if (follower === undefined) return undefined
   return follower.signsFrom + (key.maxTtlSeconds + tokenCacheSeconds + marginSeconds) * 1000
 }
@@ -122,6 +120,11 @@ export function publicUntil<K extends RingKey>(keys: readonly K[], key: K): numb
 /** In order of signing; the tie-break makes all replicas agree. */
 export function inOrder<K extends RingKey>(keys: readonly K[]): readonly K[] {
   return [...keys].sort((a, b) => a.signsFrom - b.signsFrom || (a.kid < b.kid ? -1 : 1))
+}
+
+function followersOf<K extends RingKey>(keys: readonly K[], key: RingKey): readonly K[] {
+  const ordered = inOrder(keys)
+  return ordered.slice(ordered.findIndex((other) => other.kid === key.kid) + 1)
 }
 
 function isRotationDue(current: RingKey, rules: RotationRules, now: number): boolean {
@@ -168,8 +171,7 @@ function startingAt<K extends RingKey>(key: K, signsFrom: number): K {
 
 // Its follower has signed for a minute, so no replica, however late its clock, needs this one.
 function isSilent<K extends RingKey>(keys: readonly K[], key: K, now: number): boolean {
-  const ordered = inOrder(keys)
-  const follower = ordered[ordered.indexOf(key) + 1]
+  const [follower] = followersOf(keys, key)
   if (follower === undefined || follower.privateKey === undefined) return false
   return now >= follower.signsFrom + marginSeconds * 1000
 }

@@ -101,7 +101,7 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
     config.extraPublicKeysFile === undefined ? [] : await readExtraKeys(config.extraPublicKeysFile)
   const gate = deps.gate ?? createSigningGate()
   const listeners: (() => void)[] = []
-  const opened = new Map<string, OpenedKey>()
+  let opened: ReadonlyMap<string, OpenedKey> = new Map()
   let text: string | undefined
   let keys: readonly StoredKey[] = []
   let view: RingView | undefined
@@ -130,30 +130,22 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
       const next =
         planned.create === undefined ? resealed : [...resealed, await make(planned.create, sealing)]
       // Opened before it is written: what this process cannot open it must not spread.
-      open(next)
+      const openedNext = open(next)
       const nextText = changed ? writeRing(next) : found
       if (changed && !(await store.compareAndSet(ringStoreKey, found, nextText))) continue
-      adopt(nextText, next)
+      text = nextText
+      keys = next
+      opened = openedNext
+      show(clock())
       return planned.changed
     }
     throw new KeyFailure('the key ring is being changed by others all the time')
   }
 
-  function open(next: readonly StoredKey[]): void {
-    for (const key of next) {
-      const clash = extra.find((other) => other.kid === key.kid)
-      if (clash !== undefined) throw new KeyFailure(`extra public keys: ${key.kid} is a key of this broker`)
-      const known = opened.get(key.kid)
-      if (known !== undefined && (known.signer === undefined) === (key.privateKey === undefined)) continue
-      opened.set(key.kid, openKey(key, sealing, gate))
-    }
-  }
-
-  function adopt(nextText: string | undefined, next: readonly StoredKey[]): void {
-    text = nextText
-    keys = next
-    for (const kid of opened.keys()) if (!next.some((key) => key.kid === kid)) opened.delete(kid)
-    show(clock())
+  function open(next: readonly StoredKey[]): ReadonlyMap<string, OpenedKey> {
+    const clash = extra.find((other) => next.some((key) => key.kid === other.kid))
+    if (clash !== undefined) throw new KeyFailure(`extra public keys: ${clash.kid} is a key of this broker`)
+    return new Map(next.map((key) => [key.kid, reopen(opened.get(key.kid), key, sealing, gate)]))
   }
 
   /** Makes what is served and signed with from the keys and the time. */
@@ -207,7 +199,11 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
   }
 }
 
-type OpenedKey = { readonly publicKey: KeyObject; readonly signer: SigningKey | undefined }
+type OpenedKey = {
+  readonly stored: StoredKey
+  readonly publicKey: KeyObject
+  readonly signer: SigningKey | undefined
+}
 
 type RingView = {
   readonly signer: SigningKey
@@ -246,11 +242,19 @@ async function make(order: KeyOrder, sealing: Sealing): Promise<StoredKey> {
   return { kid, ...order, privateKey: packPrivateKey(kid, privateKey, sealing), jwk }
 }
 
-function openKey(key: StoredKey, sealing: Sealing, gate: SigningGate): OpenedKey {
-  const publicKey = createPublicKey({ key: { ...key.jwk }, format: 'jwk' })
-  if (key.privateKey === undefined) return { publicKey, signer: undefined }
-  const privateKey = unpackPrivateKey(key.kid, key.algorithm, key.privateKey, sealing)
-  return { publicKey, signer: createSigner({ kid: key.kid, algorithm: key.algorithm, privateKey }, gate) }
+/** The key as it was opened before, when what is stored of it is still the same. */
+function reopen(
+  known: OpenedKey | undefined,
+  key: StoredKey,
+  sealing: Sealing,
+  gate: SigningGate,
+): OpenedKey {
+  const { kid, algorithm, jwk } = key
+  if (known?.stored.privateKey === key.privateKey && known?.stored.algorithm === algorithm) return known
+  const publicKey = createPublicKey({ key: { ...jwk }, format: 'jwk' })
+  if (key.privateKey === undefined) return { stored: key, publicKey, signer: undefined }
+  const privateKey = unpackPrivateKey(kid, algorithm, key.privateKey, sealing)
+  return { stored: key, publicKey, signer: createSigner({ kid, algorithm, privateKey }, gate) }
 }
 
 /** Seals a key that was stored before a sealing key was configured. */

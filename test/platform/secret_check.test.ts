@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import { formatScrypt, hashGeneratedSecret, parsePhc } from '../../src/core/secret_hash.ts'
+import {
+  SecretCheckBusy,
+  createSecretCheck,
+  dummyKindOf,
+  hashChosenSecret,
+} from '../../src/platform/secret_check.ts'
+import type { SecretCheckDeps } from '../../src/platform/secret_check.ts'
+
+const start = Date.UTC(2026, 10, 21)
+const generated = 'q5bFz0m1V6pTn8wXyR2cLk'
+const next = 'Wc0Zt4Yh9Lr2Kx7Bv5Ns3D'
+const hash = (secret: string): string => hashGeneratedSecret(secret, randomBytes(16))
+const chosenHash = await hashChosenSecret('correct horse', randomBytes)
+
+function build(over: Partial<SecretCheckDeps> = {}): ReturnType<typeof createSecretCheck> {
+  return createSecretCheck({ clock: () => start, randomBytes, dummyKind: 'sha256', ...over })
+}
+
+t.test('a generated secret is accepted, a wrong one is not', async (t) => {
+  const check = build()
+  t.equal(await check.verify(generated, [hash(generated)]), true)
+  t.equal(await check.verify(next, [hash(generated)]), false)
+  t.equal(await check.verify('', [hash(generated)]), false)
+})
+
+t.test('while a secret is rotated both are accepted, and a third is not', async (t) => {
+  const check = build()
+  const hashes = [hash(generated), hash(next)]
+  t.equal(await check.verify(generated, hashes), true)
+  t.equal(await check.verify(next, hashes), true)
+  t.equal(await check.verify('another', hashes), false)
+})
+
+t.test('a secret that a person chose is kept as scrypt and accepted', async (t) => {
+  const check = build()
+  t.match(chosenHash, /^\$scrypt\$ln=15,r=8,p=1\$/)
+  t.equal(await check.verify('correct horse', [chosenHash]), true)
+  t.equal(await check.verify('correct Horse', [chosenHash]), false)
+  t.equal(await check.verify('correct horse', [hash(generated), chosenHash]), true)
+})
+
+t.test('no hash, a broken hash and an endless secret accept nothing', async (t) => {
+  const check = build()
+  t.equal(await check.verify(generated, []), false)
+  t.equal(await check.verify(generated, ['', generated, '$plain$x']), false)
+  const endless = 'x'.repeat(5000)
+  t.equal(await check.verify(endless, [hash(endless)]), false)
+})
+
+t.test('scrypt runs one at a time; what waits beyond the queue is refused as busy', async (t) => {
+  const check = build({ maxConcurrent: 1, maxQueued: 2 })
+  const answers = await Promise.allSettled(
+    ['a', 'b', 'c', 'd', 'e'].map(async (secret) => check.verify(secret, [chosenHash])),
+  )
+  t.same(
+    answers.map((answer) => answer.status),
+    ['fulfilled', 'fulfilled', 'fulfilled', 'rejected', 'rejected'],
+  )
+  const refused = answers.find((answer) => answer.status === 'rejected')
+  t.ok(refused?.reason instanceof SecretCheckBusy)
+  t.equal(await check.verify('correct horse', [chosenHash]), true, 'and afterwards there is room again')
+})
+
+t.test('a client that does not exist costs what the slowest kind of client costs', async (t) => {
+  t.equal(dummyKindOf([hash(generated)]), 'sha256')
+  t.equal(dummyKindOf([hash(generated), chosenHash]), 'scrypt')
+  t.equal(dummyKindOf([]), 'sha256')
+  const check = build({ dummyKind: 'scrypt', maxQueued: 0 })
+  const first = check.dummy('guess')
+  await t.rejects(check.verify('guess', [chosenHash]), SecretCheckBusy, 'it takes the same place')
+  await first
+  await check.dummy('x'.repeat(5000))
+  await build().dummy('guess')
+})
+
+t.test('a job that asks again pays scrypt once in five minutes, a guess pays every time', async (t) => {
+  let now = start
+  const check = build({ clock: () => now, maxQueued: 0 })
+  // While one derivation runs and none may wait, only what needs no derivation gets an answer.
+  const whileBusy = async (secret: string, text: string): Promise<boolean> => {
+    const [, answer] = await Promise.allSettled([
+      check.verify('keeps it busy', [chosenHash]),
+      check.verify(secret, [text]),
+    ])
+    if (answer.status === 'rejected') throw answer.reason
+    return answer.value
+  }
+  t.equal(await check.verify('correct horse', [chosenHash]), true)
+  t.equal(await whileBusy('correct horse', chosenHash), true)
+  await t.rejects(whileBusy('wrong horse', chosenHash), SecretCheckBusy)
+  const sameSecret = await hashChosenSecret('correct horse', randomBytes)
+  await t.rejects(whileBusy('correct horse', sameSecret), SecretCheckBusy, 'another hash is another question')
+  now = start + 300_001
+  await t.rejects(whileBusy('correct horse', chosenHash), SecretCheckBusy)
+})
+
+t.test('a hash with other costs than ours is checked with its own', async (t) => {
+  const { scryptSync } = await import('node:crypto')
+  const salt = randomBytes(16)
+  const text = formatScrypt(
+    { ln: 14, r: 8, p: 2 },
+    salt,
+    scryptSync('x', salt, 64, { N: 2 ** 14, r: 8, p: 2 }),
+  )
+  t.ok(parsePhc(text))
+  t.equal(await build().verify('x', [text]), true)
+  t.equal(await build().verify('y', [text]), false)
+})
