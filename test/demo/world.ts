@@ -168,9 +168,11 @@ audit: { destination: ${join(folder, 'dex-audit.jsonl')} }
   return { main, overlay }
 }
 
+function connector(id: string, type: string, issuer: TestIssuer): string {
+  return `  - { id: ${id}, type: ${type}, issuer: "${issuer.url}", caFile: "${issuer.caFile}" }`
+}
+
 function nativeConfig(port: number, folder: string, tls: Tls, issuers: Issuers) {
-  const connector = (id: string, type: string, issuer: TestIssuer): string =>
-    `  - { id: ${id}, type: ${type}, issuer: "${issuer.url}", caFile: "${issuer.caFile}" }`
   const main = `
 issuer: https://localhost:${port}
 listen:
