@@ -22,6 +22,8 @@ export type StartSallyportOptions = {
   readonly dexConfig: string | Readonly<Record<string, unknown>>
   /** What stands beside it, as an object. */
   readonly overlay?: Readonly<Record<string, unknown>>
+  /** Where the configuration is wrapped (Helm values) and does not begin with it. */
+  readonly issuer?: string
   readonly port?: number
   /** Listens with TLS: the flag is then --web-https-addr and the Dex file names the certificate. */
   readonly tls?: { readonly caPem: string }
@@ -45,7 +47,7 @@ export async function startSallyport(options: StartSallyportOptions): Promise<Sa
     await writeFile(overlay, stringify(options.overlay))
     args.push('--config', overlay)
   }
-  const path = pathOfIssuer(yaml)
+  const path = new URL(options.issuer ?? issuerIn(yaml)).pathname.replace(/\/+$/, '')
   const url = `${scheme}://${options.tls === undefined ? '127.0.0.1' : 'localhost'}:${port}`
   try {
     const server = await startChildServer({
@@ -80,10 +82,10 @@ function auditEvents(output: string): Readonly<Record<string, unknown>>[] {
     .map((line) => Object(JSON.parse(line)))
 }
 
-function pathOfIssuer(yaml: string): string {
+function issuerIn(yaml: string): string {
   const issuer = /^issuer:\s*["']?([^"'\s]+)/m.exec(yaml)?.[1]
   if (issuer === undefined) throw new Error('a Dex config for tests needs issuer')
-  return new URL(issuer).pathname.replace(/\/+$/, '')
+  return issuer
 }
 
 function statusOf(url: string, ca: string | undefined): Promise<number> {

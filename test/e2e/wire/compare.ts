@@ -46,6 +46,9 @@ export function aspectsOf(received: Received): Aspects {
     body = body.replace(token, `<${name}>`)
     describeToken(name, token, name === 'id_token' ? accessToken : undefined, received, aspects)
   }
+  body = body.replace(/("expires_in":)(\d+)/, (all, name: string, value: string) =>
+    lifetimeFits(Number(value), accessToken) ? `${name}<lifetime>` : all,
+  )
   aspects.set('body', settle(body, received.now, undefined))
   return aspects
 }
@@ -115,6 +118,14 @@ function settle(text: string, now: number, accessToken: string | undefined): str
       (_all, name: string, member: string, value: string) =>
         member === 'kid' ? `${name}"<kid>"` : `${name}"<${value.length} characters>"`,
     )
+}
+
+/** Whole seconds until `exp`: the lifetime less the moment that passed since, which may cross a second. */
+function lifetimeFits(seconds: number, token: string | undefined): boolean {
+  const payload = Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString()
+  const { iat, exp } = parseObject(payload)
+  const left = Number(exp) - Number(iat) - seconds
+  return left >= 0 && left <= 2
 }
 
 function hashShape(value: string, accessToken: string | undefined): string {

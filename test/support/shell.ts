@@ -1,0 +1,32 @@
+// Runs a script as a user would, with `sh`, real curl and real jq, and shows what it left in its variables.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+export type ShellRun = {
+  readonly code: number
+  readonly stderr: string
+  /** Values of the asked variables at the end of the script. */
+  readonly variables: Readonly<Record<string, string>>
+}
+
+const MARK = '--variables--'
+
+/** `show`: names of variables to read after the script. */
+export async function runShell(
+  script: string,
+  env: Readonly<Record<string, string>>,
+  show: readonly string[],
+): Promise<ShellRun> {
+  const printing = show.map((name) => `printf '%s\\0' "$${name}"`).join('\n')
+  const child = spawn('sh', ['-c', `${script}\nprintf '%s\\0' '${MARK}'\n${printing}\n`], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const output = { stdout: '', stderr: '' }
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output.stdout += chunk))
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (output.stderr += chunk))
+  const [code] = await once(child, 'close')
+  const values = output.stdout.slice(output.stdout.indexOf(MARK) + MARK.length + 1).split('\0')
+  const variables = Object.fromEntries(show.map((name, index) => [name, values[index] ?? '']))
+  return { code: Number(code), stderr: output.stderr, variables }
+}
