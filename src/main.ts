@@ -21,6 +21,12 @@ const io: CommandIo = {
     }),
 }
 
+// `sallyport ... | head`: whoever read has gone, which is no crash.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(1)
+})
+
 const [name, ...rest] = process.argv.slice(2)
 // libuv reads it when its pool starts, which no import of ours does before this line: a thread for each core signs
 // fastest, and one alone would let a name look-up hold every signature back.

