@@ -13,6 +13,7 @@ import { flagOf, objectsOf, pathOf, sectionOf, textOf, textsOf } from './read_ke
 import type { DexObject } from './read_keys.ts'
 import type { Reporter } from './report.ts'
 import { readRootCas } from './root_cas.ts'
+import { parseHttpUrl } from './url_check.ts'
 
 export type ConnectorDeps = {
   readonly env: ConfigEnv
@@ -87,7 +88,7 @@ function readGitlab(
   deps: ConnectorDeps,
 ): Pick<Connector, 'kind' | 'issuer' | 'tls'> & Required<Pick<Connector, 'gitlabApi'>> {
   const baseUrl = textOf(config, 'baseURL') === '' ? 'https://gitlab.com' : textOf(config, 'baseURL')
-  if (!/^https?:\/\//.test(baseUrl) || !URL.canParse(baseUrl)) {
+  if (parseHttpUrl(baseUrl) === undefined) {
     const message = `${JSON.stringify(baseUrl)} is not an http or https URL`
     deps.report.refuse(
       pathOf(config, 'baseURL'),

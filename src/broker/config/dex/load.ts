@@ -18,6 +18,7 @@ import type { OverlayText } from './overlay.ts'
 import { readKeys, readTokenTtl } from './signer.ts'
 import { readStore } from './storage.ts'
 import { unwrapDexConfig } from './unwrap.ts'
+import { parseHttpUrl, urlWayOut } from './url_check.ts'
 import type { DexSource } from './unwrap.ts'
 import { readOpsListener, readPublicListeners, readWeb } from './web.ts'
 import type { AddressFlags } from './web.ts'
@@ -145,13 +146,10 @@ function readIssuer(root: DexObject, source: DexSource, overlayIssuer: string, r
     report.refuse(path, 'issuer_missing', 'no issuer specified in config file', wayOut)
     return ''
   }
-  const url = URL.parse(issuer)
-  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
+  const url = parseHttpUrl(issuer)
+  if (url === undefined || url.search !== '' || url.hash !== '') {
     const message = `${JSON.stringify(issuer)} is not an http or https URL without query and fragment`
-    const wayOut = issuer.includes('$')
-      ? 'Dex expands no variables here: render the file first (envsubst), or write {{ .Env.NAME }}'
-      : 'write it with its scheme: https://dex.example.com'
-    report.refuse(path, 'url_malformed', message, wayOut)
+    report.refuse(path, 'url_malformed', message, urlWayOut(issuer, false))
   }
   return issuer
 }

@@ -9,6 +9,7 @@ import { flagOf, objectsOf, pathOf, sectionOf, textOf, textsOf } from './read_ke
 import type { DexObject } from './read_keys.ts'
 import type { Reporter } from './report.ts'
 import { readRootCas } from './root_cas.ts'
+import { parseHttpUrl, urlWayOut } from './url_check.ts'
 
 /** What go-oidc accepts, whatever the issuer's discovery says. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'EdDSA']
@@ -81,12 +82,12 @@ function keySource(
 function readIssuer(config: DexObject, report: Reporter): string {
   const issuer = textOf(config, 'issuer')
   const path = pathOf(config, 'issuer')
-  const url = URL.parse(issuer)
+  const url = parseHttpUrl(issuer)
   if (issuer === '') {
     report.refuse(path, 'connector_issuer_missing', 'the connector has no issuer', 'write config.issuer')
-  } else if (url === null || !/^https?:$/.test(url.protocol)) {
+  } else if (url === undefined) {
     const message = `${JSON.stringify(issuer)} is not an http or https URL`
-    report.refuse(path, 'url_malformed', message, 'write it with its scheme: https://host/path')
+    report.refuse(path, 'url_malformed', message, urlWayOut(issuer, true))
   } else if (url.protocol === 'http:' && !isLoopback(url.hostname.replaceAll(/[[\]]/g, ''))) {
     const message = 'plain HTTP: whoever sits on the way to this issuer chooses its keys'
     report.warn(path, 'connector_issuer_plain_http', message, 'give the issuer a certificate')
@@ -97,10 +98,9 @@ function readIssuer(config: DexObject, report: Reporter): string {
 function readUrl(section: DexObject, key: string, report: Reporter): string | undefined {
   const text = textOf(section, key)
   if (text === '') return undefined
-  const url = URL.parse(text)
-  if (url !== null && /^https?:$/.test(url.protocol)) return text
+  if (parseHttpUrl(text) !== undefined) return text
   const message = `${JSON.stringify(text)} is not an http or https URL`
-  report.refuse(pathOf(section, key), 'url_malformed', message, 'write it with its scheme: https://host/path')
+  report.refuse(pathOf(section, key), 'url_malformed', message, urlWayOut(text, true))
   return undefined
 }
 

@@ -87,9 +87,11 @@ function readValue(
   if (value === null) return undefined
   const read = readLeaf(value, path, rule.shape)
   // a wrong type where nothing is read is Dex's complaint, not ours
-  if (read === undefined)
-    mistyped(value, path, rule.shape, rule.verdict === 'taken' ? 'error' : 'warning', walk)
-  return read
+  if (read !== undefined) return read
+  mistyped(value, path, rule.shape, rule.verdict === 'taken' ? 'error' : 'warning', walk)
+  // goes on as text, so that it is not said to be missing as well
+  const isScalar = typeof value === 'number' || typeof value === 'boolean'
+  return rule.shape === 'text' && isScalar ? { is: 'text', path, text: String(value) } : undefined
 }
 
 function readItems(value: unknown, path: YamlPath, table: KeyTable, walk: KeyWalk): DexValue | undefined {

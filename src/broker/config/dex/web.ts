@@ -119,10 +119,9 @@ function readTls(web: DexObject, wanted: boolean, report: Reporter): TlsFiles | 
     return undefined
   }
   const wayOut = 'write web.tlsCert and web.tlsKey, the files of the certificate and its key'
-  if (certFile === '')
-    report.refuse(pathOf(web, 'tlsCert'), 'tls_files', 'no cert specified for HTTPS', wayOut)
+  if (certFile === '') report.refuse(pathOf(web, 'https'), 'tls_files', 'no cert specified for HTTPS', wayOut)
   if (keyFile === '')
-    report.refuse(pathOf(web, 'tlsKey'), 'tls_files', 'no private key specified for HTTPS', wayOut)
+    report.refuse(pathOf(web, 'https'), 'tls_files', 'no private key specified for HTTPS', wayOut)
   return { certFile, keyFile, minVersion, maxVersion }
 }
 
