@@ -73,6 +73,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./explain.ts')).explain,
   },
   {
+    name: 'keys',
+    summary: 'list, rotate and revoke the signing keys',
+    load: async () => (await import('./keys.ts')).keys,
+  },
+  {
     name: 'hash-secret',
     summary: 'make the hash of a client secret that goes into the configuration',
     load: async () => (await import('./hash_secret.ts')).hashSecret,

@@ -1,0 +1,122 @@
+// Runs `sallyport keys`: opens the ring of the configured store, does one thing, says what it did.
+import { existsSync } from 'node:fs'
+import { KeyFailure } from '#platform/keys/key_failure.ts'
+import type { KeyDescription, KeyRing } from '#platform/keys/key_ring.ts'
+import { createLog } from '#platform/log.ts'
+import { StoreFailure } from '#platform/store/store.ts'
+import type { StoreConfig } from '../broker/config/broker_config.ts'
+import { openKeys, openStore } from './broker_runtime.ts'
+import { EXIT } from './command.ts'
+import type { CommandIo, ExitCode } from './command.ts'
+import { loadConfig, tellFindings } from './config_source.ts'
+import type { KeysFlags, KeysJob } from './keys.ts'
+
+type Output = Pick<CommandIo, 'stdout' | 'stderr'> & { readonly json: boolean }
+
+export async function runKeys(job: KeysJob, flags: KeysFlags, io: CommandIo): Promise<ExitCode> {
+  const load = await loadConfig(flags, io)
+  if (!tellFindings(load, io, false)) return EXIT.configuration
+  const unfit = unfitStore(load.config.store)
+  if (unfit !== undefined) {
+    io.stderr.write(`sallyport keys: ${unfit}\n`)
+    return EXIT.configuration
+  }
+  const output: Output = { stdout: io.stdout, stderr: io.stderr, json: flags.json === true }
+  try {
+    const store = await openStore(load.config.store, io.clock)
+    try {
+      const log = createLog({ level: 'warn', format: 'text' })
+      const ring = await openKeys(load.config, store, { ...io, log, version: '' })
+      ring.close()
+      return await runJob(job, ring, output)
+    } finally {
+      await store.close()
+    }
+  } catch (error) {
+    if (!(error instanceof KeyFailure) && !(error instanceof StoreFailure)) throw error
+    io.stderr.write(`sallyport keys: ${error.message}\n`)
+    return EXIT.denied
+  }
+}
+
+export function listKeys(ring: KeyRing, output: Output): ExitCode {
+  const described = ring.list()
+  if (output.json) writeJson({ keys: described.map((key) => asJson(key)) }, output)
+  else for (const key of described) output.stdout.write(`${asLine(key)}\n`)
+  return EXIT.ok
+}
+
+export async function rotateKeys(ring: KeyRing, output: Output): Promise<ExitCode> {
+  const next = await ring.rotate()
+  if (output.json) writeJson({ next: asJson(next) }, output)
+  else output.stdout.write(`${asLine(next)}\n`)
+  return EXIT.ok
+}
+
+export async function revokeKey(ring: KeyRing, kid: string, output: Output): Promise<ExitCode> {
+  if (!(await ring.revoke(kid))) {
+    output.stderr.write(`sallyport keys: ${unknownKey(ring, kid)}\n`)
+    return EXIT.denied
+  }
+  const signing = ring.list().find((key) => key.state === 'signing')
+  if (output.json) {
+    writeJson({ revoked: kid, signing: signing === undefined ? undefined : asJson(signing) }, output)
+    return EXIT.ok
+  }
+  output.stdout.write(`revoked  ${kid}\n${signing === undefined ? '' : `${asLine(signing)}\n`}`)
+  // reference: a kube-apiserver keeps the keys it fetched until a token with a key it does not know makes it look.
+  output.stderr.write(
+    'A running broker follows within 10 s. Verifiers may hold the old key in their cache: present one token of the\n' +
+      'new key to every kube-apiserver replica, which makes it fetch the keys again.\n',
+  )
+  return EXIT.ok
+}
+
+async function runJob(job: KeysJob, ring: KeyRing, output: Output): Promise<ExitCode> {
+  switch (job.job) {
+    case 'list':
+      return listKeys(ring, output)
+    case 'rotate':
+      return rotateKeys(ring, output)
+    case 'revoke':
+      return revokeKey(ring, job.kid, output)
+  }
+}
+
+/** Why the store holds no keys to work on. Opening it would make it, and with it a key that nobody asked for. */
+function unfitStore(store: StoreConfig): string | undefined {
+  if (store.type === 'memory') return 'the store is memory: its keys live and die with the running broker'
+  if (!existsSync(store.file)) return `there is no store at ${store.file} yet: start the broker once`
+  return undefined
+}
+
+function unknownKey(ring: KeyRing, kid: string): string {
+  const isExtra = ring.list().some((key) => key.kid === kid)
+  if (isExtra) return `${kid} comes from the extra public keys file: take it out there`
+  return `no key has the kid ${kid}; \`sallyport keys list\` shows those that are there`
+}
+
+function asLine(key: KeyDescription): string {
+  const when: Readonly<Record<KeyDescription['state'], string>> = {
+    signing: `since ${iso(key.signsFrom)}`,
+    next: `from ${iso(key.signsFrom)}`,
+    retired: `served until ${iso(key.publicUntil)}`,
+    extra: 'from the extra public keys file',
+  }
+  return `${key.state.padEnd(7)}  ${key.kid}  ${key.algorithm}  ${when[key.state]}`
+}
+
+function asJson(key: KeyDescription): object {
+  const { kid, algorithm, state } = key
+  const times = { publishedAt: key.publishedAt, signsFrom: key.signsFrom, publicUntil: key.publicUntil }
+  const set = Object.entries(times).flatMap(([name, time]) => (time === undefined ? [] : [[name, iso(time)]]))
+  return { kid, algorithm, state, ...Object.fromEntries(set) }
+}
+
+function iso(time: number | undefined): string {
+  return time === undefined ? '-' : new Date(time).toISOString()
+}
+
+function writeJson(value: object, output: Output): void {
+  output.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)
+}
