@@ -65,6 +65,7 @@ t.test('only exactly true holds: absent, null, wrong type and errors do not (TH-
     ['1 / int(claims.exp - claims.exp) == 1', 'division_by_zero: 1 / int(claims.exp - claims.exp)'],
     ['claims.yes ? true : false', 'invalid_condition_type: claims.yes'],
     ['claims.ref == 5', 'is false'],
+    ['"ai" in claims.ref', 'no_such_overload: "ai" in claims.ref'],
     ['claims.exp + 1 > 5', 'no_such_overload: claims.exp + 1'],
     ['claims.groups[7] == "a"', 'index_out_of_bounds: claims.groups[7]'],
     ['claims.ref.substring(2, 9) == "x"', 'index_out_of_range'],

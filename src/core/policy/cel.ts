@@ -21,7 +21,7 @@ import type { Printed } from './cel_print.ts'
 import { compileSearch } from './re2.ts'
 import type { TextTest } from './re2.ts'
 
-export type ConditionInput = { readonly claims: Claims; readonly client: string; readonly connector: string }
+type ConditionInput = { readonly claims: Claims; readonly client: string; readonly connector: string }
 
 export type CompiledCondition = {
   readonly text: string
@@ -38,7 +38,7 @@ export type ConditionProblem = {
 }
 
 /** Bytes of one condition. What is longer is a program. */
-export const MAX_CONDITION_BYTES = 4096
+const MAX_CONDITION_BYTES = 4096
 /** Units of work that one evaluation may do; 100,000 take some 10 ms. */
 export const COST_BUDGET = 100_000
 const MAX_COMPILED = 256

@@ -21,21 +21,7 @@ interface CelMap extends CelNodeOf<'map', readonly (readonly [CelNode, CelNode])
 interface CelTernary extends CelNodeOf<'?:', readonly [CelNode, CelNode, CelNode]> {}
 interface CelUnary extends CelNodeOf<'!_' | '-_', CelNode> {}
 
-export type CelBinary =
-  | '||'
-  | '&&'
-  | '=='
-  | '!='
-  | 'in'
-  | '<'
-  | '<='
-  | '>'
-  | '>='
-  | '+'
-  | '-'
-  | '*'
-  | '/'
-  | '%'
+type CelBinary = '||' | '&&' | '==' | '!=' | 'in' | '<' | '<=' | '>' | '>=' | '+' | '-' | '*' | '/' | '%'
 
 /** `start` and `end` are offsets in the text, in UTF-16 units. */
 interface CelNodeOf<Op extends string, Args> {

@@ -5,11 +5,11 @@ import type { Claims, JsonValue } from '#core/claims.ts'
 import { childrenOf } from './cel_ast.ts'
 import type { CelNode } from './cel_ast.ts'
 
-export const MAX_DEPTH = 8
-export const MAX_NODES = 20_000
-export const MAX_STRING_LENGTH = 65_536
+const MAX_DEPTH = 8
+const MAX_NODES = 20_000
+const MAX_STRING_LENGTH = 65_536
 
-export type CelValue = string | number | boolean | null | CelValue[] | Map<string, CelValue>
+type CelValue = string | number | boolean | null | CelValue[] | Map<string, CelValue>
 export type CelClaims = Map<string, CelValue>
 
 /**

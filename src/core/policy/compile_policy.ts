@@ -20,7 +20,7 @@ export type CompiledPolicy = {
   /** Milliseconds since the epoch; `Infinity` when it does not end. */
   readonly notAfter: number
   readonly clients: ReadonlySet<string> | undefined
-  readonly events: EventCheck | undefined
+  readonly events: PinCheck | undefined
   readonly pins: readonly NamedPin[]
   readonly condition: CompiledCondition | undefined
   /** Makes what it grants from verified claims. */
@@ -28,9 +28,7 @@ export type CompiledPolicy = {
 }
 
 /** A pin, the step under which a miss is reported (`claims.ref`), and its check. */
-export type NamedPin = { readonly step: string; readonly check: PinCheck }
-
-export type EventCheck = { readonly allowed: ReadonlySet<string>; readonly check: PinCheck }
+type NamedPin = { readonly step: string; readonly check: PinCheck }
 
 /** `Result` with the list of errors in place of a denial: a policy is refused at load, not at run. */
 export function compilePolicy(
@@ -88,7 +86,7 @@ function compileEvents(
   source: PolicySource,
   preset: IssuerPreset,
   problems: PolicyProblem[],
-): EventCheck | undefined {
+): PinCheck | undefined {
   if (preset.events === undefined) {
     if (source.events === undefined) return undefined
     const message = `nothing is known of events in tokens of "${preset.name}"`
@@ -99,12 +97,9 @@ function compileEvents(
   const { claim } = preset.events
   const allowed: ReadonlySet<string> = new Set(source.events ?? preset.events.allowed)
   const missed = source.events === undefined ? 'default' : "policy's own"
-  return {
-    allowed,
-    check: (claims: Claims) => {
-      const event = Object.hasOwn(claims, claim) ? claims[claim] : undefined
-      if (typeof event === 'string' && allowed.has(event)) return undefined
-      return `${claim} is not among the ${missed} events: ${[...allowed].join(', ')}`
-    },
+  return (claims: Claims) => {
+    const event = Object.hasOwn(claims, claim) ? claims[claim] : undefined
+    if (typeof event === 'string' && allowed.has(event)) return undefined
+    return `${claim} is not among the ${missed} events: ${[...allowed].join(', ')}`
   }
 }

@@ -56,7 +56,7 @@ export function decidePolicies(policies: readonly CompiledPolicy[], input: Polic
 }
 
 /** The first step of `policy` that does not hold, or `undefined`. Cheap steps first, CEL last. */
-export function missOf(policy: CompiledPolicy, input: PolicyInput): PolicyMiss | undefined {
+function missOf(policy: CompiledPolicy, input: PolicyInput): PolicyMiss | undefined {
   if (policy.disabled) return missed(policy, 'disabled', 'the policy is switched off')
   if (input.now > policy.notAfter) return missed(policy, 'notAfter', 'the policy has ended')
   if (policy.clients !== undefined && !policy.clients.has(input.client)) {
@@ -66,7 +66,7 @@ export function missOf(policy: CompiledPolicy, input: PolicyInput): PolicyMiss |
     const detail = pin.check(input.claims)
     if (detail !== undefined) return missed(policy, pin.step, detail)
   }
-  const event = policy.events?.check(input.claims)
+  const event = policy.events?.(input.claims)
   if (event !== undefined) return missed(policy, 'events', event)
   const condition = policy.condition?.holds(input)
   if (condition?.held === false) return missed(policy, 'condition', condition.detail)

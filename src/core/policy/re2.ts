@@ -4,7 +4,7 @@ import { RE2JS } from 're2js'
 import type { LocalProblem } from './problem.ts'
 
 /** A pattern longer than this is a program, and belongs in review, not in a policy. */
-export const MAX_PATTERN_LENGTH = 512
+const MAX_PATTERN_LENGTH = 512
 
 export type TextTest = (text: string) => boolean
 
@@ -61,10 +61,10 @@ function malformed(message: string, wayOut: string): LocalProblem {
   return { code: 're2_malformed', message, wayOut }
 }
 
-/** The pattern with everything blanked that is literal: escapes, `\Q..\E` and character classes. */
+/** What stands literally in a pattern: `\Q..\E`, an escape, or a character class; in one pass, as RE2 reads it. */
+const LITERAL = /\\Q[\s\S]*?(?:\\E|$)|\\[\s\S]|\[\^?\]?(?:\\[\s\S]|\[:\^?[a-z]+:\]|[^\]\\])*\]/g
+
+/** The pattern with everything literal blanked: what is left are operators and plain letters. */
 function scan(pattern: string): string {
-  return pattern
-    .replaceAll(/\\Q[\s\S]*?(?:\\E|$)/g, '_')
-    .replaceAll(/\\[\s\S]/g, '_')
-    .replaceAll(/\[\^?\]?(?:\[:\^?[a-z]+:\]|[^\]])*\]/g, '_')
+  return pattern.replaceAll(LITERAL, '_')
 }

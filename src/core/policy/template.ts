@@ -6,11 +6,9 @@ import type { ClaimReader } from './claim_reference.ts'
 import type { LocalProblem } from './problem.ts'
 
 /** Kubernetes and most readers stop well before this. */
-export const MAX_OUTPUT_LENGTH = 1024
+const MAX_OUTPUT_LENGTH = 1024
 
-export type Rendered =
-  | { readonly ok: true; readonly text: string }
-  | { readonly ok: false; readonly detail: string }
+type Rendered = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly detail: string }
 
 export type Template = {
   readonly text: string
