@@ -1,0 +1,15 @@
+#!/bin/sh
+# Installs the Debian packages that tests look for and skip without: the shells of the exchange script, the shells of
+# the completion scripts, curl, and the load generator of the bench. Needs root; does nothing where all are there.
+set -eu
+
+missing=''
+for pair in busybox:busybox dash:dash bash:bash curl:curl wrk:wrk zsh:zsh fish:fish; do
+  command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
+done
+[ -n "$missing" ] || exit 0
+
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q
+# shellcheck disable=SC2086 # a list of words
+apt-get install -q -y --no-install-recommends $missing
