@@ -1,5 +1,7 @@
 // docs/configuration.md: the reference of sallyport.yaml, written from its schema. A new key appears by itself.
 import { POLICY_PROBLEM_CODES } from '../../src/core/policy/problem.ts'
+import { DEX_CODES } from '../../src/broker/config/dex/dex_codes.ts'
+import { OverlaySchema } from '../../src/broker/config/dex/overlay_schema.ts'
 import { DOCUMENT_CODES, NATIVE_CODES } from '../../src/broker/config/finding_codes.ts'
 import { SallyportSchema } from '../../src/broker/config/schema.ts'
 import { STARTER_CONFIG } from '../../src/broker/config/starter.ts'
@@ -16,6 +18,7 @@ const FORMAT_WORDS: Readonly<Record<string, string>> = {
   'listen-address-or-off': 'host:port or `off`',
   'resource-uri': 'URI',
   'rfc3339-time': 'time',
+  'host-name': 'host',
   cidr: 'CIDR',
 }
 
@@ -36,13 +39,28 @@ not start on an error and says its warnings at each start.
 
 /** The whole page. */
 export function renderConfigurationDocs(): string {
-  const schema: TSchema = SallyportSchema
+  return [
+    INTRODUCTION,
+    ...sectionsOf(SallyportSchema, '##'),
+    renderPresets(),
+    renderStarter(),
+    renderOverlay(),
+    renderCodes(),
+  ].join('\n')
+}
+
+/** A section for each key on top (or for those of `only`), under a heading of that level. */
+function sectionsOf(schema: TSchema, level: string, only?: ReadonlySet<string>): string[] {
   const root: SchemaNode = schema
   const required = new Set(root.required)
-  const sections = Object.entries(root.properties ?? {})
-    .filter(([key]) => key !== '$schema')
-    .map(([key, node]) => renderSection(key, node, required.has(key)))
-  return [INTRODUCTION, ...sections, renderPresets(), renderStarter(), renderCodes()].join('\n')
+  return Object.entries(root.properties ?? {})
+    .filter(([key]) => key !== '$schema' && (only?.has(key) ?? true))
+    .map(([key, node]) =>
+      renderSection(key, only === undefined ? node : withoutDefaults(node), {
+        level,
+        required: required.has(key),
+      }),
+    )
 }
 
 type Row = {
@@ -52,10 +70,27 @@ type Row = {
   readonly required: boolean
 }
 
-function renderSection(key: string, node: SchemaNode, required: boolean): string {
+/** What the overlay leaves out has no default of ours: the Dex configuration's holds. */
+function withoutDefaults(node: SchemaNode): SchemaNode {
+  const { default: _dropped, properties, patternProperties, anyOf, ...rest } = node
+  const map = (fields: Readonly<Record<string, SchemaNode>>) =>
+    Object.fromEntries(Object.entries(fields).map(([key, child]) => [key, withoutDefaults(child)]))
+  return {
+    ...rest,
+    ...(properties && { properties: map(properties) }),
+    ...(patternProperties && { patternProperties: map(patternProperties) }),
+    ...(anyOf && { anyOf: anyOf.map(withoutDefaults) }),
+  }
+}
+
+function renderSection(
+  key: string,
+  node: SchemaNode,
+  heading: { readonly level: string; readonly required: boolean },
+): string {
   const rows = [...rowsOf(key, node)]
-  const about = describe(node)
-  const head = `## \`${key}\`\n\n${required ? 'Required. ' : ''}${about}\n`
+  const about = `${heading.required ? 'Required. ' : ''}${describe(node)}`
+  const head = `${heading.level} \`${key}\`\n\n${about}\n`
   if (rows.length === 0) return `${head}\nType: ${typeOf(node)}.\n`
   const body = rows.map(renderRow).join('\n')
   return `${head}\n| key | type | default | meaning |\n|---|---|---|---|\n${body}\n`
@@ -65,6 +100,9 @@ function renderSection(key: string, node: SchemaNode, required: boolean): string
 function* rowsOf(prefix: string, node: SchemaNode, note = ''): Generator<Row> {
   for (const branch of node.anyOf ?? []) yield* branchRows(prefix, branch, note)
   if (node.items !== undefined) yield* rowsOf(`${prefix}[]`, node.items, note)
+  for (const child of Object.values(node.patternProperties ?? {})) {
+    if (child.properties !== undefined) yield* rowsOf(`${prefix}.<id>`, child, note)
+  }
   const required = new Set(node.required)
   for (const [key, child] of Object.entries(node.properties ?? {})) {
     const path = `${prefix}.${key}`
@@ -159,6 +197,19 @@ function renderStarter(): string {
   return `## The file of the first start\n\n\`\`\`yaml\n${STARTER_CONFIG}\`\`\`\n`
 }
 
+/** Sections that the overlay shares with sallyport.yaml are named, not repeated. */
+function renderOverlay(): string {
+  const own: ReadonlySet<string> = new Set(['issuer', 'connectors', 'clients', 'audiences'])
+  const shared = Object.keys(OverlaySchema.properties).filter((key) => !own.has(key) && key !== '$schema')
+  return `## Overlay of a Dex configuration
+
+\`serve --dex-config dex.yaml --config overlay.yaml\` reads an unmodified Dex configuration and adds what Dex has no
+words for. As in \`sallyport.yaml\`: ${shared.map(code).join(', ')}. By id, where what is left out stays as the Dex
+configuration has it:
+
+${sectionsOf(OverlaySchema, '###', own).join('\n')}`
+}
+
 function renderCodes(): string {
   return `## Finding codes
 
@@ -173,9 +224,14 @@ ${codeTable(DOCUMENT_CODES)}
 
 ${codeTable(NATIVE_CODES)}
 
+### Dex configuration and overlay
+
+${codeTable(DEX_CODES)}
+
 ### Policies
 
-${POLICY_PROBLEM_CODES.map((key) => `\`${key}\``).join(', ')}. Each message says what to write instead.
+${POLICY_PROBLEM_CODES.map((key) => `\`${key}\``).join(', ')}. Each message says what to write
+instead; [policies.md](policies.md) explains them.
 `
 }
 

@@ -1,6 +1,7 @@
 // Writes what is generated from the sources; with --check it writes nothing and fails when a file is stale.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { OverlaySchema } from '../../src/broker/config/dex/overlay_schema.ts'
 import { SallyportSchema } from '../../src/broker/config/schema.ts'
 import { renderConfigurationDocs } from './configuration_docs.ts'
 import { renderJsonSchema } from './json_schema.ts'
@@ -11,6 +12,7 @@ type Generated = { readonly path: string; readonly render: () => string }
 const GENERATED: readonly Generated[] = [
   { path: 'docs/configuration.md', render: renderConfigurationDocs },
   { path: 'deploy/schema/sallyport.schema.json', render: () => renderJsonSchema(SallyportSchema) },
+  { path: 'deploy/schema/sallyport-overlay.schema.json', render: () => renderJsonSchema(OverlaySchema) },
 ]
 
 const root = join(import.meta.dirname, '..', '..')

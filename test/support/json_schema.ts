@@ -11,6 +11,7 @@ const FORMATS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'listen-address-or-off': { pattern: '^(off|(\\[[0-9a-fA-F:.]+\\]|[^:\\s]*):[0-9]{1,5})$' },
   'resource-uri': { format: 'uri', pattern: '^[^#]+$' },
   'rfc3339-time': { format: 'date-time' },
+  'host-name': { pattern: '^[^\\s/:]+$' },
   cidr: { pattern: '^[0-9a-fA-F:.]+(/[0-9]{1,3})?$' },
 }
 

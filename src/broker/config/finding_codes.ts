@@ -21,7 +21,7 @@ export const DOCUMENT_CODES = {
   value_out_of_range: 'A number, text or list is too large or too small.',
   duration_malformed: 'Not a duration of whole seconds; a unit is always written: `10m`.',
   url_malformed: 'Not an http or https URL, or one with user name, query or fragment.',
-  address_malformed: 'Not an address to listen on, or not a network.',
+  address_malformed: 'Not an address to listen on, a network or the name of a host.',
   resource_malformed: 'Not an absolute URI without fragment (RFC 8707).',
   time_malformed: 'Not a time as RFC 3339 writes it, with offset.',
 } as const

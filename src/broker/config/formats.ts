@@ -11,6 +11,7 @@ export const CONFIG_FORMATS: Formats = {
   'listen-address': checkListenAddress,
   'listen-address-or-off': (text) => (text === 'off' ? undefined : checkListenAddress(text)),
   cidr: checkCidr,
+  'host-name': checkHostName,
   'resource-uri': checkResource,
   'rfc3339-time': checkTime,
 }
@@ -79,6 +80,16 @@ function checkListenAddress(text: string): FormatProblem | undefined {
   if (parseListenAddress(text) !== undefined) return undefined
   const message = `${JSON.stringify(text)} is not an address to listen on`
   return { code: 'address_malformed', message, wayOut: 'write host:port, as 0.0.0.0:8443 or [::1]:9090' }
+}
+
+/** Compared with the host of a URL, so in the spelling that a URL parser gives it. */
+function checkHostName(text: string): FormatProblem | undefined {
+  const host = URL.parse(`https://${text}/`)?.hostname
+  if (host !== undefined && host === text.toLowerCase()) return undefined
+  const message = `${JSON.stringify(text)} is not the name of a host`
+  const meant = URL.parse(text)?.hostname ?? host
+  const wayOut = meant === undefined || meant === '' ? 'write it as keys.example.com' : `write ${meant}`
+  return { code: 'address_malformed', message, wayOut }
 }
 
 function checkCidr(text: string): FormatProblem | undefined {

@@ -16,7 +16,7 @@ export const names = (description: string) => Type.Array(Type.String({ minLength
 
 const Scalar = Type.Union([Type.String({ minLength: 1 }), Type.Number(), Type.Boolean()])
 
-export const PinSchema = Type.Union(
+const PinSchema = Type.Union(
   [
     Type.String({ minLength: 1 }),
     Type.Number(),
@@ -46,7 +46,7 @@ const GroupsFromSchema = Type.Object(
   { description: 'Further groups, looked up by a claim.' },
 )
 
-export const GrantSchema = Type.Object(
+const GrantSchema = Type.Object(
   {
     audiences: Type.Optional(names('Audiences that may be asked for. None listed: none is granted.')),
     groups: Type.Optional(names('Groups of the issued token.')),

@@ -1,6 +1,7 @@
 // sallyport.yaml as an operator writes it: the one source of its type, of the JSON Schema for editors
 // (deploy/schema/sallyport.schema.json) and of docs/configuration.md. Its order is the order of the docs.
 import { PRESET_NAMES } from '#core/issuer/preset.ts'
+import { CLIENT_CREDENTIALS, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import { Type, words } from '#platform/config/schema_type.ts'
 import type { Static } from '#platform/config/schema_type.ts'
 import { duration, name, names, PolicySchema } from './policy_schema.ts'
@@ -194,7 +195,12 @@ export const ConnectorSchema = Type.Object({
         'Any certificate of the issuer passes: whoever answers chooses its keys. Warned of at each start.',
     }),
   ),
-  trustedHosts: Type.Optional(names("Hosts other than the issuer's that its documents may point at.")),
+  trustedHosts: Type.Optional(
+    Type.Array(Type.String({ format: 'host-name' }), {
+      description: "Hosts other than the issuer's that its documents may point at, without scheme and port.",
+      examples: [['keys.example.com']],
+    }),
+  ),
   algorithms: Type.Optional(
     Type.Array(
       words(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA']),
@@ -238,7 +244,7 @@ const oneOrTwo = (entry: string, description: string) =>
     { description: `${description} One, or two while a secret is rotated.`, examples: [entry] },
   )
 
-export const ClientAuthSchema = Type.Union(
+const ClientAuthSchema = Type.Union(
   [
     Type.Object({
       method: Type.Literal('client_secret', {
@@ -279,8 +285,8 @@ export const ClientAuthSchema = Type.Union(
 
 /** Words for grants, and the names on the wire that they stand for. */
 export const GRANT_WORDS = {
-  'token-exchange': 'urn:ietf:params:oauth:grant-type:token-exchange',
-  client_credentials: 'client_credentials',
+  'token-exchange': TOKEN_EXCHANGE,
+  client_credentials: CLIENT_CREDENTIALS,
 } as const
 
 export const ClientSchema = Type.Object({
@@ -434,10 +440,8 @@ export const SallyportSchema = Type.Object(
   { title: 'sallyport.yaml', description: 'Configuration of the Sallyport broker.' },
 )
 
-export type SallyportFile = Static<typeof SallyportSchema>
 export type ConnectorFile = Static<typeof ConnectorSchema>
 export type ClientFile = Static<typeof ClientSchema>
 export type ClientAuthFile = Static<typeof ClientAuthSchema>
 export type AudienceFile = Static<typeof AudienceSchema>
-export type ListenFile = Static<typeof ListenSchema>
 export type ListenerFile = Static<typeof ListenerSchema>

@@ -77,7 +77,7 @@ export function words<const V extends readonly string[]>(
   return build('Union', { ...about, anyOf: values.map((value) => Type.Literal(value)) })
 }
 
-export function isOptional(schema: TSchema | undefined): boolean {
+function isOptional(schema: TSchema | undefined): boolean {
   return schema !== undefined && OPTIONAL in schema
 }
 
