@@ -55,9 +55,9 @@ export async function startChildServer(options: ChildServerOptions): Promise<Chi
     child.once('close', (code, signal) => resolve((gone = String(signal ?? code))))
   })
   const kill = () => child.kill('SIGKILL')
-  process.once('exit', kill)
+  const release = onEndOfThisProcess(kill)
   async function stop(): Promise<void> {
-    process.off('exit', kill)
+    release()
     if (gone !== undefined) return
     child.kill('SIGTERM')
     const late = setTimeout(kill, options.graceMs ?? 5000)
@@ -84,6 +84,23 @@ export async function startChildServer(options: ChildServerOptions): Promise<Chi
     exited,
     startMs,
   }
+}
+
+/** tap ends a test that takes too long with SIGALRM; no server may outlive it. Returns how to forget `act`. */
+function onEndOfThisProcess(act: () => void): () => void {
+  const signals = ['SIGALRM', 'SIGTERM', 'SIGINT'] as const
+  const onSignal = (signal: NodeJS.Signals): void => {
+    release()
+    act()
+    process.kill(process.pid, signal)
+  }
+  const release = (): void => {
+    process.off('exit', act)
+    for (const signal of signals) process.off(signal, onSignal)
+  }
+  process.once('exit', act)
+  for (const signal of signals) process.on(signal, onSignal)
+  return release
 }
 
 async function isReady(ready: () => Promise<boolean>): Promise<boolean> {

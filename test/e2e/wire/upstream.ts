@@ -74,7 +74,6 @@ export async function startUpstream(issuers: Readonly<Record<string, IssuerOptio
   return {
     url,
     ...files,
-    caPem: await readFile(files.caFile, 'utf8'),
     issuer,
     sign: (claims, options = {}) => signToken(claims, options, { rsa: rsa.privateKey, ec: ec.privateKey }),
     stop: async () => {
@@ -161,7 +160,12 @@ function signatureOf(
   }
 }
 
-type CertificateFiles = { readonly caFile: string; readonly certFile: string; readonly keyFile: string }
+export type CertificateFiles = {
+  readonly caFile: string
+  readonly caPem: string
+  readonly certFile: string
+  readonly keyFile: string
+}
 
 /** A CA and a certificate for localhost and 127.0.0.1, ECDSA P-256, valid for two days. */
 export async function makeCertificates(folder: string): Promise<CertificateFiles> {
@@ -177,5 +181,10 @@ export async function makeCertificates(folder: string): Promise<CertificateFiles
   await openssl(
     'x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile server.ext -out server.pem',
   )
-  return { caFile: at('ca.pem'), certFile: at('server.pem'), keyFile: at('server.key') }
+  return {
+    caFile: at('ca.pem'),
+    caPem: await readFile(at('ca.pem'), 'utf8'),
+    certFile: at('server.pem'),
+    keyFile: at('server.key'),
+  }
 }
