@@ -39,21 +39,21 @@ export async function runKeys(job: KeysJob, flags: KeysFlags, io: CommandIo): Pr
   }
 }
 
-export function listKeys(ring: KeyRing, output: Output): ExitCode {
+function listKeys(ring: KeyRing, output: Output): ExitCode {
   const described = ring.list()
   if (output.json) writeJson({ keys: described.map((key) => asJson(key)) }, output)
   else for (const key of described) output.stdout.write(`${asLine(key)}\n`)
   return EXIT.ok
 }
 
-export async function rotateKeys(ring: KeyRing, output: Output): Promise<ExitCode> {
+async function rotateKeys(ring: KeyRing, output: Output): Promise<ExitCode> {
   const next = await ring.rotate()
   if (output.json) writeJson({ next: asJson(next) }, output)
   else output.stdout.write(`${asLine(next)}\n`)
   return EXIT.ok
 }
 
-export async function revokeKey(ring: KeyRing, kid: string, output: Output): Promise<ExitCode> {
+async function revokeKey(ring: KeyRing, kid: string, output: Output): Promise<ExitCode> {
   if (!(await ring.revoke(kid))) {
     output.stderr.write(`sallyport keys: ${unknownKey(ring, kid)}\n`)
     return EXIT.denied

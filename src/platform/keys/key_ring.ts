@@ -50,7 +50,7 @@ export interface KeyRing {
   close(): void
 }
 
-export type JwksDocument = { readonly body: Buffer; readonly etag: string }
+type JwksDocument = { readonly body: Buffer; readonly etag: string }
 
 export type KeyDescription = {
   readonly kid: string
@@ -81,7 +81,7 @@ export type KeyRingDeps = {
 }
 
 /** The part of a pino logger that is used. */
-export type KeyRingLog = {
+type KeyRingLog = {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
 }
