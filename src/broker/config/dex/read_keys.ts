@@ -69,6 +69,9 @@ function readValue(
   type: string,
   walk: KeyWalk,
 ): DexValue | undefined {
+  if (isEmpty(value) && (rule.shape === 'section' || rule.shape === 'by_type')) {
+    walk.report.take(path, 'empty')
+  }
   if (rule.shape === 'section') {
     return { is: 'object', path, object: readObject(value, path, rule.keys, walk) }
   }
@@ -95,7 +98,10 @@ function readValue(
 }
 
 function readItems(value: unknown, path: YamlPath, table: KeyTable, walk: KeyWalk): DexValue | undefined {
-  if (value === null) return undefined
+  if (value === null) {
+    walk.report.take(path, 'an empty list')
+    return undefined
+  }
   if (!Array.isArray(value)) {
     mistyped(value, path, 'items', 'error', walk)
     return undefined
@@ -124,6 +130,10 @@ function readLeaf(value: unknown, path: YamlPath, shape: Shape): DexValue | unde
     case 'any':
       return { is: 'other', path }
   }
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === null || (isRecord(value) && Object.keys(value).length === 0)
 }
 
 /** Dex's YAML reader is of version 1.1, where `yes` and `off` are booleans, too. */
