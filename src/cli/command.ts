@@ -58,6 +58,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./serve.ts')).serve,
   },
   {
+    name: 'config',
+    summary: 'check a configuration, or turn a Dex configuration into ours',
+    load: async () => (await import('./config.ts')).config,
+  },
+  {
     name: 'exchange',
     summary: "exchange the job's own token for a short-lived token for one place",
     load: async () => (await import('./exchange.ts')).exchange,

@@ -7,6 +7,7 @@ import type { Finding } from '#platform/config/finding.ts'
 import { formatFinding } from '#platform/config/finding.ts'
 import type { BrokerConfig } from '../broker/config/broker_config.ts'
 import type { ConfigEnv, ConfigLoad } from '../broker/config/config_env.ts'
+import type { TruthReport } from '../broker/config/dex/report.ts'
 import type { CommandIo } from './command.ts'
 import { addFlag } from './run_command.ts'
 
@@ -19,6 +20,9 @@ export type ConfigFlags = {
   readonly telemetryAddr?: string
   readonly development?: boolean
 }
+
+/** With the verdict on each key when it is a Dex configuration. */
+export type LoadedConfig = ConfigLoad & { readonly report?: TruthReport | undefined }
 
 export const DEFAULT_CONFIG_FILE = 'sallyport.yaml'
 
@@ -72,7 +76,7 @@ export function configFiles(flags: ConfigFlags, cwd: string): readonly string[] 
 export async function loadConfig(
   flags: ConfigFlags,
   io: Pick<CommandIo, 'env' | 'cwd' | 'randomBytes'>,
-): Promise<ConfigLoad> {
+): Promise<LoadedConfig> {
   const [main, overlay] = configFiles(flags, io.cwd)
   if (main === undefined) throw new Error('configFiles names one file at least')
   const text = readText(main)

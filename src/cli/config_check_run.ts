@@ -1,0 +1,51 @@
+// Loads the configuration with the loader that serve uses and prints everything that it found.
+import { formatFinding } from '#platform/config/finding.ts'
+import { formatTruthReport } from '../broker/config/dex/report.ts'
+import { EXIT } from './command.ts'
+import type { CommandIo, ExitCode } from './command.ts'
+import type { ConfigCheckFlags } from './config.ts'
+import { loadConfig } from './config_source.ts'
+import type { LoadedConfig } from './config_source.ts'
+
+/** Exit codes: ok when it could be served, configuration when not, usage. Findings are the answer, so stdout has them. */
+export async function checkConfig(
+  file: string | undefined,
+  flags: ConfigCheckFlags,
+  io: CommandIo,
+): Promise<ExitCode> {
+  if (file !== undefined && flags.config !== undefined && flags.config !== file) {
+    io.stderr.write(
+      'error: the file is named twice, as argument and by --config\n(see sallyport config check --help)\n',
+    )
+    return EXIT.usage
+  }
+  const load = await loadConfig(file === undefined ? flags : { ...flags, config: file }, io)
+  io.stdout.write(flags.json === true ? asDocument(load) : inWords(load))
+  return load.config === undefined ? EXIT.configuration : EXIT.ok
+}
+
+function asDocument(load: LoadedConfig): string {
+  const { findings, report } = load
+  return `${JSON.stringify({ ok: load.config !== undefined, findings, keys: report?.keys })}\n`
+}
+
+function inWords(load: LoadedConfig): string {
+  const verdict =
+    load.config === undefined ? 'This configuration would not be served.' : summaryOf(load.config)
+  if (load.report !== undefined) return `${formatTruthReport(load.report, load.findings)}\n${verdict}\n`
+  return `${[...load.findings.map(formatFinding), verdict].join('\n')}\n`
+}
+
+function summaryOf(config: NonNullable<LoadedConfig['config']>): string {
+  const parts = [
+    count(config.connectors, 'connector', 'connectors'),
+    count(config.clients, 'client', 'clients'),
+    count(config.audiences, 'audience', 'audiences'),
+    count(config.policies, 'policy', 'policies'),
+  ]
+  return `OK: ${config.issuer} with ${parts.join(', ')}.`
+}
+
+function count(list: readonly unknown[], one: string, many: string): string {
+  return `${list.length} ${list.length === 1 ? one : many}`
+}

@@ -1,0 +1,55 @@
+// `sallyport config check`: the loader of serve, every problem at once, nothing started.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { folder, runCli } from '../support/cli.ts'
+
+const DEX = `issuer: http://127.0.0.1:5556/dex
+storage: { type: memory }
+web: { http: 127.0.0.1:5556 }
+connectors:
+  - type: oidc
+    id: gitlab
+    name: GitLab
+    config:
+      issuer: https://gitlab.example.test
+      clientID: x
+      clientSecret: y
+      redirectURI: http://127.0.0.1:5556/dex/callback
+staticClients:
+  - id: ci
+    name: CI
+    secret: s3cret-s3cret-s3cret
+`
+
+t.test('a Dex configuration is answered with the verdict on each key', async (t) => {
+  const cwd = folder(t)
+  writeFileSync(join(cwd, 'dex.yaml'), DEX)
+  const run = await runCli(['config', 'check', '--dex-config', 'dex.yaml'], { cwd })
+  t.equal(run.code, 0, run.stdout)
+  t.match(run.stdout, /taken +issuer/)
+  t.match(run.stdout, 'OK: http://127.0.0.1:5556/dex with 1 connector, 1 client')
+  t.notMatch(run.stdout, 's3cret')
+})
+
+t.test('a file that would not be served is exit code 78, with places and ways out', async (t) => {
+  const cwd = folder(t)
+  writeFileSync(join(cwd, 'dex.yaml'), DEX.replace('secret: s3cret-s3cret-s3cret', "secret: ''"))
+  const run = await runCli(['config', 'check', '--dex-config', 'dex.yaml'], { cwd })
+  t.equal(run.code, 78)
+  t.match(run.stdout, /dex\.yaml:\d+:\d+: error/)
+  t.match(run.stdout, 'would not be served')
+
+  writeFileSync(join(cwd, 'native.yaml'), 'issuer: 5\nnonsense: true\n')
+  const native = await runCli(['config', 'check', 'native.yaml', '--json'], { cwd })
+  t.equal(native.code, 78)
+  const document: { ok: boolean; findings: readonly { severity: string }[] } = JSON.parse(native.stdout)
+  t.equal(document.ok, false)
+  t.ok(document.findings.filter(({ severity }) => severity === 'error').length >= 2, 'all at once')
+})
+
+t.test('a file that is not there is exit code 78, and one named twice is 2', async (t) => {
+  t.match(await runCli(['config', 'check', 'absent.yaml']), { code: 78, stdout: /does not exist/ })
+  t.match(await runCli(['config', 'check', 'a.yaml', '--config', 'b.yaml']), { code: 2 })
+  t.match(await runCli(['config', 'chekc']), { code: 2, stderr: /Did you mean check/ })
+})
