@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import t from 'tap'
+import { freePort, startChildServer } from '../support/child_server.ts'
 import { fakeServer, GRANTED, unsignedJwt } from '../support/cli.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -129,3 +130,66 @@ t.test('the installed commands work', async (t) => {
   t.match(await run(user, bin, ['completion', 'bash']), { code: 0, stdout: /complete -o filenames/ })
   t.match(await run(user, bin, ['exchnage']), { code: 2 })
 })
+
+t.test(
+  'the installed broker serves, and the installed exchange and the script get tokens from it',
+  async (t) => {
+    const port = await freePort()
+    const issuer = `http://127.0.0.1:${port}/dex`
+    writeFileSync(
+      join(user, 'dex.yaml'),
+      `issuer: ${issuer}
+storage: { type: sqlite3, config: { file: ${join(user, 'dex.db')} } }
+web: { http: 127.0.0.1:${port} }
+connectors: [{ type: mockCallback, id: mock, name: Mock }]
+staticClients: [{ id: ci, name: CI, secret: not-a-secret-of-anybody }]
+`,
+    )
+    const server = await startChildServer({
+      name: 'installed sallyport',
+      command: process.execPath,
+      args: [
+        join(user, 'node_modules/sallyport/dist/sallyport.js'),
+        'serve',
+        '--dex-config',
+        'dex.yaml',
+        '--development',
+      ],
+      cwd: user,
+      ready: async () => (await fetch(`${issuer}/healthz`)).ok,
+    })
+    t.teardown(() => server.stop())
+
+    writeFileSync(join(user, 'secret'), 'not-a-secret-of-anybody\n')
+    const jwt = unsignedJwt({ iss: 'https://mock.example.test' })
+    const flags = [
+      '--broker',
+      issuer,
+      '--client-id',
+      'ci',
+      '--client-secret-file',
+      'secret',
+      '--connector',
+      'mock',
+    ]
+    const script = join(user, 'node_modules/sallyport/deploy/ci/sallyport-exchange.sh')
+    for (const [command, args] of [
+      [bin, ['exchange', ...flags]],
+      ['sh', [script, ...flags]],
+    ] as const) {
+      const issued = await run(user, command, [...args, '--subject-token-file', '-'], jwt)
+      t.equal(issued.code, 0, issued.stderr + server.logs())
+      const shown = await run(user, bin, ['token', '--json', '-'], issued.stdout)
+      t.match(JSON.parse(shown.stdout), { claims: { iss: issuer, aud: 'ci' } })
+      const denied = await run(
+        user,
+        command,
+        [...args, '--subject-token-file', '-', '--audience', 'nobody'],
+        jwt,
+      )
+      t.equal(denied.code, 1)
+      t.match(denied.stderr, 'invalid_target')
+      t.match(denied.stderr, 'request id: ')
+    }
+  },
+)
