@@ -5,6 +5,7 @@ import { DEFAULTS } from '../schema.ts'
 import { pathOf, sectionOf, textOf } from './read_keys.ts'
 import type { DexObject } from './read_keys.ts'
 import type { Reporter } from './report.ts'
+import type { Wrapping } from './unwrap.ts'
 
 const KNOWN_TYPES = new Set(['memory', 'sqlite3', 'postgres', 'mysql', 'etcd', 'kubernetes'])
 /** Stands in after a refusal, so that the rest of the file is read as well. */
@@ -12,7 +13,12 @@ const UNREAD: StoreConfig = { type: 'memory' }
 const WAY_OUT = 'give --store sqlite:FILE (or --store memory, which forgets keys at each restart)'
 
 /** `flag`: `memory`, `sqlite` (beside Dex's file, or the default place) or `sqlite:FILE`. */
-export function readStore(root: DexObject, flag: string | undefined, report: Reporter): StoreConfig {
+export function readStore(
+  root: DexObject,
+  flag: string | undefined,
+  wrapping: Wrapping,
+  report: Reporter,
+): StoreConfig {
   const storage = sectionOf(root, 'storage')
   const type = textOf(storage, 'type')
   const typePath = pathOf(storage, 'type')
@@ -27,6 +33,15 @@ export function readStore(root: DexObject, flag: string | undefined, report: Rep
   }
   switch (type) {
     case '':
+      if (wrapping === 'argocd') {
+        report.note(
+          storage.path,
+          'storage_memory',
+          'Argo CD runs its Dex on memory',
+          'give --store sqlite:FILE',
+        )
+        return { type: 'memory' }
+      }
       report.refuse(storage.path, 'storage_missing', 'no storage supplied in config file', WAY_OUT)
       return UNREAD
     case 'memory': {
