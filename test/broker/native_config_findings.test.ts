@@ -538,9 +538,8 @@ const CASES: readonly Case[] = [
     wayOut: /clients of that audience/,
   },
   {
-    code: 'policy_grants_nothing',
-    says: 'a policy that grants nothing',
-    severity: 'warning',
+    code: 'policy_without_audiences',
+    says: 'a policy for no audience in particular',
     from: 'grant: { audiences: [registry] }',
     to: 'grant: {}',
     at: 'grant: {}',

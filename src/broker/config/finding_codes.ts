@@ -73,7 +73,7 @@ export const NATIVE_CODES = {
   tokens_ttl_too_long: 'A lifetime above 24 hours.',
   tokens_ttl_long: 'A lifetime above one hour.',
   policy_audience_unreachable: 'No client of the policy may ask for an audience that it grants.',
-  policy_grants_nothing: 'The policy grants no audience and no client authenticates by it.',
+  policy_without_audiences: 'The policy does not list the audiences that it grants.',
 } as const
 
 export type NativeCode = keyof typeof NATIVE_CODES | keyof typeof DOCUMENT_CODES

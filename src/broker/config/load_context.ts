@@ -65,7 +65,8 @@ export function absolute(context: LoadContext, file: string): string {
 export function topLevel(context: LoadContext, key: string): unknown {
   const { data } = context.document
   if (typeof data !== 'object' || data === null || !Object.hasOwn(data, key)) return undefined
-  return Object.entries(data).find(([name]) => name === key)?.[1]
+  const value: unknown = Reflect.get(data, key)
+  return value
 }
 
 /** The section under `key` if it is there and whole. */
@@ -145,6 +146,6 @@ export function checkReference(
 
 function textField(item: unknown, key: string): string | undefined {
   if (typeof item !== 'object' || item === null) return undefined
-  const value: unknown = Object.entries(item).find(([name]) => name === key)?.[1]
+  const value: unknown = Object.hasOwn(item, key) ? Reflect.get(item, key) : undefined
   return typeof value === 'string' && value !== '' ? value : undefined
 }

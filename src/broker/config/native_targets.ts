@@ -5,7 +5,6 @@ import type { Audience, AudienceTable } from '#core/audience.ts'
 import type { Client } from '#core/client.ts'
 import type { Connector } from '#core/connector.ts'
 import type { PolicySource } from '#core/policy/trust_policy.ts'
-import type { YamlPath } from '#platform/config/yaml_document.ts'
 import { checkReference, checkUnique, entries, idsOf, reportError, reportWarning } from './load_context.ts'
 import type { Entry, LoadContext } from './load_context.ts'
 import { checkTtl, seconds } from './native_server.ts'
@@ -20,11 +19,16 @@ export function readAudiences(context: LoadContext): Entry<Audience>[] {
   checkUnique(context, 'audiences', 'id')
   const listed = entries(context, 'audiences', AudienceSchema)
   checkResources(context, listed)
-  return listed.map(({ path, value }) => ({ path, value: readAudience(context, path, value) }))
+  const clients = idsOf(context, 'clients', 'id')
+  return listed.map((entry) => ({ path: entry.path, value: readAudience(context, entry, clients) }))
 }
 
-function readAudience(context: LoadContext, path: YamlPath, file: AudienceFile): Audience {
-  const clients = idsOf(context, 'clients', 'id')
+function readAudience(
+  context: LoadContext,
+  entry: Entry<AudienceFile>,
+  clients: ReadonlySet<string>,
+): Audience {
+  const { path, value: file } = entry
   for (const [index, name] of (file.clients ?? []).entries()) {
     checkReference(context, [...path, 'clients', index], { name, kind: 'client', known: clients })
   }
@@ -115,15 +119,20 @@ export function checkTogether(context: LoadContext, parts: Parts): void {
     checkDefaultAudiences(context, client, table)
     checkFederated(context, client, parts.policies)
   }
+  const clients = parts.clients.map(({ value }) => value)
+  // a client that the schema refused may be the one that asks
+  const isComplete = clients.length === idsOf(context, 'clients', 'id').size
   for (const policy of parts.policies) {
     checkLifetime(context, policy, table)
-    checkReach(context, policy, table, parts)
+    if (isComplete) checkReach(context, policy, clients, table)
+    checkGrant(context, policy)
   }
   warnUnusedConnectors(context, parts)
 }
 
 function checkDefaultAudiences(context: LoadContext, client: Entry<Client>, table: AudienceTable): void {
   const { path, value } = client
+  if (value.defaultAudiences.length === 0) return
   const known = new Set([...idsOf(context, 'audiences', 'id'), value.id])
   const profiles = new Set<string>()
   for (const [index, name] of value.defaultAudiences.entries()) {
@@ -184,29 +193,29 @@ function checkLifetime(context: LoadContext, policy: Entry<PolicySource>, table:
 function checkReach(
   context: LoadContext,
   policy: Entry<PolicySource>,
+  clients: readonly Client[],
   table: AudienceTable,
-  parts: Parts,
 ): void {
   const { path, value } = policy
-  const clients = parts.clients.map((entry) => entry.value)
   const askers = clients.filter((client) => value.clients?.includes(client.id) ?? true)
   for (const [index, id] of value.grant.audiences.entries()) {
-    // a client or audience that the schema refused may be the one
+    // an audience that the schema refused
     if (!table.has(id) && !clients.some((client) => client.id === id)) continue
-    if (clients.length < idsOf(context, 'clients', 'id').size) continue
     if (askers.some((client) => mayName(client, id, table))) continue
     const at = [...path, 'grant', 'audiences', index]
     const message = `no client for which this policy holds may ask for ${JSON.stringify(id)}`
     const wayOut = 'list such a client under the clients of that audience'
     reportWarning(context, { code: 'policy_audience_unreachable', path: at, message, wayOut })
   }
-  const isCredential = clients.some(
-    ({ auth }) => auth.method === 'federated_jwt' && auth.policy === value.name,
-  )
-  if (value.grant.audiences.length > 0 || isCredential) return
-  const message = 'it grants no audience, so every exchange that it decides is denied'
+}
+
+/** An empty list means every audience that the client may name, as Dex does it; here that has to be said. */
+function checkGrant(context: LoadContext, policy: Entry<PolicySource>): void {
+  if (policy.value.grant.audiences.length > 0) return
+  const path = [...policy.path, 'grant']
+  const message = 'it does not say for which audiences a token may be issued'
   const wayOut = 'list them: grant: {audiences: [...]}'
-  reportWarning(context, { code: 'policy_grants_nothing', path: [...path, 'grant'], message, wayOut })
+  reportError(context, { code: 'policy_without_audiences', path, message, wayOut })
 }
 
 function warnUnusedConnectors(context: LoadContext, parts: Parts): void {

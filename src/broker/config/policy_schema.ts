@@ -48,7 +48,12 @@ const GroupsFromSchema = Type.Object(
 
 const GrantSchema = Type.Object(
   {
-    audiences: Type.Optional(names('Audiences that may be asked for. None listed: none is granted.')),
+    audiences: Type.Optional(
+      names(
+        'Audiences that may be asked for. Required here; in an overlay, left out means every audience that the ' +
+          'client may name, as Dex does it.',
+      ),
+    ),
     groups: Type.Optional(names('Groups of the issued token.')),
     groupsFrom: Type.Optional(GroupsFromSchema),
     username: Type.Optional(
