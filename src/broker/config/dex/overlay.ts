@@ -50,9 +50,16 @@ export function readOverlay(
   env: ConfigEnv,
 ): { readonly overlay: Overlay | undefined; readonly findings: readonly Finding[] } {
   const read = readYaml(overlay.file, overlay.text)
-  const [document] = read.documents
+  const [document, second] = read.documents
   if (read.findings.length > 0 || document === undefined)
     return { overlay: undefined, findings: read.findings }
+  if (second !== undefined) {
+    const message = 'a second document begins here; only one is read'
+    const place = second.placeOf([])
+    const code = 'yaml_multiple_documents'
+    const finding: Finding = { severity: 'error', code, path: '', message, wayOut: undefined, place }
+    return { overlay: undefined, findings: [finding] }
+  }
   const findings = checkSchema(OverlaySchema, document.data, document, CONFIG_FORMATS)
   const context = { document, env: { ...env, baseDir: overlay.baseDir ?? env.baseDir }, findings }
   const issuer = topLevel(context, 'issuer')
