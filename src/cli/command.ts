@@ -21,7 +21,7 @@ export type CommandIo = {
   readonly sleep: (milliseconds: number) => Promise<void>
 }
 
-export type TextSink = { write(text: string): unknown }
+type TextSink = { write(text: string): unknown }
 
 export type CommandModule = {
   readonly name: string

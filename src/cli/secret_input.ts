@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { CommandIo } from './command.ts'
 
-export const MAX_SECRET_BYTES = 64 * 1024
+const MAX_SECRET_BYTES = 64 * 1024
 
 /** A file that cannot be read or is too long; the message names the file and never quotes it. */
 export class InputFailure extends Error {

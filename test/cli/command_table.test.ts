@@ -1,6 +1,6 @@
 // The table of commands: help with examples, nearest names, exit codes, completion in the shells themselves.
 import { execFile, execFileSync } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { COMMANDS } from '../../src/cli/command.ts'
@@ -44,6 +44,11 @@ t.test('help, version and nearest names answer at the top', async (t) => {
   t.match(await sallyport('exchnage'), { code: 2, stderr: /Did you mean exchange/ })
   t.match(await sallyport('token', '--jsn', 'x'), { code: 2, stderr: /Did you mean --json/ })
   t.match(await sallyport('token', '/nonexistent/file'), { code: 1, stderr: /cannot be read/ })
+})
+
+t.test('the page about the command line has a section for each command', async (t) => {
+  const page = readFileSync('docs/cli.md', 'utf8')
+  for (const { name } of COMMANDS) t.match(page, new RegExp(`^## ${name}\\b`, 'm'), name)
 })
 
 const bash = shellPath('bash')

@@ -3,7 +3,7 @@ import type { JobTokenSource } from './source.ts'
 import { takeToken, without } from './source.ts'
 
 /** Names looked for, in this order; `--subject-token-env` names any other. */
-export const GITLAB_VARIABLES = ['SALLYPORT_ID_TOKEN', 'GITLAB_OIDC_TOKEN', 'BROKER_ID_TOKEN', 'ID_TOKEN']
+const GITLAB_VARIABLES = ['SALLYPORT_ID_TOKEN', 'GITLAB_OIDC_TOKEN', 'BROKER_ID_TOKEN', 'ID_TOKEN']
 
 export const gitlab: JobTokenSource = {
   name: 'gitlab',

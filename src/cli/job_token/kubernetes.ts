@@ -2,7 +2,7 @@
 import type { JobTokenSource } from './source.ts'
 import { takeToken, without } from './source.ts'
 
-export const PROJECTED_TOKEN_FILE = '/var/run/secrets/sallyport/token'
+const PROJECTED_TOKEN_FILE = '/var/run/secrets/sallyport/token'
 
 export const kubernetes: JobTokenSource = {
   name: 'kubernetes',

@@ -5,10 +5,10 @@ import type { HttpCaller } from '../http_call.ts'
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** A token as the platform gave it; never printed. */
-export type JobToken = { readonly token: string; readonly source: string }
+type JobToken = { readonly token: string; readonly source: string }
 
 /** Why there is none, and what to add to the job. */
-export type JobTokenProblem = { readonly message: string; readonly wayOut: string }
+type JobTokenProblem = { readonly message: string; readonly wayOut: string }
 
 export type Obtained = Result<JobToken, JobTokenProblem>
 
