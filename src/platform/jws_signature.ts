@@ -32,7 +32,7 @@ export async function verifySignature(
           padding: constants.RSA_PKCS1_PSS_PADDING,
           saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
         }
-      : // Bare: on Node 24 an options object costs more than the rest of the call (test/platform/jws_signature.test.ts).
+      : // Bare: on Node 24 `{ key }` costs 13 us more, `{ key, dsaEncoding }` 37 us of 105.
         key.key
   if (inPlace) return verify(algorithm.digest, data, keyInput, signature)
   return new Promise<boolean>((resolve) => {

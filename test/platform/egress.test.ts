@@ -216,6 +216,28 @@ t.test(
   },
 )
 
+t.test(
+  'a host that was named with its port and by a plain http URL may be asked by plain http',
+  async (t) => {
+    const issuer = await startTestIssuer({ scheme: 'http' })
+    t.teardown(() => issuer.close())
+    const connector = connectorFor(issuer, { trustedHosts: [new URL(issuer.url).host] })
+    t.match(permitUrl(issuer.jwksUri, egressRulesOf(connector)), { reach: 'private' })
+  },
+)
+
+t.test('a name is resolved once for everybody who asks meanwhile', async (t) => {
+  let asked = 0
+  const slow: ResolveHost = (_hostname, done) => {
+    asked += 1
+    setTimeout(() => done(null, [{ address: '127.0.0.1', family: 4 }]), 30)
+  }
+  const { fetch, url } = await serve(t, (_request, response) => response.end('{}'), { resolve: slow })
+  const answers = await Promise.all(Array.from({ length: 5 }, () => fetch.get(url)))
+  t.ok(answers.every((answer) => answer.ok))
+  t.equal(asked, 1)
+})
+
 /** Answers a name once with each of the given address lists, the last one for ever. */
 function resolving(...answers: string[][]): ResolveHost {
   let turn = 0

@@ -433,8 +433,11 @@ t.test('discovery is asked again after an hour, and at once when its JWKS URL fa
 t.test('the userinfo endpoint comes from discovery, or the issuer cannot be asked', async (t) => {
   const { issuer, keys, pass } = await house(t)
   issuer.behave({ discovery: 'status500' })
+  await Promise.all(Array.from({ length: 10 }, () => keys.userinfoEndpoint()))
   t.match(await keys.userinfoEndpoint(), unavailable)
+  t.equal(issuer.fetches.discovery, 1)
   issuer.behave({})
+  pass(3)
   t.match(await keys.userinfoEndpoint(), { ok: true, value: issuer.userinfoEndpoint })
   pass(3600)
   issuer.setDiscovery({ userinfo_endpoint: undefined })

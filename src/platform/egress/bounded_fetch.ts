@@ -2,9 +2,10 @@
 // the environment, no global agent. What goes wrong is a value, because a dead issuer is expected.
 import http from 'node:http'
 import https from 'node:https'
-import { getCACertificates } from 'node:tls'
+import { createSecureContext, getCACertificates } from 'node:tls'
+import type { SecureContext } from 'node:tls'
 import type { AddressReach } from './address_rules.ts'
-import { AddressRefused, guardedLookup, permitUrl } from './egress_guard.ts'
+import { AddressRefused, guardedLookup, permitUrl, sharedResolve } from './egress_guard.ts'
 import type { EgressRefusal, EgressRules, ResolveHost } from './egress_guard.ts'
 
 export type FetchLimits = {
@@ -50,8 +51,8 @@ export type BoundedFetchConfig = {
   readonly resolve?: ResolveHost
 }
 
-const MAX_SOCKETS = 8
-const MAX_IDLE_SOCKETS = 2
+const MAX_SOCKETS = 32
+const MAX_IDLE_SOCKETS = 4
 const IDLE_SOCKET_MS = 15_000
 const MAX_HEADER_BYTES = 16 * 1024
 
@@ -62,6 +63,7 @@ export function createBoundedFetch({
   resolve,
 }: BoundedFetchConfig): BoundedFetch {
   const agents = createAgents(tls)
+  const resolveOnce = sharedResolve(resolve)
   const get = async (raw: string, options: FetchOptions = {}): Promise<Fetched | FetchFailure> => {
     const permit = permitUrl(raw, rules)
     if (!('url' in permit)) return { ok: false, ...permit }
@@ -70,7 +72,7 @@ export function createBoundedFetch({
       sendGet({
         ...permit,
         agents,
-        resolve,
+        resolve: resolveOnce,
         headers: options.headers ?? {},
         deadline,
         maxBodyBytes: limits.maxBodyBytes,
@@ -104,17 +106,24 @@ function createAgents(tls: BoundedFetchConfig['tls']): Agents {
       minVersion: 'TLSv1.2',
       // Said out loud, so that NODE_TLS_REJECT_UNAUTHORIZED cannot say otherwise.
       rejectUnauthorized: !tls.insecureSkipVerify,
-      // Beside the system's roots, as Dex does with rootCAs; for this connector alone.
-      ...(tls.caPem === undefined ? {} : { ca: [...getCACertificates('default'), tls.caPem] }),
+      ...(tls.caPem === undefined ? {} : { secureContext: contextOf(tls.caPem) }),
     }),
   }
+}
+
+/**
+ * The connector's CA beside the system's roots, as Dex does with rootCAs; for this connector alone. Made once: parsing all
+ * roots for each connection would cost more than the request.
+ */
+function contextOf(caPem: string): SecureContext {
+  return createSecureContext({ ca: [...getCACertificates('default'), caPem], minVersion: 'TLSv1.2' })
 }
 
 type GetRequest = {
   readonly url: URL
   readonly reach: AddressReach
   readonly agents: Agents
-  readonly resolve: ResolveHost | undefined
+  readonly resolve: ResolveHost
   readonly headers: Readonly<Record<string, string>>
   /** On the monotonic clock. */
   readonly deadline: number

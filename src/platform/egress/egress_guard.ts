@@ -79,7 +79,7 @@ export function permitUrl(raw: string, rules: EgressRules): Permit | EgressRefus
   const authority = written[2]?.toLowerCase() ?? ''
   if (authority !== url.host && authority !== `${url.hostname}:${defaultPort(url)}`)
     return refuse('url', 'another spelling of a host')
-  const rule = rules.hosts.get(url.host) ?? rules.hosts.get(url.hostname)
+  const rule = ruleOf(url, rules)
   if (rule === undefined) return refuse('host', `${url.hostname} is neither the issuer's host nor trusted`)
   if (url.protocol === 'http:' && !rule.http) return refuse('url', 'plain http')
   // A literal address never passes through the look-up below.
@@ -87,6 +87,14 @@ export function permitUrl(raw: string, rules: EgressRules): Permit | EgressRefus
   if (isIP(literal) !== 0 && !mayReach(literal, rule.reach))
     return refuse('address', `${literal} must not be reached`)
   return { url, reach: rule.reach }
+}
+
+/** What holds for a host with and without its port, taken together. */
+function ruleOf(url: URL, { hosts }: EgressRules): HostRule | undefined {
+  const [exact, any] = [hosts.get(url.host), hosts.get(url.hostname)]
+  if (exact === undefined || any === undefined) return exact ?? any
+  const reach = exact.reach === 'private' ? 'private' : any.reach
+  return { reach, http: exact.http || any.http }
 }
 
 function defaultPort(url: URL): string {
@@ -115,10 +123,31 @@ export type ResolveHost = (
 const resolveHost: ResolveHost = (hostname, done) => dnsLookup(hostname, { all: true }, done)
 
 /**
+ * One resolution of a name at a time, shared: getaddrinfo cannot be cancelled and runs on the thread pool, so a name
+ * server that hangs must not collect a thread for every attempt.
+ */
+export function sharedResolve(resolve: ResolveHost = resolveHost): ResolveHost {
+  const waiting = new Map<string, Parameters<ResolveHost>[1][]>()
+  return (hostname, done) => {
+    const others = waiting.get(hostname)
+    if (others !== undefined) {
+      others.push(done)
+      return
+    }
+    waiting.set(hostname, [done])
+    resolve(hostname, (error, addresses) => {
+      const all = waiting.get(hostname) ?? []
+      waiting.delete(hostname)
+      for (const each of all) each(error, addresses)
+    })
+  }
+}
+
+/**
  * A `lookup` for node's sockets that refuses a name if any of its addresses is out of reach: the very addresses that it
  * hands over are the ones connected to.
  */
-export function guardedLookup(reach: AddressReach, resolve: ResolveHost = resolveHost): LookupFunction {
+export function guardedLookup(reach: AddressReach, resolve: ResolveHost): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, (error, addresses) => {
       if (error !== null) return callback(error, '', 0)

@@ -26,6 +26,8 @@ export interface IssuerKeys {
   userinfoEndpoint(): Promise<Result<string>>
   /** Loads now, whatever was loaded before (an operator's command; keys that must go at once). True when it worked. */
   refresh(): Promise<boolean>
+  /** Loads in the background when there is no usable set and the last failure is not of just now. */
+  warmUp(): void
   status(): IssuerKeysStatus
   /** The guarded way out to this issuer. */
   readonly fetch: BoundedFetch
@@ -166,6 +168,11 @@ class CachedIssuerKeys implements IssuerKeys {
 
   async refresh(): Promise<boolean> {
     return this.#start().done
+  }
+
+  warmUp(): void {
+    const isUsable = this.#held !== undefined && this.#isUsable(this.#held)
+    if (!isUsable && this.#mayRetry(this.#times.retryEmpty)) this.#flying()
   }
 
   status(): IssuerKeysStatus {

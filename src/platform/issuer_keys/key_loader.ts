@@ -5,8 +5,7 @@ import type { Connector, KeySource } from '#core/connector.ts'
 import type { Result } from '#core/result.ts'
 import { FETCH_LIMITS } from '#platform/egress/bounded_fetch.ts'
 import type { BoundedFetch } from '#platform/egress/bounded_fetch.ts'
-import { discoveryUrlOf, readDiscovery } from './discovery.ts'
-import type { DiscoveryDocument } from './discovery.ts'
+import { createDiscovery, discoveryUrlOf } from './discovery.ts'
 import { readUsableKeys } from './key_document.ts'
 import type { LoadedKeys } from './key_document.ts'
 import { loadKeyFile } from './key_file.ts'
@@ -19,9 +18,6 @@ export interface KeyLoader {
 }
 
 export type KeyLoaderDeps = { readonly clock: Clock; readonly fetch: BoundedFetch }
-
-/** Endpoints move less often than keys do. */
-const DISCOVERY_TTL_MS = 3_600_000
 
 export function createKeyLoader(connector: Connector, deps: KeyLoaderDeps): KeyLoader {
   const { keys } = connector
@@ -44,36 +40,26 @@ export function createKeyLoader(connector: Connector, deps: KeyLoaderDeps): KeyL
 type DiscoverySource = Extract<KeySource, { kind: 'discovery' }>
 
 function discoveringLoader(connector: Connector, source: DiscoverySource, deps: KeyLoaderDeps): KeyLoader {
-  const url = source.url ?? discoveryUrlOf(connector.issuer)
-  const issuers = [source.documentIssuer, connector.issuer]
-  let held: { readonly document: DiscoveryDocument; readonly at: number } | undefined
-
-  const discover = async (timeoutMs: number): Promise<Result<DiscoveryDocument, string>> => {
-    const now = deps.clock()
-    if (held !== undefined && now >= held.at && now - held.at < DISCOVERY_TTL_MS)
-      return { ok: true, value: held.document }
-    const answer = await deps.fetch.get(url, { timeoutMs })
-    if (!answer.ok) return no(`discovery: ${answer.kind}: ${answer.detail}`)
-    if (answer.status !== 200) return no(`discovery: status ${answer.status}`)
-    const document = readDiscovery(answer.body, issuers)
-    if (document.ok) held = { document: document.value, at: now }
-    return document
-  }
-
+  const discovery = createDiscovery(source.url ?? discoveryUrlOf(connector.issuer), {
+    ...deps,
+    issuers: [source.documentIssuer, connector.issuer],
+  })
   return {
     async load() {
-      const deadline = performance.now() + FETCH_LIMITS.totalMs
       if (source.jwksUri !== undefined) return loadJwks(source.jwksUri, deps.fetch, FETCH_LIMITS.totalMs)
-      const document = await discover(FETCH_LIMITS.totalMs)
+      const deadline = performance.now() + FETCH_LIMITS.totalMs
+      const document = await discovery.read()
       if (!document.ok) return document
       const loaded = await loadJwks(document.value.jwksUri, deps.fetch, deadline - performance.now())
       // The endpoint may have moved: the next attempt asks again.
-      if (!loaded.ok) held = undefined
+      if (!loaded.ok) discovery.forget()
       return loaded
     },
     async userinfoEndpoint() {
       if (source.userinfoUri !== undefined) return { ok: true, value: source.userinfoUri }
-      const document = await discover(FETCH_LIMITS.totalMs)
+      const failure = discovery.recentFailure()
+      if (failure !== undefined) return no(failure)
+      const document = await discovery.read()
       return document.ok ? { ok: true, value: document.value.userinfoEndpoint } : document
     },
   }

@@ -11,7 +11,7 @@ import type { IssuerKeys, IssuerKeysEvent, IssuerKeysStatus, KeyTimes } from './
 export interface IssuerKeysRegistry {
   /** The keys of a connector's issuer; nothing is fetched yet. */
   of(connector: Connector): IssuerKeys
-  /** Loads what is not loaded yet, in the background. */
+  /** Loads what is not at hand, in the background: at start, and now and then, so that readiness heals unasked. */
   warmUp(connectors: readonly Connector[]): void
   /** Forgets every connector that is not among these (after a reload). */
   retain(connectors: readonly Connector[]): void
@@ -50,10 +50,7 @@ export function createIssuerKeysRegistry(deps: IssuerKeysRegistryDeps): IssuerKe
     },
     warmUp(connectors) {
       for (const connector of connectors) {
-        if (connector.kind !== 'issuer') continue
-        const keys = registry.of(connector)
-        // The outcome stands in status(); a load never rejects.
-        if (keys.status().state === 'empty') void keys.refresh()
+        if (connector.kind === 'issuer') registry.of(connector).warmUp()
       }
     },
     retain(connectors) {
