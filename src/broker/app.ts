@@ -3,6 +3,7 @@
 import cors from '@fastify/cors'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { jwksMaxAgeSeconds } from '#core/key_rotation.ts'
 import { createClientAddress } from '#platform/http/client_address.ts'
 import type { ClientAddressOf } from '#platform/http/client_address.ts'
 import { createRequestIds } from '#platform/http/request_id.ts'
@@ -16,8 +17,6 @@ import { answerUserinfo } from './wire/userinfo_endpoint.ts'
 
 /** Form bodies of all endpoints; a subject token is 16 KiB at most. */
 const MAX_BODY_BYTES = 64 * 1024
-/** kube-apiserver fetches at most once a minute with this, and sees a new key within 60 s (docs/architecture.md). */
-const JWKS_MAX_AGE_SECONDS = 90
 
 export type PublicServerOptions = {
   readonly https:
@@ -52,10 +51,11 @@ export async function createPublicApp(
   const addressOf = createClientAddress(web.clientAddress)
 
   readBodiesRaw(app)
-  limitConcurrency(app, broker)
-  countRequests(app, broker)
+  // First, so that refusals carry them, too.
   if (Object.keys(web.headers).length > 0)
     app.addHook('onRequest', async (_request, reply) => void reply.headers(web.headers))
+  limitConcurrency(app, broker)
+  countRequests(app, broker)
 
   await app.register(async (scope) => {
     if (web.allowedOrigins.length > 0) {
@@ -78,7 +78,7 @@ export async function createPublicApp(
     scope.all(paths.metadata, async (_request, reply) => sendDocument(reply, broker.live().metadata, {}))
     scope.all(paths.keys, async (_request, reply) =>
       sendDocument(reply, broker.parts.keyRing.jwks().body, {
-        'cache-control': `public, max-age=${JWKS_MAX_AGE_SECONDS}, must-revalidate`,
+        'cache-control': `public, max-age=${jwksMaxAgeSeconds}, must-revalidate`,
       }),
     )
   })
@@ -96,29 +96,26 @@ function readBodiesRaw(app: FastifyInstance): void {
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 }
 
+/** Callbacks, not promises: these run for every request, and a promise each would cost more than what they do. */
 function limitConcurrency(app: FastifyInstance, broker: Broker): void {
   let running = 0
-  app.addHook('onRequest', async (_request, reply) => {
+  app.addHook('onRequest', (_request, reply, done) => {
     running += 1
-    if (running > broker.live().config.limits.maxConcurrentRequests) {
-      return reply
-        .code(503)
-        .header('retry-after', '1')
-        .header('content-type', 'application/json')
-        .send('{"error":"temporarily_unavailable"}')
-    }
-    return undefined
+    if (running <= broker.live().config.limits.maxConcurrentRequests) return done()
+    void reply.code(503).headers({ 'retry-after': '1', 'content-type': 'application/json' }).send(BUSY)
   })
-  app.addHook('onResponse', async () => {
+  app.addHook('onResponse', (_request, _reply, done) => {
     running -= 1
+    done()
   })
 }
 
 function countRequests(app: FastifyInstance, broker: Broker): void {
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const bytes = Number(reply.getHeader('content-length') ?? 0)
     const handler = request.routeOptions.url ?? 'not found'
     broker.parts.metrics.http(handler, request.method, reply.statusCode, reply.elapsedTime / 1000, bytes)
+    done()
   })
 }
 
@@ -155,11 +152,14 @@ function peerOf(request: FastifyRequest, addressOf: ClientAddressOf): string {
 }
 
 function send(reply: FastifyReply, answer: Answer): FastifyReply {
-  return reply
-    .code(answer.status)
-    .headers(answer.headers)
-    .header('x-request-id', reply.request.id)
-    .send(answer.body)
+  return (
+    reply
+      .code(answer.status)
+      .headers(answer.headers)
+      .header('x-request-id', reply.request.id)
+      // Bytes, since Fastify would add a charset to a JSON text (Dex says none, RFC 8259 knows none).
+      .send(Buffer.from(answer.body))
+  )
 }
 
 function sendDocument(
@@ -170,6 +170,7 @@ function sendDocument(
   return reply.header('content-type', 'application/json').headers(headers).send(body)
 }
 
+const BUSY = Buffer.from('{"error":"temporarily_unavailable"}')
 const NOT_FOUND = '404 page not found\n'
 
 /** Go's 404 page, one constant 500, and the frame's own refusals in the endpoint's words. */

@@ -2,6 +2,9 @@
 // order of closing, backwards.
 import type { Clock, RandomBytes } from '#core/clock.ts'
 import { openAuditSink } from '#platform/audit_sink.ts'
+import { createLoadGauge } from '#platform/load_gauge.ts'
+import type { LoadGauge } from '#platform/load_gauge.ts'
+import type { SigningGate } from '#platform/keys/signer.ts'
 import { readGitlabIdentity } from '#platform/gitlab_identity.ts'
 import { createIssuerKeysRegistry } from '#platform/issuer_keys/registry.ts'
 import type { IssuerKeysEvent } from '#platform/issuer_keys/issuer_keys.ts'
@@ -21,6 +24,8 @@ import type { BrokerParts } from '../broker/live_broker.ts'
 export type Runtime = {
   readonly parts: BrokerParts
   readonly issuers: IssuerKeysRegistry
+  /** Listeners tell it of their connections. */
+  readonly gauge: LoadGauge
   readonly close: () => Promise<void>
 }
 
@@ -32,22 +37,21 @@ export type World = {
 }
 
 /** Rejects with StoreFailure, KeyFailure or AuditFailure; what was opened before is closed again. */
-export async function openRuntime(
-  config: BrokerConfig,
-  world: World,
-  isIdle: () => boolean,
-): Promise<Runtime> {
+export async function openRuntime(config: BrokerConfig, world: World): Promise<Runtime> {
   const { clock, randomBytes, log } = world
   const store = await openStore(config.store, clock)
-  const keyRing = await openKeys(config, store, world).catch(async (error: unknown) => {
+  const gauge = createLoadGauge()
+  const gate = { tryInPlace: gauge.isIdle, enterPool: () => leavePool }
+  const keyRing = await openKeys(config, store, world, gate).catch(async (error: unknown) => {
     await store.close()
     throw error
   })
-  const audit = openAuditSink(config.audit.destination)
+  const audit = openAuditSink({ destination: config.audit.destination, isIdle: gauge.isIdle })
   const metrics = createMetrics(world.version)
   const issuers = createIssuerKeysRegistry({ clock, onEvent: (event) => tellIssuerKeys(event, log) })
   return {
     issuers,
+    gauge,
     parts: {
       store,
       keyRing,
@@ -59,9 +63,10 @@ export async function openRuntime(
       log,
       clock,
       randomBytes,
-      isIdle,
+      isIdle: gauge.isIdle,
     },
     async close() {
+      gauge.close()
       issuers.close()
       keyRing.close()
       audit.close()
@@ -79,7 +84,12 @@ export async function openStore(config: StoreConfig, clock: Clock): Promise<Stor
   }
 }
 
-export async function openKeys(config: BrokerConfig, store: Store, world: World): Promise<KeyRing> {
+export async function openKeys(
+  config: BrokerConfig,
+  store: Store,
+  world: World,
+  gate?: SigningGate,
+): Promise<KeyRing> {
   return openKeyRing({
     store,
     clock: world.clock,
@@ -87,8 +97,12 @@ export async function openKeys(config: BrokerConfig, store: Store, world: World)
     config: config.keys,
     maxTokenTtlSeconds: longestLifetime(config),
     log: world.log,
+    ...(gate === undefined ? {} : { gate }),
   })
 }
+
+/** The gauge counts connections, not signatures: there is nothing to take back. */
+function leavePool(): void {}
 
 /** The longest lifetime of any token that this configuration can issue: for so long an old key stays public. */
 export function longestLifetime(config: BrokerConfig): number {

@@ -1,9 +1,12 @@
 // The life of a server: load, open, listen, reload when told or when a file changes, close on a signal.
 import { existsSync, unwatchFile, watchFile } from 'node:fs'
+import type { Socket } from 'node:net'
 import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { createLog } from '#platform/log.ts'
+import type { LoadGauge } from '#platform/load_gauge.ts'
 import type { Log } from '#platform/log.ts'
+import { createRandomBytes } from '#platform/random.ts'
 import { createPublicApp } from '../broker/app.ts'
 import { createBroker } from '../broker/broker.ts'
 import type { Broker } from '../broker/broker.ts'
@@ -23,8 +26,6 @@ import { makeStarter } from './starter_files.ts'
 
 /** How often configuration files are looked at. */
 const CONFIG_CHECK_MS = 2000
-/** Requests in flight below which a signature is checked in place: one caller at a time gains, a crowd would wait. */
-const IDLE_REQUESTS = 1
 
 export async function runServer(part: string, flags: ConfigFlags, io: CommandIo): Promise<ExitCode> {
   if (part !== 'all' && part !== 'broker') {
@@ -44,21 +45,17 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
 
   // 2. store, keys, audit
   const log = createLog(config.log)
-  let inFlight = 0
-  const world = { clock: io.clock, randomBytes: io.randomBytes, log, version: readVersion() }
-  const runtime = await openRuntime(config, world, () => inFlight <= IDLE_REQUESTS).catch(
-    (error: unknown) => {
-      io.stderr.write(`sallyport: cannot start: ${describe(error)}\n`)
-      return undefined
-    },
-  )
+  const world = { clock: io.clock, randomBytes: createRandomBytes(), log, version: readVersion() }
+  const runtime = await openRuntime(config, world).catch((error: unknown) => {
+    io.stderr.write(`sallyport: cannot start: ${describe(error)}
+`)
+    return undefined
+  })
   if (runtime === undefined) return EXIT.denied
 
   // 3. listeners
   const broker = createBroker(config, runtime.parts)
-  const listening = await openListeners(broker, config, log, (change) => {
-    inFlight += change
-  }).catch((error: unknown) => {
+  const listening = await openListeners(broker, config, log, runtime.gauge).catch((error: unknown) => {
     io.stderr.write(`sallyport: cannot listen: ${describe(error)}\n`)
     return undefined
   })
@@ -83,7 +80,7 @@ async function openListeners(
   broker: Broker,
   config: BrokerConfig,
   log: Log,
-  inFlight: (change: 1 | -1) => void,
+  gauge: LoadGauge,
 ): Promise<readonly Listening[]> {
   const opened: Listening[] = []
   try {
@@ -91,7 +88,7 @@ async function openListeners(
       const app = await createPublicApp(broker, {
         https: listener.tls === undefined ? undefined : readTls(listener.tls),
       })
-      countInFlight(app, inFlight)
+      countConnections(app, gauge)
       opened.push(await listen(app, listener, log))
     }
     if (config.opsListener !== undefined)
@@ -103,9 +100,8 @@ async function openListeners(
   }
 }
 
-function countInFlight(app: FastifyInstance, inFlight: (change: 1 | -1) => void): void {
-  app.addHook('onRequest', async () => inFlight(1))
-  app.addHook('onResponse', async () => inFlight(-1))
+function countConnections(app: FastifyInstance, gauge: LoadGauge): void {
+  app.server.on('connection', (socket: Socket) => socket.once('close', gauge.connected()))
 }
 
 /** SIGHUP and changed files load the configuration anew; a bad one is named and the old one stays. */

@@ -1,5 +1,5 @@
-// Where audit events go: one JSON line each, on disk or in the pipe before the answer leaves. Events that become ready in
-// one turn of the event loop are written with one system call, so a busy broker pays for few of them.
+// Where audit events go: one JSON line each, on disk or in the pipe before the answer leaves. An idle broker writes at
+// once; a busy one waits a millisecond for more, so that many events share one system call.
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { AuditEvent } from '#core/audit_event.ts'
@@ -21,8 +21,17 @@ export class AuditFailure extends Error {
   }
 }
 
-/** `destination`: `stdout`, `stderr` or a file path that is appended to (mode 0600, directory made). */
-export function openAuditSink(destination: string): AuditSink {
+export type AuditSinkOptions = {
+  /** `stdout`, `stderr` or a file path that is appended to (mode 0600, directory made). */
+  readonly destination: string
+  /** Whether to write at once rather than gather. */
+  readonly isIdle: () => boolean
+}
+
+/** For how long a busy broker gathers events; the answers that wait for them wait as long. */
+const GATHER_MS = 1
+
+export function openAuditSink({ destination, isIdle }: AuditSinkOptions): AuditSink {
   let fd = openDestination(destination)
   let lines: string[] = []
   let batch: PromiseWithResolvers<void> | undefined
@@ -44,7 +53,10 @@ export function openAuditSink(destination: string): AuditSink {
       lines.push(`${JSON.stringify(event)}\n`)
       if (batch === undefined) {
         batch = Promise.withResolvers<void>()
-        setImmediate(flush)
+        const { promise } = batch
+        if (isIdle()) flush()
+        else setTimeout(flush, GATHER_MS)
+        return promise
       }
       return batch.promise
     },

@@ -1,7 +1,8 @@
 // Prometheus metrics with bounded labels: ids that stand in the configuration, reasons of the closed union, nothing that a
 // caller chooses. Dex's names stand beside ours so that its dashboards go on.
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import type { AuditEvent } from '#core/audit_event.ts'
+import { TallyCounter, TallyHistogram } from './tally.ts'
 
 export type Metrics = {
   readonly registry: Registry
@@ -21,33 +22,33 @@ export function createMetrics(version: string): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
-  const decisions = new Counter({
+  const decisions = new TallyCounter({
     name: 'sallyport_token_decisions_total',
     help: 'Decisions of the token endpoint.',
     labelNames: ['grant', 'decision', 'reason', 'client', 'connector', 'policy'],
     registers,
   })
-  const decisionSeconds = new Histogram({
+  const decisionSeconds = new TallyHistogram({
     name: 'sallyport_token_decision_seconds',
     help: 'Time from the request to its answer at the token endpoint.',
     labelNames: ['grant', 'decision'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     registers,
   })
-  const httpRequests = new Counter({
+  const httpRequests = new TallyCounter({
     name: 'http_requests_total',
     help: 'HTTP requests (Dex name).',
     labelNames: ['code', 'method', 'handler'],
     registers,
   })
-  const httpSeconds = new Histogram({
+  const httpSeconds = new TallyHistogram({
     name: 'request_duration_seconds',
     help: 'HTTP request latencies (Dex name).',
     labelNames: ['code', 'method', 'handler'],
     buckets: [0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   })
-  const httpBytes = new Histogram({
+  const httpBytes = new TallyHistogram({
     name: 'response_size_bytes',
     help: 'HTTP response sizes (Dex name).',
     labelNames: ['code', 'method', 'handler'],
@@ -80,25 +81,24 @@ export function createMetrics(version: string): Metrics {
   return {
     registry,
     decision(event, seconds) {
-      decisions.inc({
-        grant: event.grant,
-        decision: event.decision,
-        reason: event.reason ?? '',
-        client: event.client ?? '',
-        connector: event.connector ?? '',
-        policy: event.policy ?? '',
-      })
-      decisionSeconds.observe({ grant: event.grant, decision: event.decision }, seconds)
+      const { grant, decision, reason = '', client = '', connector = '', policy = '' } = event
+      const outcome = `${grant} ${decision}`
+      // Ids may hold any character; none of them can hold a line break (the loaders refuse it).
+      const key = `${outcome}\n${reason}\n${client}\n${connector}\n${policy}`
+      decisions.count(key, () => ({ grant, decision, reason, client, connector, policy }))
+      decisionSeconds.tally(outcome, () => ({ grant, decision }), seconds)
     },
     http(handler, method, code, seconds, bytes) {
-      const labels = {
+      const key = `${code} ${method} ${handler}`
+      const known = METHODS.has(method) ? key : `${code} other ${handler}`
+      const labels = () => ({
         code: String(code),
         method: METHODS.has(method) ? method.toLowerCase() : 'other',
         handler,
-      }
-      httpRequests.inc(labels)
-      httpSeconds.observe(labels, seconds)
-      httpBytes.observe(labels, bytes)
+      })
+      httpRequests.count(known, labels)
+      httpSeconds.tally(known, labels, seconds)
+      httpBytes.tally(known, labels, bytes)
     },
     configReload(succeeded) {
       reloads.inc({ result: succeeded ? 'success' : 'failure' })
