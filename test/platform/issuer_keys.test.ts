@@ -520,12 +520,21 @@ t.test(
     const renamed = { ...connector, name: 'other name', audiences: ['x'] }
     t.equal(registry.of(renamed), keys)
     t.not(registry.of({ ...connector, trustedHosts: ['a.example.test'] }), keys)
+    t.equal(registry.of({ ...connector }), keys, 'requests of the old configuration go on')
+    t.equal(registry.of({ ...connector }), keys, 'requests of the old configuration go on')
     registry.retain([])
     t.strictSame(registry.statuses(), [])
     registry.warmUp([{ ...connector, kind: 'mock' }])
     t.strictSame(registry.statuses(), [])
-    registry.warmUp([connector])
-    t.match(await registry.of(connector).find('ES256', issuer.key().kid), { ok: true })
+    t.equal(
+      registry.of(connector),
+      keys,
+      'a request of the forgotten configuration ends with the keys it began with',
+    )
+    t.strictSame(registry.statuses(), [])
+    const reloaded = { ...connector }
+    registry.warmUp([reloaded])
+    t.match(await registry.of(reloaded).find('ES256', issuer.key().kid), { ok: true })
     t.match(registry.statuses(), [{ connector: 'ci', state: 'fresh', attempts: 1 }])
     t.equal(issuer.fetches.jwks, 2)
   },

@@ -27,47 +27,46 @@ export type IssuerKeysRegistryDeps = {
   readonly resolve?: ResolveHost
 }
 
-type Entry = { connector: Connector; readonly source: string; readonly keys: IssuerKeys }
-
 export function createIssuerKeysRegistry(deps: IssuerKeysRegistryDeps): IssuerKeysRegistry {
-  const entries = new Map<string, Entry>()
-  const registry: IssuerKeysRegistry = {
-    of(connector) {
-      const entry = entries.get(connector.id)
-      if (entry?.connector === connector) return entry.keys
-      const source = sourceOf(connector)
-      if (entry?.source === source) {
-        entry.connector = connector
-        return entry.keys
-      }
-      entry?.keys.close()
-      const { resolve } = deps
-      const egress = { rules: egressRulesOf(connector), tls: connector.tls }
-      const fetch = createBoundedFetch(resolve === undefined ? egress : { ...egress, resolve })
-      const keys = createIssuerKeys(connector, { ...deps, fetch })
-      entries.set(connector.id, { connector, source, keys })
-      return keys
-    },
+  // By what decides whose keys they are, so that requests of the old and the new configuration, which overlap during a
+  // reload, do not take each other's keys away.
+  const bySource = new Map<string, IssuerKeys>()
+  const byConnector = new WeakMap<Connector, IssuerKeys>()
+
+  const of = (connector: Connector): IssuerKeys => {
+    const known = byConnector.get(connector)
+    if (known !== undefined) return known
+    const source = sourceOf(connector)
+    const keys = bySource.get(source) ?? create(connector, deps)
+    bySource.set(source, keys)
+    byConnector.set(connector, keys)
+    return keys
+  }
+  return {
+    of,
     warmUp(connectors) {
-      for (const connector of connectors) {
-        if (connector.kind === 'issuer') registry.of(connector).warmUp()
-      }
+      for (const connector of connectors) if (connector.kind === 'issuer') of(connector).warmUp()
     },
     retain(connectors) {
-      const ids = new Set(connectors.map(({ id }) => id))
-      for (const [id, entry] of entries) {
-        if (ids.has(id)) continue
-        entry.keys.close()
-        entries.delete(id)
+      const sources = new Set(connectors.map(sourceOf))
+      for (const [source, keys] of bySource) {
+        if (sources.has(source)) continue
+        keys.close()
+        bySource.delete(source)
       }
     },
-    statuses: () => [...entries.values()].map(({ keys }) => keys.status()),
+    statuses: () => [...bySource.values()].map((keys) => keys.status()),
     close() {
-      for (const { keys } of entries.values()) keys.close()
-      entries.clear()
+      for (const keys of bySource.values()) keys.close()
+      bySource.clear()
     },
   }
-  return registry
+}
+
+function create(connector: Connector, deps: IssuerKeysRegistryDeps): IssuerKeys {
+  const egress = { rules: egressRulesOf(connector), tls: connector.tls }
+  const fetch = createBoundedFetch(deps.resolve === undefined ? egress : { ...egress, resolve: deps.resolve })
+  return createIssuerKeys(connector, { ...deps, fetch })
 }
 
 /** Everything that decides whose keys they are and how they are fetched. */
