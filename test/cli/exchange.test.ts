@@ -187,6 +187,14 @@ t.test('a redirect is not followed, so the token goes nowhere else', async (t) =
   t.equal(elsewhere.asked.length, 0)
 })
 
+t.test('a proxy of the environment is used', async (t) => {
+  const proxy = await fakeServer(t, [GRANTED])
+  const env = { ...gitlab, HTTP_PROXY: proxy.url }
+  const run = await runCli(['exchange', '--broker', 'http://127.0.0.1:9/dex'], { env })
+  t.equal(run.code, 0, run.stderr)
+  t.equal(proxy.asked[0]?.url, 'http://127.0.0.1:9/dex/token')
+})
+
 t.test('an answer without end is cut off', async (t) => {
   const broker = await fakeServer(t, [{ body: 'x'.repeat(300 * 1024) }])
   const run = await runCli(['exchange', '--broker', broker.url], { env: gitlab })
