@@ -39,8 +39,11 @@ export function resolveAudiences(
   const audiences = requested.length > 0 ? requested : client.defaultAudiences
   const refused = audiences.filter((id) => !mayName(client, id, table))
   if (refused.length > 0) return deny({ reason: 'audience_not_trusted', client: client.id, refused })
-  const profiles = new Set(audiences.map((id) => table.get(id)?.profile ?? 'dex'))
-  const [profile, second] = [...profiles]
+  // Tokens of the dex profile carry the client's own id, too, so what that id wants counts as well.
+  const named = audiences.map((id) => table.get(id)?.profile ?? 'dex')
+  const carried = named.includes('dex') || named.length === 0 ? [...audiences, client.id] : audiences
+  const profiles = new Set(carried.map((id) => table.get(id)?.profile ?? 'dex'))
+  const [profile = 'dex', second] = [...profiles]
   if (second !== undefined) return deny({ reason: 'audience_profiles_mixed', profiles: [...profiles] })
   // kube-apiserver must be able to say "for me alone", so a token of this profile names one audience.
   if (profile === 'kubernetes' && new Set(audiences).size > 1) {
@@ -48,8 +51,8 @@ export function resolveAudiences(
   }
   return ok({
     audiences,
-    profile: profile ?? table.get(client.id)?.profile ?? 'dex',
-    maxTtlSeconds: shortest(audiences.map((id) => table.get(id)?.maxTtlSeconds)),
+    profile,
+    maxTtlSeconds: shortest(carried.map((id) => table.get(id)?.maxTtlSeconds)),
   })
 }
 

@@ -14,8 +14,9 @@ import type { Subject } from '../connectors/subject.ts'
 const OPAQUE_CLAIM_SECONDS = 24 * 60 * 60
 
 /**
- * Claims the subject token for this target, if it may be used only once. A claim stays when signing fails afterwards:
- * replay safety before a retry on a rare fault.
+ * Claims the subject token for this target, if it may be used only once. `per_audience`: each named audience is claimed by
+ * itself, so that a token used for A is not good for "A and B" again. A claim stays when signing fails afterwards: replay
+ * safety before a retry on a rare fault.
  */
 export async function claimReplay(
   subject: Subject,
@@ -26,18 +27,24 @@ export async function claimReplay(
   deps: { readonly store: Pick<Store, 'claimOnce'>; readonly clock: Clock },
 ): Promise<Result<undefined>> {
   if (singleUse === 'off') return ok(undefined)
-  const audiences = target.audiences.length > 0 ? target.audiences : [client]
-  const scope = singleUse === 'once' ? '' : `/${[...new Set(audiences)].sort().join(' ')}`
   const exp = subject.token.exp ?? Math.floor(deps.clock() / 1000) + OPAQUE_CLAIM_SECONDS
   const expiresAt = (exp + connector.clockSkewSeconds + 1) * 1000
+  const token = `replay/${connector.id}/${subject.token.hash}`
+  const keys = singleUse === 'once' ? [token] : placesOf(target, client).map((place) => `${token}/${place}`)
   try {
-    const first = await deps.store.claimOnce(
-      `replay/${connector.id}/${subject.token.hash}${scope}`,
-      expiresAt,
-    )
-    return first ? ok(undefined) : deny({ reason: 'subject_replayed', scope: singleUse })
+    for (const key of keys) {
+      const first = await deps.store.claimOnce(key, expiresAt)
+      if (!first) return deny({ reason: 'subject_replayed', scope: singleUse })
+    }
+    return ok(undefined)
   } catch (error) {
     if (error instanceof StoreFailure) return deny({ reason: 'store_unavailable', detail: error.message })
     throw error
   }
+}
+
+/** The named audiences without the client's own id, which the dex profile adds anyway; the client when it is all. */
+function placesOf(target: Target, client: string): readonly string[] {
+  const others = [...new Set(target.audiences)].filter((id) => id !== client).sort()
+  return others.length === 0 ? [client] : others
 }

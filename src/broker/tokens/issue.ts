@@ -92,11 +92,12 @@ export async function issueToken(
   }
 }
 
-/** The lifetime in seconds: the shortest of what policy or client, audience and profile allow. */
+/** The lifetime in seconds: what the policy says, else the default, made shorter by client, audience and profile. */
 export function lifetimeOf(order: TokenOrder, defaultTtlSeconds: number): number {
-  const wanted = order.policy?.ttlSeconds ?? order.client.ttlSeconds ?? defaultTtlSeconds
-  const byProfile = order.target.profile === 'kubernetes' ? KUBERNETES_MAX_TTL_SECONDS : wanted
-  return Math.min(wanted, order.target.maxTtlSeconds ?? wanted, byProfile)
+  const { policy, client, target } = order
+  const wanted = policy?.ttlSeconds ?? client.ttlSeconds ?? defaultTtlSeconds
+  const byProfile = target.profile === 'kubernetes' ? KUBERNETES_MAX_TTL_SECONDS : wanted
+  return Math.min(wanted, client.ttlSeconds ?? wanted, target.maxTtlSeconds ?? wanted, byProfile)
 }
 
 /** What would stand in the token; explain shows it unsigned. */
