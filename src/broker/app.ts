@@ -101,7 +101,8 @@ function limitConcurrency(app: FastifyInstance, broker: Broker): void {
   let running = 0
   app.addHook('onRequest', (_request, reply, done) => {
     running += 1
-    if (running <= broker.live().config.limits.maxConcurrentRequests) return done()
+    const { maxConcurrentRequests } = broker.live().config.limits
+    if (maxConcurrentRequests === 0 || running <= maxConcurrentRequests) return done()
     void reply.code(503).headers({ 'retry-after': '1', 'content-type': 'application/json' }).send(BUSY)
   })
   app.addHook('onResponse', (_request, _reply, done) => {

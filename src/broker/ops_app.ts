@@ -25,7 +25,8 @@ export function createOpsApp(broker: Broker): FastifyInstance {
 }
 
 async function checks(broker: Broker): Promise<readonly Check[]> {
-  const { store, keyRing } = broker.parts
+  const { store, keyRing, audit } = broker.parts
+  const auditFailure = audit.failure()
   const storeCheck = await store.ping().then(
     () => ({ name: 'store', ok: true, detail: 'answers' }),
     (error: unknown) => ({
@@ -34,7 +35,11 @@ async function checks(broker: Broker): Promise<readonly Check[]> {
       detail: error instanceof Error ? error.message : 'fails',
     }),
   )
-  return [storeCheck, { name: 'keys', ok: true, detail: `signing with ${keyRing.current().kid}` }]
+  return [
+    storeCheck,
+    { name: 'keys', ok: true, detail: `signing with ${keyRing.current().kid}` },
+    { name: 'audit', ok: auditFailure === undefined, detail: auditFailure ?? 'is written' },
+  ]
 }
 
 function statusOf(results: readonly Check[]): number {

@@ -39,14 +39,18 @@ export type World = {
 /** Rejects with StoreFailure, KeyFailure or AuditFailure; what was opened before is closed again. */
 export async function openRuntime(config: BrokerConfig, world: World): Promise<Runtime> {
   const { clock, randomBytes, log } = world
-  const store = await openStore(config.store, clock)
   const gauge = createLoadGauge()
+  const audit = openAuditSink({ destination: config.audit.destination, isIdle: gauge.isIdle })
+  const store = await openStore(config.store, clock).catch((error: unknown) => {
+    audit.close()
+    throw error
+  })
   const gate = { tryInPlace: gauge.isIdle, enterPool: () => leavePool }
   const keyRing = await openKeys(config, store, world, gate).catch(async (error: unknown) => {
     await store.close()
+    audit.close()
     throw error
   })
-  const audit = openAuditSink({ destination: config.audit.destination, isIdle: gauge.isIdle })
   const metrics = createMetrics(world.version)
   const issuers = createIssuerKeysRegistry({ clock, onEvent: (event) => tellIssuerKeys(event, log) })
   return {
@@ -69,8 +73,8 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
       gauge.close()
       issuers.close()
       keyRing.close()
-      audit.close()
       await store.close()
+      audit.close()
     },
   }
 }

@@ -63,7 +63,7 @@ export type AuditEvent = {
 export type AuditContext = { readonly time: string; readonly requestId: string; readonly peer: string }
 
 export function allowEvent(context: AuditContext, facts: DecisionFacts): AuditEvent {
-  return { ...context, event: 'token', decision: 'allow', ...facts }
+  return { ...context, event: 'token', decision: 'allow', ...clipFacts(facts) }
 }
 
 export function denyEvent(context: AuditContext, facts: DecisionFacts, denial: Denial): AuditEvent {
@@ -75,7 +75,29 @@ export function denyEvent(context: AuditContext, facts: DecisionFacts, denial: D
     step: stepOf(reason),
     reason,
     evidence: clipRecord(evidence, 0),
+    ...clipFacts(facts),
+  }
+}
+
+/** Of the facts, what was asked for and the subject's own words are chosen by callers. */
+function clipFacts(facts: DecisionFacts): DecisionFacts {
+  const { subject, audiencesRequested } = facts
+  return {
     ...facts,
+    ...(subject === undefined ? {} : { subject: clipSubject(subject) }),
+    ...(audiencesRequested === undefined
+      ? {}
+      : { audiencesRequested: audiencesRequested.slice(0, MAX_ITEMS).map(clip) }),
+  }
+}
+
+function clipSubject(subject: SubjectFacts): SubjectFacts {
+  const { jti, kid } = subject
+  return {
+    ...subject,
+    sub: clip(subject.sub),
+    ...(jti === undefined ? {} : { jti: clip(jti) }),
+    ...(kid === undefined ? {} : { kid: clip(kid) }),
   }
 }
 
@@ -94,13 +116,21 @@ export function isFault(denial: Denial): boolean {
 
 const MAX_TEXT = 256
 const MAX_ITEMS = 32
+const SHORTEST_TOKEN = 16
 
-/** Shortens a text that a caller chose, for logs: at most 256 characters, control characters made visible. */
+/** Begins as every JWT does: base64url of `{"`, or of `{` and white space. */
+const TOKEN_LIKE = /(?:eyJ|ewog|ewoi|eyAi|ewkJ)[A-Za-z0-9_-]{12,}[A-Za-z0-9_=.-]*/g
+
+/**
+ * Shortens a text that a caller chose, for logs: at most 256 characters, control characters made visible. A token that
+ * was put where it does not belong (`client_id=$TOKEN`) is not written down.
+ */
 export function clip(text: string): string {
-  const short = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text
+  const safe = text.length < SHORTEST_TOKEN ? text : text.replaceAll(TOKEN_LIKE, '<token>')
+  const short = safe.length > MAX_TEXT ? `${safe.slice(0, MAX_TEXT)}…` : safe
   return short.replaceAll(
     /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    (char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
   )
 }
 

@@ -7,7 +7,9 @@ import type { AuditEvent } from '#core/audit_event.ts'
 export interface AuditSink {
   /** Resolves when the event is handed to the operating system; rejects with AuditFailure when it cannot be. */
   write(event: AuditEvent): Promise<void>
-  /** Opens the file anew (log rotation, SIGHUP). */
+  /** What went wrong the last time; `undefined` while events are written (readiness). */
+  failure(): string | undefined
+  /** Opens the file anew (log rotation, SIGHUP). Throws AuditFailure and keeps the old one when it cannot. */
   reopen(): void
   close(): void
 }
@@ -31,21 +33,30 @@ export type AuditSinkOptions = {
 /** For how long a busy broker gathers events; the answers that wait for them wait as long. */
 const GATHER_MS = 1
 
+/** Throws AuditFailure when the destination cannot be opened. */
 export function openAuditSink({ destination, isIdle }: AuditSinkOptions): AuditSink {
   let fd = openDestination(destination)
   let lines: string[] = []
   let batch: PromiseWithResolvers<void> | undefined
+  let failure: string | undefined
+  /** The last write ended inside a line: the next one begins a new line, so that it can be read. */
+  let isTorn = false
 
   const flush = (): void => {
-    const [text, done] = [lines.join(''), batch]
+    const [text, done] = [`${isTorn ? '\n' : ''}${lines.join('')}`, batch]
     lines = []
     batch = undefined
-    try {
-      writeFully(fd, Buffer.from(text, 'utf8'))
+    const bytes = Buffer.from(text, 'utf8')
+    // A reader that did not come back is not waited for a second time: that would hold up everybody, again and again.
+    const { written, error } = writeFully(fd, bytes, failure === undefined ? PIPE_PATIENCE_MS : 0)
+    if (written > 0) isTorn = bytes[written - 1] !== NEW_LINE
+    if (error === undefined) {
+      failure = undefined
       done?.resolve()
-    } catch (error) {
-      done?.reject(new AuditFailure(`audit destination ${destination} cannot be written`, { cause: error }))
+      return
     }
+    failure = `audit destination ${destination} cannot be written (${codeOf(error)})`
+    done?.reject(new AuditFailure(failure, { cause: error }))
   }
 
   return {
@@ -60,10 +71,13 @@ export function openAuditSink({ destination, isIdle }: AuditSinkOptions): AuditS
       }
       return batch.promise
     },
+    failure: () => failure,
     reopen() {
       if (fd <= 2) return
+      const next = openDestination(destination)
       closeSync(fd)
-      fd = openDestination(destination)
+      fd = next
+      isTorn = false
     },
     close() {
       if (lines.length > 0) flush()
@@ -75,28 +89,37 @@ export function openAuditSink({ destination, isIdle }: AuditSinkOptions): AuditS
 function openDestination(destination: string): number {
   if (destination === 'stdout') return 1
   if (destination === 'stderr') return 2
-  mkdirSync(dirname(destination), { recursive: true, mode: 0o700 })
-  return openSync(destination, 'a', 0o600)
+  try {
+    mkdirSync(dirname(destination), { recursive: true, mode: 0o700 })
+    return openSync(destination, 'a', 0o600)
+  } catch (error) {
+    throw new AuditFailure(`audit destination ${destination} cannot be opened (${codeOf(error)})`, {
+      cause: error,
+    })
+  }
 }
 
 /** How long a full pipe is waited for before the write counts as failed. */
 const PIPE_PATIENCE_MS = 1000
+const NEW_LINE = 0x0a
 
-function writeFully(fd: number, bytes: Buffer): void {
-  let offset = 0
+/** Writes until nothing is left, an error comes, or a full pipe was waited for long enough. */
+function writeFully(fd: number, bytes: Buffer, patienceMs: number): { written: number; error?: unknown } {
+  let written = 0
   let waitedMs = 0
-  while (offset < bytes.length) {
+  while (written < bytes.length) {
     try {
-      offset += writeSync(fd, bytes, offset)
+      written += writeSync(fd, bytes, written)
     } catch (error) {
       // A pipe whose reader is slow answers EAGAIN; the event must not be lost, so wait a little, and not for ever.
-      if (!isAgain(error) || waitedMs >= PIPE_PATIENCE_MS) throw error
+      if (codeOf(error) !== 'EAGAIN' || waitedMs >= patienceMs) return { written, error }
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
       waitedMs += 5
     }
   }
+  return { written }
 }
 
-function isAgain(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EAGAIN'
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
 }

@@ -16,7 +16,7 @@ import type { Issued, TokenOrder } from '../tokens/issue.ts'
 import type { GrantDeps } from './grant_deps.ts'
 import { claimReplay } from './replay.ts'
 import type { TokenRequest } from './request.ts'
-import { resolveTarget } from './target.ts'
+import { namedAudiences, resolveTarget } from './target.ts'
 import { subjectFacts, union } from './token_exchange.ts'
 
 export async function grantClientCredentials(
@@ -41,7 +41,7 @@ export async function grantClientCredentials(
   if (client.auth.method === 'none') return deny({ reason: 'client_public', client: client.id })
 
   // 3. for whom
-  facts.audiencesRequested = request.scopes.audiences.length > 0 ? request.scopes.audiences : request.audience
+  facts.audiencesRequested = namedAudiences(request)
   const target = resolveTarget(request, client, job?.grant, deps.audiences)
   if (!target.ok) return target
   facts.audiences = target.value.audiences

@@ -39,6 +39,11 @@ export function resolveTarget(
   return ok(target.value)
 }
 
+/** What the caller named, as it named it, for the audit event. */
+export function namedAudiences({ scopes, audience, resource }: TokenRequest): readonly string[] {
+  return scopes.audiences.length > 0 ? scopes.audiences : [...audience, ...resource]
+}
+
 function onlyOne(granted: readonly string[]): readonly string[] {
   return granted.length === 1 ? granted : []
 }

@@ -17,7 +17,7 @@ import { decideGrant } from './decide.ts'
 import type { GrantDeps } from './grant_deps.ts'
 import { claimReplay } from './replay.ts'
 import type { TokenRequest } from './request.ts'
-import { resolveTarget } from './target.ts'
+import { namedAudiences, resolveTarget } from './target.ts'
 
 export async function exchangeToken(
   request: TokenRequest,
@@ -53,7 +53,7 @@ export async function exchangeToken(
   // 5. for whom, and as what
   const requestedType = requestedTokenType(request.requestedTokenType)
   if (!requestedType.ok) return requestedType
-  facts.audiencesRequested = request.scopes.audiences.length > 0 ? request.scopes.audiences : request.audience
+  facts.audiencesRequested = namedAudiences(request)
   const target = resolveTarget(request, client, grant.value, deps.audiences)
   if (!target.ok) return target
   facts.audiences = target.value.audiences

@@ -84,7 +84,8 @@ async function conclude(
   const event = result.ok ? allowEvent(context, facts) : denyEvent(context, facts, result.denial)
   const answer = result.ok ? tokenAnswer(result.value) : errorAnswer(toOAuthError(result.denial))
   const recorded = await record(event, deps)
-  deps.metrics.decision(event, (performance.now() - startedAt) / 1000)
+  const told = recorded.ok ? event : denyEvent(context, facts, recorded.denial)
+  deps.metrics.decision(told, (performance.now() - startedAt) / 1000)
   return recorded.ok ? answer : errorAnswer(toOAuthError(recorded.denial))
 }
 
@@ -131,7 +132,8 @@ export function readForm(raw: Pick<RawRequest, 'contentType' | 'query' | 'body'>
   }
 }
 
-function servedGrant(name: string, enabled: ReadonlySet<string>): Result<ServedGrant> {
+/** A grant that is known, and that this configuration enables. */
+export function servedGrant(name: string, enabled: ReadonlySet<string>): Result<ServedGrant> {
   if ((name === TOKEN_EXCHANGE || name === CLIENT_CREDENTIALS) && enabled.has(name)) return ok(name)
   return deny({ reason: 'grant_type_unsupported', got: name })
 }
