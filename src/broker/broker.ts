@@ -12,12 +12,18 @@ export type Broker = {
 
 export function createBroker(config: BrokerConfig, parts: BrokerParts): Broker {
   let live = buildLiveBroker(config, parts)
-  const swap = (next: BrokerConfig): void => {
-    live = buildLiveBroker(next, parts)
-    parts.metrics.configLoadedAt(parts.clock() / 1000)
-  }
+  const loaded = (): void => parts.metrics.configLoadedAt(parts.clock() / 1000)
   // Discovery names the algorithms in use: a rotation to another one must show at once.
-  parts.keyRing.onChange(() => swap(live.config))
-  parts.metrics.configLoadedAt(parts.clock() / 1000)
-  return { live: () => live, parts, reload: swap }
+  parts.keyRing.onChange(() => {
+    live = buildLiveBroker(live.config, parts)
+  })
+  loaded()
+  return {
+    live: () => live,
+    parts,
+    reload(next) {
+      live = buildLiveBroker(next, parts)
+      loaded()
+    },
+  }
 }

@@ -21,6 +21,7 @@ import { exchangeToken } from './grants/token_exchange.ts'
 import { buildGrantDeps } from './live_broker.ts'
 import type { GrantParts } from './live_broker.ts'
 import { contentsOf } from './tokens/issue.ts'
+import { servedGrant } from './wire/token_endpoint.ts'
 
 export type ExplainRequest = Omit<TokenRequest, 'credentials'> & { readonly client: string }
 
@@ -54,6 +55,8 @@ export async function explain(
   const facts: DecisionFacts = {
     grant: request.grantType === TOKEN_EXCHANGE ? 'token-exchange' : request.grantType,
   }
+  const served = servedGrant(request.grantType, new Set(config.grants))
+  if (!served.ok) return { steps: stepsUpTo(served.denial), facts, denial: served.denial, claims: undefined }
   let claims: Explanation['claims']
   const store = { claimOnce: async () => true }
   const grants = buildGrantDeps(config, { ...parts, store }, async (order) => {

@@ -4,7 +4,6 @@ import type { Client } from '#core/client.ts'
 import type { Connector } from '#core/connector.ts'
 import type { ParsedToken } from '#core/jwt/compact.ts'
 import type { Credentials } from '#core/oauth/credentials.ts'
-import { ID_TOKEN_TYPE } from '#core/oauth/names.ts'
 import type { PolicyGrant } from '#core/policy/trust_policy.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
@@ -122,7 +121,7 @@ async function authenticateJob(
 ): Promise<Result<AuthenticatedClient>> {
   const connector = deps.connectors.get(auth.connector)
   if (connector === undefined) return deny({ reason: 'connector_unknown', connector: auth.connector })
-  const presented: PresentedToken = { text: token, type: ID_TOKEN_TYPE, parsed: deps.parse(token) }
+  const presented: PresentedToken = { text: token, type: undefined, parsed: deps.parse(token) }
   const subject = await readSubject(presented, connector, deps.subject)
   if (!subject.ok) return notProven(client, subject)
   const grant = deps.decide(subject.value, client, connector, auth.policy)

@@ -1,5 +1,6 @@
 // `private_key_jwt` (RFC 7523 §3, rfc7523bis): a JWT that the client signed with its own key. `aud` is this issuer and
 // nothing else: the token endpoint's URL and arrays are refused, because another server could have asked for them.
+import { hash } from 'node:crypto'
 import type { Client } from '#core/client.ts'
 import { epochSeconds } from '#core/clock.ts'
 import type { Clock } from '#core/clock.ts'
@@ -39,8 +40,9 @@ export async function checkClientAssertion(
     return deny({ reason: 'client_assertion_invalid', client: client.id, cause: 'jti is missing' })
   }
   try {
+    // By jti, hashed because the client chooses its length: a second assertion under an old jti is a replay as well.
     const first = await deps.store.claimOnce(
-      `assertion/${client.id}/${token.hash}`,
+      `assertion/${client.id}/${hash('sha256', jti, 'base64url')}`,
       (exp + TIMES.clockSkewSeconds + 1) * 1000,
     )
     return first

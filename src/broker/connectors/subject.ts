@@ -31,7 +31,8 @@ export type SubjectTokenFacts = {
 /** A subject token as it came, parsed at most once. */
 export type PresentedToken = {
   readonly text: string
-  readonly type: TokenType
+  /** As the caller declared it; `undefined` for a client assertion, where nothing is declared. */
+  readonly type: TokenType | undefined
   readonly parsed: Result<ParsedToken>
 }
 

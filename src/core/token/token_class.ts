@@ -5,15 +5,23 @@ import type { SubjectDenial } from '#core/denial.ts'
 import { ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE } from '#core/oauth/names.ts'
 import type { TokenType } from '#core/oauth/names.ts'
 
-/** Keycloak's payload `typ`: `Bearer`, `ID`, `Refresh`, `Offline`, `Logout`. RFC 9068's header `typ`: `at+jwt`. */
+/**
+ * `declared`: what the caller says it is; `undefined` where it says nothing, and an id or access token will do.
+ * Keycloak's payload `typ`: `Bearer`, `ID`, `Refresh`, `Offline`, `Logout`. RFC 9068's header `typ`: `at+jwt`.
+ */
 export function checkTokenClass(
   headerType: string | undefined,
   claims: Claims,
-  declared: TokenType,
+  declared: TokenType | undefined,
 ): SubjectDenial | undefined {
   const marked = markedAs(headerType, claims)
   if (marked === undefined || marked === declared) return undefined
-  return { reason: 'subject_type_mismatch', declared, detail: `the token is marked as ${marked}` }
+  if (declared === undefined && (marked === ACCESS_TOKEN_TYPE || marked === ID_TOKEN_TYPE)) return undefined
+  return {
+    reason: 'subject_type_mismatch',
+    declared: declared ?? 'any',
+    detail: `the token is marked as ${marked}`,
+  }
 }
 
 function markedAs(headerType: string | undefined, claims: Claims): string | undefined {
