@@ -1,0 +1,440 @@
+// The token exchange on the wire, in Dex's order of checks: every no with its audit reason, and its accepted twin.
+import t from 'tap'
+import { ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE } from '../../src/core/oauth/names.ts'
+import { encodeSubject } from '../../src/core/dex/subject.ts'
+import { SECRETS } from '../support/broker_config.ts'
+import { BROKER_ISSUER, START, startTestBroker } from '../support/test_broker.ts'
+import type { Form } from '../support/test_broker.ts'
+
+const broker = await startTestBroker(t)
+const { issuer } = broker
+const seconds = START / 1000
+
+function scope(...ids: readonly string[]): string {
+  return ids.map((id) => `audience:server:client_id:${id}`).join(' ')
+}
+
+t.test('a job exchanges its token for one that is meant for one place', async (t) => {
+  const answer = await broker.exchange({ scope: 'openid profile email groups audience:server:client_id:app' })
+  t.equal(answer.status, 200)
+  t.match(answer.headers, {
+    'content-type': /^application\/json$/,
+    'cache-control': 'no-store',
+    pragma: 'no-cache',
+    'x-request-id': broker.audit()?.requestId ?? '',
+  })
+  t.same(Object.keys(answer.json), ['access_token', 'issued_token_type', 'token_type', 'expires_in'])
+  t.equal(answer.json['issued_token_type'], ACCESS_TOKEN_TYPE)
+  t.equal(answer.json['token_type'], 'bearer')
+  t.equal(answer.json['expires_in'], 600)
+  t.same(Object.keys(answer.token?.header ?? {}), ['alg', 'kid'])
+  t.same(
+    { ...answer.token?.claims, jti: '', at_hash: '' },
+    {
+      iss: BROKER_ISSUER,
+      sub: encodeSubject('48291', 'gitlab'),
+      aud: ['app', 'ci'],
+      exp: seconds + 600,
+      iat: seconds,
+      jti: '',
+      azp: 'ci',
+      at_hash: '',
+      email_verified: false,
+      groups: ['deployers'],
+      name: 'gitlab:acme-platform/terraform-aws-eks',
+      preferred_username: 'gitlab:acme-platform/terraform-aws-eks',
+    },
+  )
+  t.match(
+    String(answer.token?.claims['jti']),
+    /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+  )
+})
+
+t.test('the decision is recorded with everything that identifies it, and no token', async (t) => {
+  const token = broker.mint()
+  const answer = await broker.exchange({ subject_token: token })
+  t.match(broker.audit(), {
+    time: new Date(START).toISOString(),
+    event: 'token',
+    decision: 'allow',
+    peer: '127.0.0.1',
+    grant: 'token-exchange',
+    client: 'ci',
+    clientAuth: 'client_secret',
+    connector: 'gitlab',
+    policy: 'acme-main',
+    audiencesRequested: ['app'],
+    audiences: ['app'],
+    profile: 'dex',
+    subject: { iss: issuer.url, sub: /^project_path:/, hash: /^[A-Za-z0-9_-]{43}$/ },
+    issued: {
+      jti: answer.token?.claims['jti'],
+      kid: answer.token?.header['kid'],
+      sub: answer.token?.claims['sub'],
+      exp: seconds + 600,
+    },
+  })
+  t.notMatch(JSON.stringify(broker.audit()), 'eyJ')
+})
+
+type Row = {
+  readonly says: string
+  readonly change: () => Form
+  readonly status: number
+  readonly body: object
+  readonly reason: string
+}
+
+const NO_CONNECTOR = { error: 'invalid_request', error_description: 'Requested connector does not exist.' }
+const WRONG_CLIENT = { error: 'invalid_client', error_description: 'Invalid client credentials.' }
+
+const ROWS: readonly Row[] = [
+  {
+    says: 'a wrong secret',
+    change: () => ({ client_secret: SECRETS.other }),
+    status: 401,
+    body: WRONG_CLIENT,
+    reason: 'client_secret_wrong',
+  },
+  {
+    says: 'an unknown client',
+    change: () => ({ client_id: 'nobody' }),
+    status: 401,
+    body: WRONG_CLIENT,
+    reason: 'client_unknown',
+  },
+  {
+    says: 'no secret',
+    change: () => ({ client_secret: undefined }),
+    status: 401,
+    body: WRONG_CLIENT,
+    reason: 'client_secret_missing',
+  },
+  {
+    says: 'no client at all',
+    change: () => ({ client_id: undefined, client_secret: undefined }),
+    status: 401,
+    body: WRONG_CLIENT,
+    reason: 'client_unknown',
+  },
+  {
+    says: 'an unknown connector',
+    change: () => ({ connector_id: 'nowhere' }),
+    status: 400,
+    body: NO_CONNECTOR,
+    reason: 'connector_unknown',
+  },
+  {
+    says: 'a connector that looks like a path',
+    change: () => ({ connector_id: '../../etc/passwd' }),
+    status: 400,
+    body: NO_CONNECTOR,
+    reason: 'connector_unknown',
+  },
+  {
+    says: 'no subject_token_type',
+    change: () => ({ subject_token_type: undefined }),
+    status: 400,
+    body: { error: 'request_not_supported', error_description: 'Invalid subject_token_type.' },
+    reason: 'subject_token_type_unsupported',
+  },
+  ...[
+    'urn:ietf:params:oauth:token-type:jwt',
+    'urn:ietf:params:oauth:token-type:saml2',
+    'urn:ietf:params:oauth:token-type:refresh_token',
+    ID_TOKEN_TYPE.toUpperCase(),
+    `${ID_TOKEN_TYPE} `,
+  ].map((type): Row => ({
+    says: `subject_token_type "${type}"`,
+    change: () => ({ subject_token_type: type }),
+    status: 400,
+    body: { error: 'request_not_supported', error_description: 'Invalid subject_token_type.' },
+    reason: 'subject_token_type_unsupported',
+  })),
+  {
+    says: 'no subject_token',
+    change: () => ({ subject_token: undefined }),
+    status: 400,
+    body: { error: 'invalid_request', error_description: 'Missing subject_token' },
+    reason: 'subject_token_missing',
+  },
+  {
+    says: 'an empty subject_token',
+    change: () => ({ subject_token: '' }),
+    status: 400,
+    body: { error: 'invalid_request', error_description: 'Missing subject_token' },
+    reason: 'subject_token_missing',
+  },
+  {
+    says: 'no connector_id and a token of nobody we know',
+    change: () => ({
+      connector_id: undefined,
+      subject_token: broker.mint({ iss: 'https://elsewhere.example.test' }),
+    }),
+    status: 400,
+    body: NO_CONNECTOR,
+    reason: 'connector_missing',
+  },
+  {
+    says: 'no connector_id and a token that is none',
+    change: () => ({ connector_id: undefined, subject_token: 'not.a.jwt' }),
+    status: 400,
+    body: NO_CONNECTOR,
+    reason: 'connector_missing',
+  },
+  ...['urn:ietf:params:oauth:token-type:refresh_token', 'urn:ietf:params:oauth:token-type:jwt'].map(
+    (type): Row => ({
+      says: `requested_token_type "${type}"`,
+      change: () => ({ requested_token_type: type }),
+      status: 400,
+      body: { error: 'request_not_supported', error_description: 'Invalid requested_token_type.' },
+      reason: 'requested_token_type_unsupported',
+    }),
+  ),
+  {
+    says: 'an audience that does not trust the client',
+    change: () => ({ scope: 'audience:server:client_id:stranger' }),
+    status: 400,
+    body: { error: 'invalid_target', error_description: 'The client may not request this audience.' },
+    reason: 'audience_not_trusted',
+  },
+  {
+    says: 'an audience that nobody knows',
+    change: () => ({ scope: 'audience:server:client_id:ghost' }),
+    status: 400,
+    body: { error: 'invalid_target', error_description: 'The client may not request this audience.' },
+    reason: 'audience_not_trusted',
+  },
+  {
+    says: 'a trusted and an untrusted audience',
+    change: () => ({ scope: 'audience:server:client_id:app audience:server:client_id:stranger' }),
+    status: 400,
+    body: { error: 'invalid_target', error_description: 'The client may not request this audience.' },
+    reason: 'audience_not_trusted',
+  },
+  {
+    says: 'two audiences that want different tokens',
+    change: () => ({ scope: 'audience:server:client_id:app audience:server:client_id:registry' }),
+    status: 400,
+    body: { error: 'invalid_target', error_description: 'The requested audiences do not fit in one token.' },
+    reason: 'audience_profiles_mixed',
+  },
+  {
+    says: 'a resource with a fragment',
+    change: () => ({ scope: undefined, resource: 'https://app.example.test/api#x' }),
+    status: 400,
+    body: {
+      error: 'invalid_target',
+      error_description: 'A resource must be an absolute URI without a fragment.',
+    },
+    reason: 'resource_malformed',
+  },
+  {
+    says: 'a relative resource',
+    change: () => ({ scope: undefined, resource: '/api' }),
+    status: 400,
+    body: {
+      error: 'invalid_target',
+      error_description: 'A resource must be an absolute URI without a fragment.',
+    },
+    reason: 'resource_malformed',
+  },
+  {
+    says: 'a resource that nobody configured',
+    change: () => ({ scope: undefined, resource: 'javascript:alert(1)' }),
+    status: 400,
+    body: { error: 'invalid_target', error_description: 'The client may not request this audience.' },
+    reason: 'audience_not_trusted',
+  },
+  {
+    says: 'scopes and parameters that mean different places',
+    change: () => ({ audience: 'second' }),
+    status: 400,
+    body: { error: 'invalid_target', error_description: 'Scopes and parameters name different audiences.' },
+    reason: 'audience_sets_differ',
+  },
+]
+
+for (const { says, change, status, body, reason } of ROWS) {
+  t.test(`an exchange with ${says} is refused with ${status}, and the audit says ${reason}`, async (t) => {
+    const answer = await broker.exchange(change())
+    t.equal(answer.status, status)
+    t.equal(answer.text, JSON.stringify(body))
+    t.match(answer.headers, { 'content-type': /^application\/json$/, 'cache-control': 'no-store' })
+    t.match(broker.audit(), { decision: 'deny', reason })
+    t.equal((await broker.exchange()).status, 200, 'the same without the change')
+  })
+}
+
+t.test('the checks come in Dex’s order: the first that fails is the one that is told', async (t) => {
+  // Each request fails in its own row and in every later one.
+  const late = { requested_token_type: 'x', scope: 'audience:server:client_id:ghost' }
+  const expired = broker.mint({ exp: seconds - 60, iat: seconds - 120, nbf: seconds - 120 })
+  const rows: readonly (readonly [Form, string])[] = [
+    [
+      {
+        ...late,
+        client_secret: SECRETS.other,
+        connector_id: 'nowhere',
+        subject_token_type: 'x',
+        subject_token: '',
+      },
+      'client_secret_wrong',
+    ],
+    [{ ...late, connector_id: 'nowhere', subject_token_type: 'x', subject_token: '' }, 'connector_unknown'],
+    [{ ...late, subject_token_type: 'x', subject_token: '' }, 'subject_token_type_unsupported'],
+    [{ ...late, subject_token: '', connector_id: undefined }, 'subject_token_missing'],
+    [{ ...late, connector_id: undefined, subject_token: 'x' }, 'connector_missing'],
+    [{ ...late, subject_token: expired }, 'subject_expired'],
+    [{ ...late, subject_token: broker.mint({ ref: 'feature' }) }, 'policy_none_matched'],
+    [late, 'requested_token_type_unsupported'],
+    [{ scope: late.scope }, 'audience_not_trusted'],
+  ]
+  for (const [change, reason] of rows) {
+    await broker.exchange(change)
+    t.equal(broker.audit()?.reason, reason)
+  }
+})
+
+t.test('requested and declared types give what Dex gives', async (t) => {
+  const rows: readonly (readonly [Form, string, boolean])[] = [
+    [{ requested_token_type: ACCESS_TOKEN_TYPE }, ACCESS_TOKEN_TYPE, true],
+    [{ requested_token_type: ID_TOKEN_TYPE }, ID_TOKEN_TYPE, false],
+    [{ requested_token_type: undefined }, ACCESS_TOKEN_TYPE, true],
+    [
+      { requested_token_type: ACCESS_TOKEN_TYPE, subject_token_type: ACCESS_TOKEN_TYPE },
+      ACCESS_TOKEN_TYPE,
+      true,
+    ],
+  ]
+  for (const [change, issued, hasAtHash] of rows) {
+    const answer = await broker.exchange(change)
+    t.equal(answer.status, 200)
+    t.equal(answer.json['issued_token_type'], issued)
+    t.equal('at_hash' in (answer.token?.claims ?? {}), hasAtHash)
+    t.notOk('refresh_token' in answer.json)
+    t.notOk('scope' in answer.json)
+    t.notOk('id_token' in answer.json)
+  }
+})
+
+t.test('aud and azp are Dex’s for every set of audience scopes', async (t) => {
+  const rows: readonly (readonly [string, unknown, string | undefined])[] = [
+    ['openid', 'ci', undefined],
+    [scope('app'), ['app', 'ci'], 'ci'],
+    [scope('ci'), 'ci', undefined],
+    [scope('app', 'second'), ['app', 'second', 'ci'], 'ci'],
+    [scope('ci', 'app'), ['ci', 'app'], 'ci'],
+    [scope('app', 'app'), ['app', 'app', 'ci'], 'ci'],
+  ]
+  for (const [scopes, aud, azp] of rows) {
+    const answer = await broker.exchange({ scope: scopes })
+    t.same(answer.token?.claims['aud'], aud, scopes)
+    t.equal(answer.token?.claims['azp'], azp, scopes)
+  }
+})
+
+t.test('RFC 8693 audience and RFC 8707 resource mean the same place as an audience scope', async (t) => {
+  const rows: readonly Form[] = [
+    { scope: undefined, audience: 'app' },
+    { scope: undefined, resource: 'https://app.example.test/api' },
+    { scope: undefined, audience: 'app', resource: 'https://app.example.test/api' },
+    { scope: 'audience:server:client_id:app', audience: 'app' },
+  ]
+  for (const change of rows) {
+    const answer = await broker.exchange(change)
+    t.same(answer.token?.claims['aud'], ['app', 'ci'])
+    t.match(broker.audit(), { audiences: ['app'], audiencesRequested: ['app'] })
+  }
+  const two = await broker.exchange({ scope: undefined, audience: ['second', 'app'] })
+  t.same(two.token?.claims['aud'], ['second', 'app', 'ci'])
+  const both = await broker.exchange({
+    scope: 'audience:server:client_id:app audience:server:client_id:second',
+    audience: ['second', 'app'],
+  })
+  t.equal(both.status, 200, 'equal sets in any order')
+})
+
+t.test('connector_id may be left out when the token’s issuer is exactly one connector', async (t) => {
+  const answer = await broker.exchange({ connector_id: undefined })
+  t.equal(answer.status, 200)
+  t.equal(broker.audit()?.connector, 'gitlab')
+})
+
+t.test('with two connectors of one issuer the caller must say which', async (t) => {
+  const two = await startTestBroker(t, {
+    issuer,
+    change: (config, { url }) => {
+      Object.assign(config, {
+        connectors: [
+          { id: 'gitlab', type: 'gitlab-ci', issuer: url, caFile: 'ca.pem' },
+          { id: 'again', type: 'gitlab-ci', issuer: url, caFile: 'ca.pem' },
+        ],
+      })
+    },
+  })
+  t.match(await two.exchange({ connector_id: undefined }), { status: 400, json: NO_CONNECTOR })
+  t.match(two.audit(), { reason: 'connector_missing', evidence: { candidates: 2 } })
+  t.equal((await two.exchange()).status, 200)
+  // A client that may use only one of them has said which.
+  t.equal(
+    (await two.exchange({ connector_id: undefined, client_id: 'open', client_secret: undefined })).status,
+    200,
+  )
+})
+
+t.test('a client uses only the connectors it is allowed', async (t) => {
+  const answer = await broker.exchange({ client_id: 'open', client_secret: undefined, connector_id: 'other' })
+  t.match(answer, {
+    status: 400,
+    json: { error: 'invalid_grant', error_description: 'Connector not allowed for this client.' },
+  })
+  t.match(broker.audit(), { reason: 'connector_not_allowed', client: 'open' })
+  t.equal((await broker.exchange({ client_id: 'open', client_secret: undefined })).status, 200)
+})
+
+t.test('a client that may not exchange is told so', async (t) => {
+  const answer = await broker.exchange({ client_id: 'ci-pipeline', client_secret: SECRETS.pipeline })
+  t.match(answer, { status: 400, json: { error: 'unauthorized_client' } })
+  t.match(broker.audit(), { reason: 'client_grant_not_allowed', client: 'ci-pipeline' })
+  t.equal((await broker.credentials()).status, 200)
+})
+
+t.test('unknown scopes, offline_access and nonce change nothing in an exchange', async (t) => {
+  const answer = await broker.exchange({
+    scope: 'offline_access bogus federated:id audience:server:client_id:app',
+    nonce: 'n',
+  })
+  t.equal(answer.status, 200)
+  t.same(answer.token?.claims['federated_claims'], { connector_id: 'gitlab', user_id: '48291' })
+  t.notOk('nonce' in (answer.token?.claims ?? {}))
+})
+
+t.test('a token that this broker issued is no subject token', async (t) => {
+  const issued = await broker.exchange()
+  const own = String(issued.json['access_token'])
+  t.equal((await broker.exchange({ subject_token: own })).status, 401)
+  t.equal(broker.audit()?.reason, 'subject_algorithm_not_allowed')
+  t.equal((await broker.exchange({ subject_token: own, connector_id: undefined })).status, 400)
+  t.equal(broker.audit()?.reason, 'connector_missing')
+})
+
+t.test('no claim of the subject token leaks into the issued one', async (t) => {
+  const answer = await broker.exchange({
+    subject_token: broker.mint({ evil: 'leak', groups: ['system:masters'], act: { sub: 'x' } }),
+  })
+  t.equal(answer.status, 200)
+  t.notMatch(JSON.stringify(answer.token?.claims), /leak|masters|act/)
+  t.ok(String(answer.json['access_token']).length < 8192)
+})
+
+t.test('expires_in and exp agree to the second, also between two seconds', async (t) => {
+  broker.clock.now = START + 999
+  const answer = await broker.exchange()
+  broker.clock.now = START
+  const exp = Number(answer.token?.claims['exp'])
+  const left = exp - (START + 999) / 1000
+  t.ok(Math.abs(left - Number(answer.json['expires_in'])) <= 1)
+  t.equal(answer.json['expires_in'], 599)
+})
