@@ -29,7 +29,18 @@ export const SMALL_HEAP_FLAGS = ['--max-semi-space-size=1', '--max-old-space-siz
 const root = join(import.meta.dirname, '..', '..')
 const issuerPath = new URL(benchIssuer).pathname
 
-export async function startContestant(name: ContestantName, world: BenchWorld): Promise<Contestant> {
+/** How ours runs: as it is installed (`dist`, bundled), or from source with types stripped at each start. */
+export type Form = 'packed' | 'source'
+
+export function entryOf(form: Form): string {
+  return form === 'packed' ? join(root, 'dist', 'sallyport.js') : join(root, 'src', 'main.ts')
+}
+
+export async function startContestant(
+  name: ContestantName,
+  world: BenchWorld,
+  form: Form = 'packed',
+): Promise<Contestant> {
   const folder = join(world.folder, name.replaceAll(' ', '-'))
   mkdirSync(folder, { recursive: true })
   switch (name) {
@@ -40,11 +51,11 @@ export async function startContestant(name: ContestantName, world: BenchWorld): 
     case 'dex RS256 SQLite':
       return startDexContestant(name, dexBenchConfig(world, 'RS256', join(folder, 'dex.db')))
     case 'sallyport ES256':
-      return startSallyport(name, world, 'ES256', folder, [])
+      return startSallyport({ name, world, form, algorithm: 'ES256', folder, flags: [] })
     case 'sallyport RS256':
-      return startSallyport(name, world, 'RS256', folder, [])
+      return startSallyport({ name, world, form, algorithm: 'RS256', folder, flags: [] })
     case 'sallyport ES256 small heap':
-      return startSallyport(name, world, 'ES256', folder, SMALL_HEAP_FLAGS)
+      return startSallyport({ name, world, form, algorithm: 'ES256', folder, flags: SMALL_HEAP_FLAGS })
   }
 }
 
@@ -56,13 +67,17 @@ async function startDexContestant(
   return { ...dex, name, url: `${dex.url}${issuerPath}` }
 }
 
-async function startSallyport(
-  name: ContestantName,
-  world: BenchWorld,
-  algorithm: Algorithm,
-  folder: string,
-  flags: readonly string[],
-): Promise<Contestant> {
+type SallyportStart = {
+  readonly name: ContestantName
+  readonly world: BenchWorld
+  readonly form: Form
+  readonly algorithm: Algorithm
+  readonly folder: string
+  readonly flags: readonly string[]
+}
+
+async function startSallyport(start: SallyportStart): Promise<Contestant> {
+  const { name, world, form, algorithm, folder, flags } = start
   const [port = 0, opsPort = 0] = await freePorts(2)
   const config = sallyportBenchConfig(world, algorithm, `127.0.0.1:${port}`, `127.0.0.1:${opsPort}`, folder)
   const file = join(folder, 'sallyport.yaml')
@@ -71,7 +86,7 @@ async function startSallyport(
   const server = await startChildServer({
     name,
     command: process.execPath,
-    args: [...flags, join(root, 'src', 'main.ts'), 'serve', 'broker', '--config', file],
+    args: [...flags, entryOf(form), 'serve', 'broker', '--config', file],
     cwd: folder,
     env: { ...process.env, ...sallyportBenchEnv },
     pollMs: 2,

@@ -1,5 +1,6 @@
 // npm run bench: ours and the real Dex side by side. usage: run.ts [--quick] [--peers-only] [--only WORDS] | soak [N]
 // Exits 1 if a floor is missed. Figures of a machine that others use at the same time are marked as noisy.
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,6 +40,10 @@ const pace: Pace = flags.quick
   ? { seconds: 1, warmUpSeconds: 1, rounds: 1, retries: 0 }
   : { seconds: 4, warmUpSeconds: 3, rounds: 3, retries: 2 }
 
+if (!flags['peers-only']) {
+  say('building the package')
+  execFileSync(process.execPath, [join(import.meta.dirname, '..', 'support', 'build_bundle.ts')])
+}
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'))
 const world = await createBenchWorld(folder)
 const running = new Map<ContestantName, Contestant>()

@@ -40,8 +40,13 @@ export async function soak(
     truncateSync(join(folder, 'audit.jsonl'))
     say(`${requests} exchanges, ${Math.round(result.perSecond)}/s, ${Math.round(resident.at(-1) ?? 0)} MiB`)
   }
-  const quarter = Math.max(1, Math.floor(resident.length / 4))
-  const growth =
-    median(resident.slice(-quarter)) / median(resident.slice(quarter, Math.max(2 * quarter, quarter + 1)))
+  const growth = growthOf(resident)
   return { requests, seconds: (performance.now() - began) / 1000, resident, growth, flat: growth <= FLAT }
+}
+
+/** Last quarter over second quarter: the first is warm-up. Too few slices: last over first. */
+function growthOf(resident: readonly number[]): number {
+  const quarter = Math.floor(resident.length / 4)
+  if (quarter === 0) return (resident.at(-1) ?? Number.NaN) / (resident[0] ?? Number.NaN)
+  return median(resident.slice(-quarter)) / median(resident.slice(quarter, 2 * quarter))
 }
