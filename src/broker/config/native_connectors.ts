@@ -95,8 +95,13 @@ function readKeySource(context: LoadContext, path: YamlPath, file: ConnectorFile
     return { kind: 'file', path: absolute(context, file.jwksFile) }
   }
   if (file.jwksUri !== undefined) return { kind: 'jwks_uri', uri: file.jwksUri, userinfoUri: undefined }
-  const none = { jwksUri: undefined, userinfoUri: undefined }
-  return { kind: 'discovery', url: file.discoveryUrl, ...none, documentIssuer: file.issuer }
+  return {
+    kind: 'discovery',
+    url: file.discoveryUrl,
+    jwksUri: file.dex?.jwksUri,
+    userinfoUri: file.dex?.userinfoUri,
+    documentIssuer: file.dex?.documentIssuer ?? file.issuer,
+  }
 }
 
 function readMapping(context: LoadContext, path: YamlPath, file: ConnectorFile): IdentityMapping {
@@ -109,7 +114,7 @@ function readMapping(context: LoadContext, path: YamlPath, file: ConnectorFile):
     userNameKey: claimMapping.username ?? defaults.userNameKey,
     // what the file names is meant, also where the token has the standard claim
     userNameRequired: claimMapping.username !== undefined,
-    overrideClaimMapping: true,
+    overrideClaimMapping: file.dex?.preferStandardClaims !== true,
     preferredUsernameKey: claimMapping.preferredUsername,
     emailKey: claimMapping.email,
     groupsKey: claimMapping.groups,
@@ -117,6 +122,23 @@ function readMapping(context: LoadContext, path: YamlPath, file: ConnectorFile):
     groupPrefix: claimMapping.groupPrefix ?? '',
     groupsFilter: claimMapping.groupsFilter,
     allowedGroups,
+    ...(file.dex === undefined ? {} : readDexOptions(file.dex)),
+  }
+}
+
+/** What `config from-dex` has no other word for. */
+function readDexOptions(dex: NonNullable<ConnectorFile['dex']>): Partial<IdentityMapping> {
+  return {
+    emailRequired: dex.requireEmail ?? false,
+    insecureSkipEmailVerified: dex.assumeEmailVerified ?? false,
+    emailNamesVerified: false,
+    groupSuffix: dex.groupSuffix ?? '',
+    newGroups: (dex.newGroups ?? []).map((group) => ({
+      claims: group.claims,
+      delimiter: group.delimiter ?? '',
+      clearDelimiter: group.clearDelimiter ?? false,
+      prefix: group.prefix ?? '',
+    })),
   }
 }
 

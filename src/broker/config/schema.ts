@@ -167,6 +167,52 @@ const ClaimMappingSchema = Type.Object(
   { description: 'Claim names (or JSON pointers) that say who the token speaks of.' },
 )
 
+const DexOptionsSchema = Type.Object(
+  {
+    preferStandardClaims: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          "`preferred_username`, `email` and `groups` of a token win over the claims of `claimMapping` (Dex's " +
+          '`overrideClaimMapping: false`).',
+      }),
+    ),
+    requireEmail: Type.Optional(
+      Type.Boolean({ default: false, description: 'A token without e-mail is denied (Dex scope `email`).' }),
+    ),
+    assumeEmailVerified: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description: 'A missing `email_verified` counts as true (Dex `insecureSkipEmailVerified`).',
+      }),
+    ),
+    groupSuffix: Type.Optional(Type.String({ minLength: 1, description: 'Put behind each group.' })),
+    newGroups: Type.Optional(
+      Type.Array(
+        Type.Object({
+          claims: names('Text claims that are joined, the missing ones skipped.'),
+          delimiter: Type.Optional(Type.String({ description: 'Put between prefix and claims.' })),
+          clearDelimiter: Type.Optional(
+            Type.Boolean({ default: false, description: 'Delete the delimiter inside of values.' }),
+          ),
+          prefix: Type.Optional(Type.String({ description: 'Put first.' })),
+        }),
+        { description: 'Groups made of claims (Dex `newGroupFromClaims`).' },
+      ),
+    ),
+    documentIssuer: Type.Optional(
+      url('Issuer that the discovery document names in place of `issuer` (Dex `issuerAlias`).'),
+    ),
+    jwksUri: Type.Optional(url('Key set in place of the discovered one; discovery still happens.')),
+    userinfoUri: Type.Optional(url('Userinfo endpoint in place of the discovered one.')),
+  },
+  {
+    description:
+      "Options of Dex's `oidc` connector that have no other word here, written by `config from-dex`. With it an " +
+      'unverified e-mail may name a user, as in Dex.',
+  },
+)
+
 export const ConnectorSchema = Type.Object({
   id: name('Named by policies, clients and `connector_id` in a request. Unique.'),
   type: words(PRESET_NAMES, {
@@ -236,6 +282,7 @@ export const ConnectorSchema = Type.Object({
       description: 'The token must carry one of these groups (in the claim of `claimMapping.groups`).',
     }),
   ),
+  dex: Type.Optional(DexOptionsSchema),
 })
 
 const oneOrTwo = (entry: string, description: string) =>

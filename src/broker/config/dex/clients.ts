@@ -10,14 +10,23 @@ import { flagOf, objectsOf, pathOf, sectionOf, textOf, textsOf } from './read_ke
 import type { DexObject } from './read_keys.ts'
 import type { Reporter } from './report.ts'
 
+/** What a configuration in native form says instead of a hash: client id -> environment variable of its secret. */
+export type SecretVariables = ReadonlyMap<string, string>
+
 export type ClientDeps = {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly randomBytes: RandomBytes
   readonly grants: readonly GrantType[]
   readonly report: Reporter
+  /** How a secret that stands in the file is hashed. */
+  readonly hashLiteral: ((secret: string) => string) | undefined
 }
 
-export type DexClients = { readonly clients: readonly Client[]; readonly audiences: readonly Audience[] }
+export type DexClients = {
+  readonly clients: readonly Client[]
+  readonly audiences: readonly Audience[]
+  readonly secretVariables: SecretVariables
+}
 
 export function readClients(root: DexObject, deps: ClientDeps): DexClients {
   const entries = objectsOf(root, 'staticClients').map((entry) => ({
@@ -26,6 +35,7 @@ export function readClients(root: DexObject, deps: ClientDeps): DexClients {
   }))
   const clients = entries.flatMap(({ client }) => (client === undefined ? [] : [client]))
   const audiences: Audience[] = []
+  const secretVariables = new Map<string, string>()
   const seen = new Set<string>()
   for (const { entry, client } of entries) {
     if (client === undefined) continue
@@ -34,6 +44,7 @@ export function readClients(root: DexObject, deps: ClientDeps): DexClients {
       deps.report.refuse(pathOf(entry, 'id'), 'client_id_repeated', message, 'remove one of them')
     }
     seen.add(client.id)
+    if (textOf(entry, 'secretEnv') !== '') secretVariables.set(client.id, textOf(entry, 'secretEnv'))
     audiences.push({
       id: client.id,
       profile: 'dex',
@@ -43,7 +54,7 @@ export function readClients(root: DexObject, deps: ClientDeps): DexClients {
     })
   }
   for (const { entry } of entries) checkPeers(entry, seen, deps.report)
-  return { clients, audiences }
+  return { clients, audiences, secretVariables }
 }
 
 function readClient(entry: DexObject, deps: ClientDeps): Client | undefined {
@@ -125,7 +136,12 @@ function readAuth(entry: DexObject, id: string, deps: ClientDeps): ClientAuth | 
       'the client is public and has a secret: Dex asks for the secret, and refuses client_credentials'
     report.warn(pathOf(entry, 'public'), 'client_public_with_secret', message, 'keep one of the two')
   }
-  return { method: 'client_secret', hashes: [hashGeneratedSecret(secret, deps.randomBytes(saltBytes))] }
+  // Only in memory: whoever reads it there has the file or the environment as well, so scrypt would protect nothing.
+  const hash = secretEnv === '' ? deps.hashLiteral?.(secret) : undefined
+  return {
+    method: 'client_secret',
+    hashes: [hash ?? hashGeneratedSecret(secret, deps.randomBytes(saltBytes))],
+  }
 }
 
 /** Everybody who has read the file, or guesses its habit, knows the "secret". */

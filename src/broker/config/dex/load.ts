@@ -5,6 +5,7 @@ import type { BrokerConfig } from '../broker_config.ts'
 import type { ConfigEnv, ConfigLoad } from '../config_env.ts'
 import { DEFAULTS } from '../schema.ts'
 import { readClients } from './clients.ts'
+import type { SecretVariables } from './clients.ts'
 import { readConnectors } from './connectors.ts'
 import { readDexFlags } from './dex_flags.ts'
 import { readGrants } from './grants.ts'
@@ -31,11 +32,14 @@ export type DexLoadOptions = {
     /** Serves what only tests want: mockCallback. */
     readonly development: boolean
   }
+  /** For a configuration that is written down: how a secret that stands in the file is hashed. */
+  readonly hashLiteral?: ((secret: string) => string) | undefined
 }
 
 export type DexConfigLoad = ConfigLoad & {
   /** `undefined` when no Dex configuration was found in the file. */
   readonly report: TruthReport | undefined
+  readonly secretVariables: SecretVariables
 }
 
 const HOMES = keyHomes(DEX_KEYS)
@@ -50,10 +54,16 @@ export function loadDexConfig(
   const { source, findings } = unwrapDexConfig(file, text, env)
   const read = options.overlay === undefined ? undefined : readOverlay(options.overlay, env)
   if (source === undefined) {
-    return { config: undefined, findings: [...findings, ...(read?.findings ?? [])], report: undefined }
+    const all = [...findings, ...(read?.findings ?? [])]
+    return { config: undefined, findings: all, report: undefined, secretVariables: new Map() }
   }
   const report = createReporter(source.placeOf)
-  const base = readConfig(source, env, { ...options, overlayIssuer: read?.overlay?.issuer ?? '' }, report)
+  const { config: base, secretVariables } = readConfig(
+    source,
+    env,
+    { ...options, overlayIssuer: read?.overlay?.issuer ?? '' },
+    report,
+  )
   const laid = read?.overlay === undefined ? { config: base, findings: [] } : applyOverlay(base, read.overlay)
   warnUngoverned(laid.config, report)
   const all = [
@@ -65,6 +75,7 @@ export function loadDexConfig(
     config: all.some((finding) => finding.severity === 'error') ? undefined : laid.config,
     findings: all,
     report: { file, foundIn: source.foundIn, keys: report.verdicts() },
+    secretVariables,
   }
 }
 
@@ -73,8 +84,8 @@ function readConfig(
   env: ConfigEnv,
   options: DexLoadOptions & { readonly overlayIssuer: string },
   report: Reporter,
-): BrokerConfig {
-  const { flags } = options
+): { readonly config: BrokerConfig; readonly secretVariables: SecretVariables } {
+  const { flags, hashLiteral } = options
   const dexFlags = readDexFlags(env.env)
   const root = readObject(source.data, [], DEX_KEYS, {
     report,
@@ -87,8 +98,8 @@ function readConfig(
   const store = readStore(root, flags.store, source.wrapping, report)
   const grants = readGrants(root, dexFlags.clientCredentialsByDefault, report)
   const connectors = readConnectors(root, { env, issuer, development: flags.development, report })
-  const { clients, audiences } = readClients(root, { ...env, grants, report })
-  return {
+  const { clients, audiences, secretVariables } = readClients(root, { ...env, grants, report, hashLiteral })
+  const config: BrokerConfig = {
     mode: 'dex',
     issuer,
     store,
@@ -112,6 +123,7 @@ function readConfig(
     log: readLog(root, report),
     audit: { destination: DEFAULTS.audit },
   }
+  return { config, secretVariables }
 }
 
 /** Dex's rule, "who is verified may ask", stays for a connector that no policy names. Said at each start. */

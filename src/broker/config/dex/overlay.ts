@@ -178,6 +178,7 @@ function asType(connector: Connector, type: Connector['preset']): Connector {
     maxAgeSeconds: preset.maxAgeSeconds,
     maxLifetimeSeconds: preset.maxLifetimeSeconds,
     singleUse: preset.singleUse,
+    audiences: preset.fixedAudience === undefined ? connector.audiences : [preset.fixedAudience],
     mapping: { ...mapping, userNameRequired: mapping.userNameKey !== 'name', emailRequired: false },
   }
 }
