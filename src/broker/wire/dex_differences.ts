@@ -215,7 +215,7 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: 'no such key: silently ignored',
     sallyport: 'honoured; 400 `unauthorized_client` for another grant',
     why: 'Whoever writes it means it.',
-    probes: [],
+    probes: ['te client whose grantTypes lack it'],
   },
   {
     id: 'request-id',

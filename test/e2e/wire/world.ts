@@ -63,6 +63,8 @@ const clients = [
   { id: 'public-secret', name: 'Public with a secret', public: true, secret: secrets.plain },
   { id: 'only-mock', name: 'Only mock', secret: secrets.plain, allowedConnectors: ['other', 'mock'] },
   { id: 'only-other', name: 'Only other', secret: secrets.plain, allowedConnectors: ['other'] },
+  // Seed 000 writes grantTypes for a client; Dex has no such key.
+  { id: 'cc-only', name: 'CC only', secret: secrets.plain, grantTypes: ['client_credentials'] },
   { id: 'dex-client-odd:ns', name: 'Odd', secret: secrets.odd },
 ]
 

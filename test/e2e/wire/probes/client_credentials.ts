@@ -76,6 +76,12 @@ const successes: readonly Probe[] = [
   ),
 ]
 
+const ofItsOwn: readonly Probe[] = [
+  clientCredentials('cc client whose grantTypes name it', '2.2, seed 000', {}, granted, {
+    headers: { ...formType, ...basic('cc-only', secrets.plain) },
+  }),
+]
+
 const refusals: readonly Probe[] = [
   clientCredentials(
     'cc untrusted audience',
@@ -176,4 +182,4 @@ const worlds: readonly Probe[] = [
   },
 ]
 
-export const clientCredentialsProbes: readonly Probe[] = [...successes, ...refusals, ...worlds]
+export const clientCredentialsProbes: readonly Probe[] = [...successes, ...ofItsOwn, ...refusals, ...worlds]

@@ -266,6 +266,10 @@ const rows: readonly Probe[] = [
       headers: { ...formType, ...basic('only-other', secrets.plain) },
     },
   ),
+  exchange('te client whose grantTypes lack it', '2.2, seed 000', mock, granted, {
+    headers: { ...formType, ...basic('cc-only', secrets.plain) },
+    ours: refused(400, 'unauthorized_client'),
+  }),
   exchange('te unknown connector', '2.6 row 3', { connector_id: 'nobody' }, noConnector),
   exchange(
     'te connector whose issuer cannot be reached',
