@@ -13,7 +13,7 @@ import type { WireResponse } from './wire_client.ts'
 
 export const worlds: readonly World[] = ['main', 'es256', 'root']
 
-export type Outcome = {
+type Outcome = {
   readonly probe: Probe
   readonly dex: WireResponse
   readonly ours: WireResponse
@@ -21,7 +21,7 @@ export type Outcome = {
 }
 
 /** A server that was given `config` and answers at `url`. */
-export type Started = { readonly url: string; logs(): string; stop(): Promise<void> }
+type Started = { readonly url: string; logs(): string; stop(): Promise<void> }
 
 export type Starter = (config: Readonly<Record<string, unknown>>, upstream: Upstream) => Promise<Started>
 

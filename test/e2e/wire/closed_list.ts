@@ -8,7 +8,7 @@ import type { Difference } from './compare.ts'
  * stands for anything. With an aspect it explains that aspect alone (`header cache-control`, `access_token claims`),
  * with a value only where we answer exactly that; without one, what the lines with an aspect leave over.
  */
-export type Pattern = {
+type Pattern = {
   readonly text: string
   readonly entry: string
   readonly name: RegExp

@@ -7,7 +7,7 @@ import type { WireRequest, WireResponse } from './wire_client.ts'
 import { prefixOf } from './world.ts'
 import type { World } from './world.ts'
 
-export type Answer = { readonly response: WireResponse; readonly aspects: Aspects }
+type Answer = { readonly response: WireResponse; readonly aspects: Aspects }
 
 export type Contender = {
   /** Sends the probe once more. */

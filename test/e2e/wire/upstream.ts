@@ -14,7 +14,7 @@ import { portOf } from '../../support/child_server.ts'
 
 const run = promisify(execFile)
 
-export type SigningAlgorithm = 'RS256' | 'ES256' | 'none' | 'HS256'
+type SigningAlgorithm = 'RS256' | 'ES256' | 'none' | 'HS256'
 
 export type SignOptions = {
   readonly alg?: SigningAlgorithm

@@ -7,7 +7,7 @@ export type World = 'main' | 'es256' | 'root'
 
 export const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
 
-export function issuerOf(world: World): string {
+function issuerOf(world: World): string {
   return world === 'root' ? 'https://dex.example.test/' : 'https://broker.example.test/dex'
 }
 
