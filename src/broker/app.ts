@@ -72,7 +72,7 @@ export async function createPublicApp(
       send(reply, await answerIntrospection(rawRequest(request, addressOf), broker.live().introspection)),
     )
     scope.all(paths.userinfo, async (request, reply) =>
-      send(reply, await answerUserinfo(authorizationOf(request), broker.live().ownToken)),
+      send(reply, await answerUserinfo(rawRequest(request, addressOf), broker.live().userinfo)),
     )
     scope.all(paths.discovery, async (_request, reply) => sendDocument(reply, broker.live().discovery, {}))
     scope.all(paths.metadata, async (_request, reply) => sendDocument(reply, broker.live().metadata, {}))

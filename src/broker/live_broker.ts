@@ -9,6 +9,7 @@ import { compilePolicy } from '#core/policy/compile_policy.ts'
 import { indexPolicies } from '#core/policy/decide.ts'
 import type { PolicyIndex } from '#core/policy/decide.ts'
 import type { AuditSink } from '#platform/audit_sink.ts'
+import type { CryptoPool } from '#platform/crypto_pool.ts'
 import type { KeyRing } from '#platform/keys/key_ring.ts'
 import type { Log } from '#platform/log.ts'
 import type { Metrics } from '#platform/metrics.ts'
@@ -22,10 +23,10 @@ import type { SubjectDeps } from './connectors/subject.ts'
 import { decideNamed } from './grants/decide.ts'
 import type { GrantDeps } from './grants/grant_deps.ts'
 import { issueToken } from './tokens/issue.ts'
-import type { OwnTokenDeps } from './tokens/own_token.ts'
 import { discoveryDocument, metadataDocument } from './wire/documents.ts'
 import type { IntrospectionDeps } from './wire/introspection_endpoint.ts'
 import type { TokenEndpointDeps } from './wire/token_endpoint.ts'
+import type { UserinfoDeps } from './wire/userinfo_endpoint.ts'
 
 /** What outlives a configuration. */
 export type BrokerParts = {
@@ -39,15 +40,15 @@ export type BrokerParts = {
   readonly log: Log
   readonly clock: Clock
   readonly randomBytes: RandomBytes
-  /** Whether so little goes on that a signature may be checked in place. */
-  readonly isIdle: () => boolean
+  /** Where signatures are made and checked. */
+  readonly pool: CryptoPool
 }
 
 export type LiveBroker = {
   readonly config: BrokerConfig
   readonly token: TokenEndpointDeps
   readonly introspection: IntrospectionDeps
-  readonly ownToken: OwnTokenDeps
+  readonly userinfo: UserinfoDeps
   readonly discovery: Buffer
   readonly metadata: Buffer
 }
@@ -68,25 +69,23 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts): LiveB
     issuer: config.issuer,
     clock: parts.clock,
     publicKey: (kid: string) => parts.keyRing.publicKey(kid),
+    pool: parts.pool,
   }
   const { limits } = config
   const limit = (rate: number, burst: number) =>
     createRateLimit({ rate, burst, maxKeys: MAX_LIMITED_KEYS, clock: parts.clock })
+  const limiting = {
+    addressLimit: limit(limits.addressRate, limits.addressBurst),
+    clientLimit: limit(limits.clientRate, limits.clientBurst),
+  }
+  const { audit, metrics, log, clock } = parts
+  const concluding = { audit, metrics, log, clock }
   const algorithms = parts.keyRing.algorithms()
   return {
     config,
-    token: {
-      grants: new Set(config.grants),
-      grantDeps,
-      addressLimit: limit(limits.addressRate, limits.addressBurst),
-      clientLimit: limit(limits.clientRate, limits.clientBurst),
-      audit: parts.audit,
-      metrics: parts.metrics,
-      log: parts.log,
-      clock: parts.clock,
-    },
-    introspection: { clientDeps: grantDeps, ownToken },
-    ownToken,
+    token: { grants: new Set(config.grants), grantDeps, ...limiting, ...concluding },
+    introspection: { clientDeps: grantDeps, ownToken, ...limiting, ...concluding },
+    userinfo: { ownToken, addressLimit: limiting.addressLimit },
     discovery: Buffer.from(discoveryDocument(config, algorithms)),
     metadata: Buffer.from(metadataDocument(config, algorithms)),
   }
@@ -94,7 +93,7 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts): LiveB
 
 export type GrantParts = Pick<
   BrokerParts,
-  'verifier' | 'userinfo' | 'gitlabIdentity' | 'clock' | 'randomBytes' | 'isIdle'
+  'verifier' | 'userinfo' | 'gitlabIdentity' | 'clock' | 'randomBytes' | 'pool'
 > & { readonly store: Pick<Store, 'claimOnce'> }
 
 /** The grants' world; explain puts a store that writes nothing and an `issue` that signs nothing in. */
@@ -106,7 +105,7 @@ export function buildGrantDeps(
   const { clock, randomBytes, store } = parts
   const policies = compilePolicies(config)
   const connectors = new Map(config.connectors.map((connector) => [connector.id, connector]))
-  const assertions = { issuer: config.issuer, clock, store }
+  const assertions = { issuer: config.issuer, clock, store, pool: parts.pool }
   return {
     clients: new Map(config.clients.map((client) => [client.id, client])),
     connectors,
@@ -115,7 +114,7 @@ export function buildGrantDeps(
     secrets: createSecretCheck({ clock, randomBytes, dummyKind: dummyKindOf(secretHashes(config)) }),
     parse: parseCompact,
     subject: {
-      verify: (token, connector) => parts.verifier.verify(token, connector, { inPlace: parts.isIdle() }),
+      verify: (token, connector) => parts.verifier.verify(token, connector),
       userinfo: parts.userinfo,
       gitlabIdentity: parts.gitlabIdentity,
       hashOpaque: (token) => hash('sha256', token, 'base64url'),

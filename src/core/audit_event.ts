@@ -50,7 +50,8 @@ export type IssuedFacts = {
 export type AuditEvent = {
   /** RFC 3339, milliseconds, UTC. */
   readonly time: string
-  readonly event: 'token'
+  /** `introspection`: only what was refused there. */
+  readonly event: 'token' | 'introspection'
   readonly requestId: string
   readonly peer: string
   /** `deny`: by rule, or malformed. `fail`: our fault, nothing was decided about the caller. */
@@ -60,17 +61,16 @@ export type AuditEvent = {
   readonly evidence?: Readonly<Record<string, unknown>>
 } & Readonly<DecisionFacts>
 
-export type AuditContext = { readonly time: string; readonly requestId: string; readonly peer: string }
+export type AuditContext = Pick<AuditEvent, 'event' | 'time' | 'requestId' | 'peer'>
 
 export function allowEvent(context: AuditContext, facts: DecisionFacts): AuditEvent {
-  return { ...context, event: 'token', decision: 'allow', ...clipFacts(facts) }
+  return { ...context, decision: 'allow', ...clipFacts(facts) }
 }
 
 export function denyEvent(context: AuditContext, facts: DecisionFacts, denial: Denial): AuditEvent {
   const { reason, ...evidence } = denial
   return {
     ...context,
-    event: 'token',
     decision: isFault(denial) ? 'fail' : 'deny',
     step: stepOf(reason),
     reason,

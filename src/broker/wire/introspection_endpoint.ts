@@ -1,86 +1,136 @@
 // POST /token/introspect (RFC 7662) in Dex's shape, for authenticated confidential clients only. Everything that is not a
 // living token of ours is `{"active":false}`.
+import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Claims, JsonValue } from '#core/claims.ts'
+import type { Denial } from '#core/denial.ts'
 import { goJson } from '#core/dex/go_text.ts'
 import { readCredentials } from '#core/oauth/credentials.ts'
 import type { Form } from '#core/oauth/form.ts'
+import { deny, ok } from '#core/result.ts'
+import type { Result } from '#core/result.ts'
+import type { RateLimit } from '#platform/rate_limit.ts'
 import { authenticateClient } from '../clients/authenticate_client.ts'
 import type { ClientDeps } from '../clients/authenticate_client.ts'
+import type { GrantDeps } from '../grants/grant_deps.ts'
 import { verifyOwnToken } from '../tokens/own_token.ts'
 import type { OwnTokenDeps } from '../tokens/own_token.ts'
 import { errorAnswer, jsonAnswer } from './answer.ts'
 import type { Answer } from './answer.ts'
+import { conclude } from './conclude.ts'
+import type { ConcludeDeps } from './conclude.ts'
 import { toOAuthError } from './oauth_error.ts'
-import { readForm } from './token_endpoint.ts'
+import type { OAuthError } from './oauth_error.ts'
+import { clientKey, readForm } from './token_endpoint.ts'
 import type { RawRequest } from './token_endpoint.ts'
 
-export type IntrospectionDeps = {
-  readonly clientDeps: ClientDeps
+export type IntrospectionDeps = ConcludeDeps & {
+  readonly clientDeps: ClientDeps & Pick<GrantDeps, 'audiences'>
   readonly ownToken: OwnTokenDeps
+  /** The token endpoint's own: a guess here counts as one there. */
+  readonly addressLimit: RateLimit
+  readonly clientLimit: RateLimit
 }
 
 const NO_STORE = { 'cache-control': 'no-store', pragma: 'no-cache' }
 
+/** What was refused is an audit event; an authenticated question decides nothing. */
 export async function answerIntrospection(raw: RawRequest, deps: IntrospectionDeps): Promise<Answer> {
-  // 1. the request, with Dex's texts
-  if (raw.method !== 'POST') return badRequest(`HTTP method is "${raw.method}", expected "POST".`)
+  const facts: DecisionFacts = { grant: 'introspection' }
+  const startedAt = performance.now()
+  const result = await decideIntrospection(raw, deps, facts)
+  if (result.ok) return result.value
+  const { denial } = result
+  const { requestId, peer } = raw
+  const answer = errorAnswer(toIntrospectionError(denial))
+  return conclude({ event: 'introspection', requestId, peer, startedAt, facts, denial, answer }, deps)
+}
+
+async function decideIntrospection(
+  raw: RawRequest,
+  deps: IntrospectionDeps,
+  facts: DecisionFacts,
+): Promise<Result<Answer>> {
+  // 1. the request
+  if (raw.method !== 'POST') return deny({ reason: 'method_not_allowed', method: raw.method })
+  const addressWait = deps.addressLimit.take(raw.peer)
+  if (addressWait > 0) return deny({ reason: 'rate_limited', key: 'address', retryAfterSeconds: addressWait })
   const form = readForm(raw)
-  if (!form.ok) {
-    return form.denial.reason === 'parameter_repeated'
-      ? errorAnswer(toOAuthError(form.denial))
-      : badRequest('Unable to parse HTTP body, make sure to send a properly formatted form request body.')
-  }
-  if (form.value.isEmpty) return badRequest('The POST body can not be empty.')
-  if (!form.value.has('token')) return badRequest("The POST body doesn't contain 'token' parameter.")
+  if (!form.ok) return form
+  if (form.value.isEmpty) return deny({ reason: 'form_malformed', detail: EMPTY })
+  if (!form.value.has('token')) return deny({ reason: 'form_malformed', detail: NO_TOKEN })
 
   // 2. who asks
-  const refusal = await authenticate(raw.authorization, form.value, deps.clientDeps)
-  if (refusal !== undefined) return refusal
+  const client = await authenticate(raw, form.value, deps, facts)
+  if (!client.ok) return client
 
   // 3. what the token is
   const token = await verifyOwnToken(form.value.get('token'), deps.ownToken)
-  const client = token === undefined ? undefined : clientOf(token.claims)
-  // A token whose client was removed is dead with it; Dex answers 500 there.
-  if (token === undefined || client === undefined || !isKnown(client, deps)) {
-    return jsonAnswer(200, '{"active":false}\n', NO_STORE)
+  if (token === undefined || !isKnown(token.claims, deps)) {
+    return ok(jsonAnswer(200, '{"active":false}\n', NO_STORE))
   }
-  return jsonAnswer(200, goJson(introspection(token.claims, client)), NO_STORE)
+  return ok(jsonAnswer(200, goJson(introspection(token.claims)), NO_STORE))
 }
+
+const EMPTY = 'The POST body can not be empty.'
+const NO_TOKEN = "The POST body doesn't contain 'token' parameter."
+
+/** Dex's texts for what is wrong with the request; everything else as at the token endpoint. */
+function toIntrospectionError(denial: Denial): OAuthError {
+  const { reason } = denial
+  if (reason === 'method_not_allowed')
+    return badRequest(`HTTP method is "${denial.method}", expected "POST".`)
+  if (reason === 'form_malformed') {
+    return badRequest(denial.detail === EMPTY || denial.detail === NO_TOKEN ? denial.detail : UNPARSABLE)
+  }
+  if (reason === 'client_public') return { ...toOAuthError(denial), status: 401, error: 'invalid_client' }
+  return toOAuthError(denial)
+}
+
+const UNPARSABLE = 'Unable to parse HTTP body, make sure to send a properly formatted form request body.'
 
 async function authenticate(
-  authorization: readonly string[],
+  raw: RawRequest,
   form: Form,
-  deps: ClientDeps,
-): Promise<Answer | undefined> {
-  const credentials = readCredentials(authorization, form)
-  if (!credentials.ok) return errorAnswer(toOAuthError(credentials.denial))
-  const client = await authenticateClient(credentials.value, '', deps)
-  if (!client.ok) return errorAnswer(toOAuthError(client.denial))
+  deps: IntrospectionDeps,
+  facts: DecisionFacts,
+): Promise<Result<undefined>> {
+  const credentials = readCredentials(raw.authorization, form)
+  if (!credentials.ok) return credentials
+  const wait = deps.clientLimit.take(clientKey(credentials.value, raw.peer, deps.clientDeps))
+  if (wait > 0) return deny({ reason: 'rate_limited', key: 'client', retryAfterSeconds: wait })
+  const authenticated = await authenticateClient(credentials.value, '', deps.clientDeps)
+  if (!authenticated.ok) return authenticated
+  const { client, method } = authenticated.value
+  facts.client = client.id
+  facts.clientAuth = method
   // A public client's id is no secret: whoever knows it could ask for anybody's token.
-  const denial = { reason: 'client_public', client: client.value.client.id } as const
-  if (client.value.method === 'none')
-    return errorAnswer({ ...toOAuthError(denial), status: 401, error: 'invalid_client' })
-  return undefined
+  return method === 'none' ? deny({ reason: 'client_public', client: client.id }) : ok(undefined)
 }
 
-function isKnown(client: string, deps: IntrospectionDeps): boolean {
-  return deps.clientDeps.clients.has(client)
+/** A token whose client was removed is dead with it; Dex answers 500 there. A Kubernetes token names its audience only. */
+function isKnown(claims: Claims, { clientDeps }: IntrospectionDeps): boolean {
+  const id = clientOf(claims) ?? onlyAudience(claims)
+  return id !== undefined && (clientDeps.clients.has(id) || clientDeps.audiences.has(id))
 }
 
-/** Dex: the only audience, else `azp`; for RFC 9068 tokens their `client_id`. */
+/** Dex: the only audience, else `azp`; for RFC 9068 tokens their `client_id`; unknown for Kubernetes tokens. */
 function clientOf(claims: Claims): string | undefined {
-  const { aud, azp, client_id: clientId } = claims
+  const { azp, client_id: clientId, token_use: use } = claims
+  if (use === 'kube') return undefined
   if (typeof clientId === 'string') return clientId
-  if (typeof azp === 'string') return azp
+  return typeof azp === 'string' ? azp : onlyAudience(claims)
+}
+
+function onlyAudience({ aud }: Claims): string | undefined {
   const only = Array.isArray(aud) && aud.length === 1 ? aud[0] : aud
   return typeof only === 'string' ? only : undefined
 }
 
-function introspection(claims: Claims, client: string): Record<string, JsonValue | undefined> {
+function introspection(claims: Claims): Record<string, JsonValue | undefined> {
   const iat = claims['iat']
   return {
     active: true,
-    client_id: client,
+    client_id: clientOf(claims),
     sub: claims['sub'],
     exp: claims['exp'],
     iat,
@@ -108,6 +158,6 @@ function defined(members: Record<string, JsonValue | undefined>): Record<string,
   return kept
 }
 
-function badRequest(description: string): Answer {
-  return errorAnswer({ status: 400, error: 'invalid_request', description })
+function badRequest(description: string): OAuthError {
+  return { status: 400, error: 'invalid_request', description }
 }

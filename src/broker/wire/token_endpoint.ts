@@ -1,30 +1,26 @@
 // POST /token, from raw request to answer, in the order that docs/architecture.md describes:
 // method, address bucket, form, grant, client bucket, the grant itself, audit, answer.
 import { isUtf8 } from 'node:buffer'
-import { allowEvent, denyEvent } from '#core/audit_event.ts'
-import type { AuditContext, AuditEvent, DecisionFacts } from '#core/audit_event.ts'
+import type { DecisionFacts } from '#core/audit_event.ts'
 import type { RequestDenial } from '#core/denial.ts'
-import type { Clock } from '#core/clock.ts'
 import { formContentType } from '#core/oauth/content_type.ts'
+import type { Credentials } from '#core/oauth/credentials.ts'
 import { isMalformedQuery, parseForm } from '#core/oauth/form.ts'
 import type { Form } from '#core/oauth/form.ts'
 import { CLIENT_CREDENTIALS, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import type { SERVED_GRANTS } from '#core/oauth/names.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
-import { AuditFailure } from '#platform/audit_sink.ts'
-import type { AuditSink } from '#platform/audit_sink.ts'
-import type { Log } from '#platform/log.ts'
-import type { Metrics } from '#platform/metrics.ts'
 import type { RateLimit } from '#platform/rate_limit.ts'
 import { grantClientCredentials } from '../grants/client_credentials.ts'
 import type { GrantDeps } from '../grants/grant_deps.ts'
 import { readTokenRequest } from '../grants/request.ts'
-import type { TokenRequest } from '../grants/request.ts'
 import { exchangeToken } from '../grants/token_exchange.ts'
 import type { Issued } from '../tokens/issue.ts'
 import { errorAnswer, tokenAnswer } from './answer.ts'
 import type { Answer } from './answer.ts'
+import { conclude } from './conclude.ts'
+import type { ConcludeDeps } from './conclude.ts'
 import { toOAuthError } from './oauth_error.ts'
 
 /** A request as the HTTP frame hands it over; nothing in it has been judged yet. */
@@ -41,22 +37,18 @@ export type RawRequest = {
 
 export type ServedGrant = (typeof SERVED_GRANTS)[number]
 
-export type TokenEndpointDeps = {
+export type TokenEndpointDeps = ConcludeDeps & {
   readonly grants: ReadonlySet<string>
   readonly grantDeps: GrantDeps
   readonly addressLimit: RateLimit
   readonly clientLimit: RateLimit
-  readonly audit: Pick<AuditSink, 'write'>
-  readonly metrics: Pick<Metrics, 'decision'>
-  readonly log: Log
-  readonly clock: Clock
 }
 
 export async function answerToken(raw: RawRequest, deps: TokenEndpointDeps): Promise<Answer> {
   const facts: DecisionFacts = { grant: 'unknown' }
   const startedAt = performance.now()
   const result = await decideToken(raw, deps, facts)
-  return conclude(raw, facts, result, startedAt, deps)
+  return concludeToken(raw, facts, result, startedAt, deps)
 }
 
 /** A request that the HTTP frame refused before its body could be read. */
@@ -65,28 +57,20 @@ export function answerRejected(
   denial: RequestDenial,
   deps: TokenEndpointDeps,
 ): Promise<Answer> {
-  return conclude(raw, { grant: 'unknown' }, deny(denial), performance.now(), deps)
+  return concludeToken(raw, { grant: 'unknown' }, deny(denial), performance.now(), deps)
 }
 
-/** Event first, answer after: what cannot be recorded is not answered with a token. */
-async function conclude(
+async function concludeToken(
   raw: Pick<RawRequest, 'requestId' | 'peer'>,
   facts: DecisionFacts,
   result: Result<Issued>,
   startedAt: number,
   deps: TokenEndpointDeps,
 ): Promise<Answer> {
-  const context: AuditContext = {
-    time: new Date(deps.clock()).toISOString(),
-    requestId: raw.requestId,
-    peer: raw.peer,
-  }
-  const event = result.ok ? allowEvent(context, facts) : denyEvent(context, facts, result.denial)
+  const { requestId, peer } = raw
   const answer = result.ok ? tokenAnswer(result.value) : errorAnswer(toOAuthError(result.denial))
-  const recorded = await record(event, deps)
-  const told = recorded.ok ? event : denyEvent(context, facts, recorded.denial)
-  deps.metrics.decision(told, (performance.now() - startedAt) / 1000)
-  return recorded.ok ? answer : errorAnswer(toOAuthError(recorded.denial))
+  const denial = result.ok ? undefined : result.denial
+  return conclude({ event: 'token', requestId, peer, startedAt, facts, denial, answer }, deps)
 }
 
 /** The decision alone: what `answerToken` turns into an event and an answer. */
@@ -105,7 +89,7 @@ export async function decideToken(
   facts.grant = grant.value === TOKEN_EXCHANGE ? 'token-exchange' : grant.value
   const request = readTokenRequest(grant.value, form.value, raw.authorization)
   if (!request.ok) return request
-  const clientWait = deps.clientLimit.take(clientKey(request.value, raw.peer, deps))
+  const clientWait = deps.clientLimit.take(clientKey(request.value.credentials, raw.peer, deps.grantDeps))
   if (clientWait > 0) return deny({ reason: 'rate_limited', key: 'client', retryAfterSeconds: clientWait })
   switch (grant.value) {
     case TOKEN_EXCHANGE:
@@ -139,18 +123,10 @@ export function servedGrant(name: string, enabled: ReadonlySet<string>): Result<
 }
 
 /** Only a known client has a bucket of its own: invented ids share one for each address. */
-function clientKey(request: TokenRequest, peer: string, deps: TokenEndpointDeps): string {
-  const { clientId } = request.credentials
-  return deps.grantDeps.clients.has(clientId) ? `${clientId} ${peer}` : ` ${peer}`
-}
-
-async function record(event: AuditEvent, deps: TokenEndpointDeps): Promise<Result<undefined>> {
-  try {
-    await deps.audit.write(event)
-    return ok(undefined)
-  } catch (error) {
-    if (!(error instanceof AuditFailure)) throw error
-    deps.log.error({ requestId: event.requestId, err: error.message }, 'audit event not written')
-    return deny({ reason: 'audit_unavailable', detail: error.message })
-  }
+export function clientKey(
+  { clientId }: Credentials,
+  peer: string,
+  { clients }: Pick<GrantDeps, 'clients'>,
+): string {
+  return clients.has(clientId) ? `${clientId} ${peer}` : ` ${peer}`
 }
