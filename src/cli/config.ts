@@ -1,5 +1,6 @@
 // `sallyport config`: what a configuration means, before it is served.
 import type { CommandIo, CommandModule, ExitCode } from './command.ts'
+import { addFromDex, FROM_DEX_EXAMPLES } from './config_from_dex.ts'
 import { addConfigFlags } from './config_source.ts'
 import type { ConfigFlags } from './config_source.ts'
 
@@ -17,6 +18,7 @@ export const config: CommandModule = {
       says: 'what becomes of each key of a Dex configuration',
       line: 'sallyport config check --dex-config dex.yaml --config overlay.yaml',
     },
+    ...FROM_DEX_EXAMPLES,
   ],
   define: (command, io, end) => {
     const check = command
@@ -28,6 +30,7 @@ export const config: CommandModule = {
       .action(async (file: string | undefined, flags: ConfigCheckFlags) =>
         end(await runCheck(file, flags, io)),
       )
+    addFromDex(command, io, end)
   },
 }
 

@@ -7,6 +7,7 @@ import type { Finding } from '#platform/config/finding.ts'
 import { formatFinding } from '#platform/config/finding.ts'
 import type { BrokerConfig } from '../broker/config/broker_config.ts'
 import type { ConfigEnv, ConfigLoad } from '../broker/config/config_env.ts'
+import type { DexConfigLoad } from '../broker/config/dex/load.ts'
 import type { TruthReport } from '../broker/config/dex/report.ts'
 import type { CommandIo } from './command.ts'
 import { addFlag } from './run_command.ts'
@@ -23,6 +24,8 @@ export type ConfigFlags = {
 
 /** With the verdict on each key when it is a Dex configuration. */
 export type LoadedConfig = ConfigLoad & { readonly report?: TruthReport | undefined }
+
+type LoadIo = Pick<CommandIo, 'env' | 'cwd' | 'randomBytes'>
 
 export const DEFAULT_CONFIG_FILE = 'sallyport.yaml'
 
@@ -73,34 +76,47 @@ export function configFiles(flags: ConfigFlags, cwd: string): readonly string[] 
 }
 
 /** Loads what the flags mean. A file that cannot be read is a finding like any other. */
-export async function loadConfig(
-  flags: ConfigFlags,
-  io: Pick<CommandIo, 'env' | 'cwd' | 'randomBytes'>,
-): Promise<LoadedConfig> {
-  const [main, overlay] = configFiles(flags, io.cwd)
+export async function loadConfig(flags: ConfigFlags, io: LoadIo): Promise<LoadedConfig> {
+  if (flags.dexConfig !== undefined) return loadDexFile(flags, io)
+  const [main] = configFiles(flags, io.cwd)
   if (main === undefined) throw new Error('configFiles names one file at least')
   const text = readText(main)
   if (typeof text !== 'string') return { config: undefined, findings: [text] }
-  const env: ConfigEnv = {
+  const { loadNativeConfig } = await import('../broker/config/native.ts')
+  return loadNativeConfig(main, text, configEnv(main, io))
+}
+
+/** Loads a Dex file and its overlay. `hashLiteral`: how a secret in the file is hashed when it will be written down. */
+export async function loadDexFile(
+  flags: ConfigFlags,
+  io: LoadIo,
+  hashLiteral?: (secret: string) => string,
+): Promise<DexConfigLoad> {
+  const [main, overlay] = configFiles(flags, io.cwd)
+  if (main === undefined) throw new Error('configFiles names one file at least')
+  const text = readText(main)
+  const overlayText = overlay === undefined ? undefined : readText(overlay)
+  const unread = [text, overlayText].filter((read) => typeof read === 'object')
+  if (typeof text !== 'string' || typeof overlayText === 'object') {
+    return { config: undefined, findings: unread, report: undefined, secretVariables: new Map() }
+  }
+  const { loadDexConfig } = await import('../broker/config/dex/load.ts')
+  return loadDexConfig(main, text, configEnv(main, io), {
+    ...(overlay === undefined || overlayText === undefined
+      ? {}
+      : { overlay: { file: overlay, text: overlayText, baseDir: dirname(overlay) } }),
+    flags: { ...flags, development: flags.development === true },
+    hashLiteral,
+  })
+}
+
+function configEnv(file: string, io: LoadIo): ConfigEnv {
+  return {
     env: io.env,
-    baseDir: dirname(main),
+    baseDir: dirname(file),
     randomBytes: io.randomBytes,
     readFile: (path) => readFileSync(path, 'utf8'),
   }
-  if (flags.dexConfig === undefined) {
-    const { loadNativeConfig } = await import('../broker/config/native.ts')
-    return loadNativeConfig(main, text, env)
-  }
-  const overlayText = overlay === undefined ? undefined : readText(overlay)
-  if (overlayText !== undefined && typeof overlayText !== 'string')
-    return { config: undefined, findings: [overlayText] }
-  const { loadDexConfig } = await import('../broker/config/dex/load.ts')
-  return loadDexConfig(main, text, env, {
-    ...(overlay === undefined || overlayText === undefined
-      ? {}
-      : { overlay: { file: overlay, text: overlayText } }),
-    flags: { ...flags, development: flags.development === true },
-  })
 }
 
 /** Prints every finding; notes only when `all`. Says whether the configuration can be used. */

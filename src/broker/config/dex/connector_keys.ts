@@ -4,47 +4,52 @@ import type { KeyTable } from './key_table.ts'
 
 const LOGIN = 'for logins in a browser; token exchange does not use it'
 const UNSERVED = 'connectors of this type are not served yet'
-const IDENTITY = 'connectors[].mapping'
 
 const OIDC: KeyTable = {
-  issuer: taken('text', 'the issuer of the connector, compared byte for byte'),
-  issuerAlias: taken('text', 'the `iss` that tokens carry instead of the issuer'),
+  issuer: taken('text', 'connectors[].issuer, compared byte for byte'),
+  issuerAlias: taken('text', 'connectors[].issuer; the configured one is dex.documentIssuer'),
   clientID: ignored('text', LOGIN),
   clientSecret: ignored('text', LOGIN),
   redirectURI: ignored('text', LOGIN),
-  scopes: taken('texts', 'with `email` among them a token without an address is denied, as in Dex'),
-  getUserInfo: taken('flag', 'opaque access tokens are proven at userinfo; `sub` must be equal'),
-  userIDKey: taken('text', IDENTITY),
-  userNameKey: taken('text', IDENTITY),
+  scopes: taken(
+    'texts',
+    'connectors[].dex.requireEmail: with `email` among them a token without an address is denied',
+  ),
+  getUserInfo: taken('flag', 'connectors[].userinfo: proves opaque access tokens; `sub` must be equal'),
+  userIDKey: taken('text', 'connectors[].claimMapping.userId'),
+  userNameKey: taken('text', 'connectors[].claimMapping.username'),
   claimMapping: section({
-    preferred_username: taken('text', IDENTITY),
-    email: taken('text', IDENTITY),
-    groups: taken('text', IDENTITY),
+    preferred_username: taken('text', 'connectors[].claimMapping.preferredUsername'),
+    email: taken('text', 'connectors[].claimMapping.email'),
+    groups: taken('text', 'connectors[].claimMapping.groups'),
   }),
-  overrideClaimMapping: taken('flag', IDENTITY),
-  insecureSkipEmailVerified: taken('flag', IDENTITY),
-  insecureEnableGroups: taken('flag', IDENTITY),
-  allowedGroups: taken('texts', IDENTITY),
+  overrideClaimMapping: taken('flag', 'connectors[].dex.preferStandardClaims'),
+  insecureSkipEmailVerified: taken('flag', 'connectors[].dex.assumeEmailVerified'),
+  insecureEnableGroups: taken('flag', 'connectors[].claimMapping.groups'),
+  allowedGroups: taken('texts', 'connectors[].allowedGroups'),
   claimModifications: section({
-    filterGroupClaims: section({ groupsFilter: taken('text', IDENTITY) }),
-    modifyGroupNames: section({ prefix: taken('text', IDENTITY), suffix: taken('text', IDENTITY) }),
+    filterGroupClaims: section({ groupsFilter: taken('text', 'connectors[].claimMapping.groupsFilter') }),
+    modifyGroupNames: section({
+      prefix: taken('text', 'connectors[].claimMapping.groupPrefix'),
+      suffix: taken('text', 'connectors[].dex.groupSuffix'),
+    }),
     newGroupFromClaims: items({
-      claims: taken('texts', IDENTITY),
-      delimiter: taken('text', IDENTITY),
-      clearDelimiter: taken('flag', IDENTITY),
-      prefix: taken('text', IDENTITY),
+      claims: taken('texts', 'connectors[].dex.newGroups'),
+      delimiter: taken('text', 'connectors[].dex.newGroups'),
+      clearDelimiter: taken('flag', 'connectors[].dex.newGroups'),
+      prefix: taken('text', 'connectors[].dex.newGroups'),
     }),
   }),
   providerDiscoveryOverrides: section({
-    jwksURL: taken('text', 'the key set of the issuer; TLS settings and alias stay in force'),
-    userInfoURL: taken('text', 'the userinfo endpoint of the issuer'),
+    jwksURL: taken('text', 'connectors[].dex.jwksUri; TLS settings and alias stay in force'),
+    userInfoURL: taken('text', 'connectors[].dex.userinfoUri'),
     tokenURL: ignored('text', LOGIN),
     authURL: ignored('text', LOGIN),
     deviceAuthURL: ignored('text', LOGIN),
     endSessionURL: ignored('text', LOGIN),
   }),
-  rootCAs: taken('texts', 'added to the system roots for this connector alone'),
-  insecureSkipVerify: taken('flag', 'TLS certificates of this issuer are not checked'),
+  rootCAs: taken('texts', 'connectors[].caFile, for this connector alone'),
+  insecureSkipVerify: taken('flag', 'connectors[].insecureSkipVerify'),
   basicAuthUnsupported: ignored('flag', LOGIN),
   acrValues: ignored('texts', LOGIN),
   promptType: ignored('text', LOGIN),
@@ -61,7 +66,7 @@ const GITLAB: KeyTable = {
   useLoginAsID: taken('flag', 'the user id is the login'),
   getGroupsPermission: taken('flag', 'groups with their role'),
   inheritedGroups: taken('flag', 'groups through the groups API'),
-  rootCAData: taken('text', 'added to the system roots for this connector alone'),
+  rootCAData: taken('text', 'connectors[].caFile, for this connector alone'),
 }
 
 const UNSERVED_TYPES: Readonly<Record<string, readonly string[]>> = {

@@ -71,12 +71,12 @@ const CLIENT_KEYS: KeyTable = {
 }
 
 const WEB_KEYS: KeyTable = {
-  http: taken('text', 'listen: plain HTTP'),
-  https: taken('text', 'listen: HTTPS'),
-  tlsCert: taken('text', 'listen: tls.certFile'),
-  tlsKey: taken('text', 'listen: tls.keyFile'),
-  tlsMinVersion: taken('text', 'listen: tls.minVersion'),
-  tlsMaxVersion: taken('text', 'listen: tls.maxVersion'),
+  http: taken('text', 'listen.public, plain HTTP'),
+  https: taken('text', 'listen.public, HTTPS'),
+  tlsCert: taken('text', 'listen.public.tls.certFile'),
+  tlsKey: taken('text', 'listen.public.tls.keyFile'),
+  tlsMinVersion: taken('text', 'listen.public.tls.minVersion'),
+  tlsMaxVersion: taken('text', 'listen.public.tls.maxVersion'),
   allowedOrigins: taken('texts', 'web.allowedOrigins'),
   allowedHeaders: taken('texts', 'web.allowedHeaders'),
   headers: section({
@@ -101,11 +101,11 @@ export const DEX_KEYS: KeyTable = {
   }),
   web: section(WEB_KEYS),
   telemetry: section({
-    http: taken('text', 'ops listener'),
+    http: taken('text', 'listen.ops'),
     enableProfiling: ignored('flag', 'there are no Go profiles here'),
   }),
   oauth2: section({
-    grantTypes: taken('texts', 'grants'),
+    grantTypes: taken('texts', 'clients[].grants'),
     responseTypes: ignored('texts', HUMAN),
     skipApprovalScreen: ignored('flag', HUMAN),
     alwaysShowLoginScreen: ignored('flag', HUMAN),
@@ -150,7 +150,7 @@ export const DEX_KEYS: KeyTable = {
     ),
   }),
   signer: section({
-    type: taken('text', 'keys: kept in the store'),
+    type: taken('text', 'keys, kept in the store'),
     config: { shape: 'by_type', tables: SIGNER_KEYS },
   }),
   logger: section({

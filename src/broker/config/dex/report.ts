@@ -73,11 +73,13 @@ export function createReporter(placeOf: (path: YamlPath) => Place | undefined): 
 }
 
 /** Human form: one line a key, then the findings, worst first, then a summary. */
-export function formatTruthReport(report: TruthReport, findings: readonly Finding[]): string {
+export function formatTruthReport(report: TruthReport | undefined, findings: readonly Finding[]): string {
+  if (report === undefined) return findings.map(formatFinding).join('\n')
   const lines = [`${report.file}: ${report.foundIn}`, '']
   for (const key of report.keys) {
     const line = key.place === undefined ? '' : `:${key.place.line}`
-    lines.push(`  ${key.verdict.padEnd(7)} ${key.path}${line} (${key.why})`)
+    const why = key.verdict === 'taken' ? `-> ${key.why}` : `(${key.why})`
+    lines.push(`  ${key.verdict.padEnd(7)} ${key.path}${line} ${why}`)
   }
   if (findings.length > 0) lines.push('')
   for (const severity of ['error', 'warning', 'note'] as const) {

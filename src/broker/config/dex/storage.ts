@@ -29,6 +29,8 @@ export function readStore(
   const own = ownFile(textOf(sectionOf(storage, 'config'), 'file'))
   if (flag !== undefined && flag !== '') {
     if (type !== '') report.ignore(typePath, `--store ${flag} takes its place; Dex's data is not opened`)
+    const file = pathOf(sectionOf(storage, 'config'), 'file')
+    if (own !== undefined && flag !== 'sqlite') report.ignore(file, `--store ${flag} takes its place`)
     return storeOfFlag(flag, own, storage.path, report)
   }
   switch (type) {
