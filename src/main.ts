@@ -28,12 +28,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 const [name, ...rest] = process.argv.slice(2)
-// libuv reads it when its pool starts, which no import of ours does before this line: a thread for each core signs
-// fastest, and one alone would let a name look-up hold every signature back.
-if (name === 'serve') {
-  const cores = process.getBuiltinModule('node:os').availableParallelism()
-  process.env['UV_THREADPOOL_SIZE'] ??= String(Math.max(2, cores))
-}
 try {
   process.exitCode = await run(name, rest)
 } catch (error) {

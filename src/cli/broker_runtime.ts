@@ -2,9 +2,10 @@
 // order of closing, backwards.
 import type { Clock, RandomBytes } from '#core/clock.ts'
 import { openAuditSink } from '#platform/audit_sink.ts'
+import { createCryptoPool } from '#platform/crypto_pool.ts'
+import type { CryptoPool } from '#platform/crypto_pool.ts'
 import { createLoadGauge } from '#platform/load_gauge.ts'
 import type { LoadGauge } from '#platform/load_gauge.ts'
-import type { SigningGate } from '#platform/keys/signer.ts'
 import { readGitlabIdentity } from '#platform/gitlab_identity.ts'
 import { createIssuerKeysRegistry } from '#platform/issuer_keys/registry.ts'
 import type { IssuerKeysEvent } from '#platform/issuer_keys/issuer_keys.ts'
@@ -45,8 +46,8 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
     audit.close()
     throw error
   })
-  const gate = { tryInPlace: gauge.isIdle, enterPool: () => leavePool }
-  const keyRing = await openKeys(config, store, world, gate).catch(async (error: unknown) => {
+  const pool = createCryptoPool({ isIdle: gauge.isIdle })
+  const keyRing = await openKeys(config, store, world, pool).catch(async (error: unknown) => {
     await store.close()
     audit.close()
     throw error
@@ -59,7 +60,7 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
     parts: {
       store,
       keyRing,
-      verifier: createSubjectVerifier({ clock, issuerKeys: issuers }),
+      verifier: createSubjectVerifier({ clock, issuerKeys: issuers, pool }),
       userinfo: (token, connector) => readUserinfo(token, connector, issuers),
       gitlabIdentity: (token, connector) => readGitlabIdentity(token, connector, issuers),
       audit,
@@ -67,10 +68,11 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
       log,
       clock,
       randomBytes,
-      isIdle: gauge.isIdle,
+      pool,
     },
     async close() {
       gauge.close()
+      pool.close()
       issuers.close()
       keyRing.close()
       await store.close()
@@ -92,7 +94,7 @@ export async function openKeys(
   config: BrokerConfig,
   store: Store,
   world: World,
-  gate?: SigningGate,
+  pool?: CryptoPool,
 ): Promise<KeyRing> {
   return openKeyRing({
     store,
@@ -101,12 +103,9 @@ export async function openKeys(
     config: config.keys,
     maxTokenTtlSeconds: longestLifetime(config),
     log: world.log,
-    ...(gate === undefined ? {} : { gate }),
+    ...(pool === undefined ? {} : { pool }),
   })
 }
-
-/** The gauge counts connections, not signatures: there is nothing to take back. */
-function leavePool(): void {}
 
 /** The longest lifetime of any token that this configuration can issue: for so long an old key stays public. */
 export function longestLifetime(config: BrokerConfig): number {

@@ -10,6 +10,7 @@ import type { ParsedToken } from '#core/jwt/compact.ts'
 import { TOKEN_JSON_LIMITS, readStrictJsonObject } from '#core/jwt/strict_json.ts'
 import { ACCESS_TOKEN_TYPE, CLIENT_CREDENTIALS, ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import { ok } from '#core/result.ts'
+import { inPlacePool } from '#platform/crypto_pool.ts'
 import { readGitlabIdentity } from '#platform/gitlab_identity.ts'
 import { createIssuerKeysRegistry } from '#platform/issuer_keys/registry.ts'
 import { createSubjectVerifier } from '#platform/subject_verifier.ts'
@@ -63,7 +64,7 @@ async function explainInput(
       readUserinfo(token, connector, issuers),
     gitlabIdentity: (token: string, connector: Parameters<typeof readGitlabIdentity>[1]) =>
       readGitlabIdentity(token, connector, issuers),
-    isIdle: () => true,
+    pool: inPlacePool,
   }
   try {
     const request = requestOf(flags, isBare ? 'claims.without.signature' : input)

@@ -1,6 +1,7 @@
 // The life of a server: load, open, listen, reload when told or when a file changes, close on a signal.
 import { existsSync, unwatchFile, watchFile } from 'node:fs'
 import type { Socket } from 'node:net'
+import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { createLog } from '#platform/log.ts'
@@ -36,7 +37,10 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
     flags.config === undefined &&
     flags.dexConfig === undefined &&
     !existsSync(resolve(io.cwd, DEFAULT_CONFIG_FILE))
-  if (isFirstStart) await makeStarter(io)
+  if (isFirstStart) {
+    setThreads('ES256')
+    await makeStarter(io)
+  }
 
   // 1. the configuration, with every problem at once
   const load = await loadConfig(flags, io)
@@ -44,6 +48,7 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
   const { config } = load
 
   // 2. store, keys, audit
+  setThreads(config.keys.algorithm)
   const log = createLog(config.log)
   const world = { clock: io.clock, randomBytes: createRandomBytes(), log, version: readVersion() }
   const runtime = await openRuntime(config, world).catch((error: unknown) => {
@@ -74,6 +79,17 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
   await Promise.all(listening.map((listener) => listener.close()))
   await runtime.close()
   return EXIT.ok
+}
+
+/**
+ * libuv reads this when its threads start, which nothing did so far. An RS256 signature is long, so every core may make
+ * one. An ES256 signature is shorter than waking a second thread; on two cores one thread gives a third more tokens
+ * (docs/decisions/0003-runtime.md), and crypto_pool.ts sees to it that a hanging name look-up does not hold it up.
+ */
+function setThreads(algorithm: BrokerConfig['keys']['algorithm']): void {
+  const cores = availableParallelism()
+  const threads = algorithm === 'RS256' ? cores : Math.max(1, cores - 1)
+  process.env['UV_THREADPOOL_SIZE'] ??= String(threads)
 }
 
 async function openListeners(

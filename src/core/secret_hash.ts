@@ -1,7 +1,7 @@
 // Client secrets at rest: PHC-style strings. `$sallyport-sha256$<salt>$<hash>` for secrets that a machine generated
 // with 128 bits or more (nothing to guess, so one salted SHA-256 is enough and costs a microsecond), `$scrypt$...` for
 // the rest. Base64 without padding, as the PHC string format has it. Deriving scrypt is platform/secret_check.ts.
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash as digestOf, timingSafeEqual } from 'node:crypto'
 
 export type PhcHash =
   | { readonly kind: 'sha256'; readonly salt: Buffer; readonly hash: Buffer }
@@ -93,7 +93,7 @@ function saltFits(salt: Buffer): boolean {
 }
 
 function saltedSha256(secret: string, salt: Uint8Array): Buffer {
-  return createHash('sha256').update(salt).update(secret, 'utf8').digest()
+  return digestOf('sha256', Buffer.concat([salt, Buffer.from(secret, 'utf8')]), 'buffer')
 }
 
 function base64(bytes: Uint8Array): string {

@@ -16,6 +16,8 @@ import type { SubjectDenial } from '#core/denial.ts'
 import type { ParsedToken } from '#core/jwt/compact.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
+import { inPlacePool } from './crypto_pool.ts'
+import type { CryptoPool } from './crypto_pool.ts'
 import type { IssuerKeysRegistry } from './issuer_keys/registry.ts'
 import { verifySignature } from './jws_signature.ts'
 
@@ -26,24 +28,28 @@ export type VerifiedToken = {
   readonly kid: string
 }
 
-export type VerifyOptions = {
-  /** Verify on the calling thread: for an idle server (jws_signature.ts). */
-  readonly inPlace: boolean
-}
-
 export interface SubjectVerifier {
   /**
    * Verifies a parsed token as one of the connector's. Denials: every `subject_*` that speaks of header, key, signature,
    * time, audience or `sub`, and `issuer_keys_unavailable`. The preset's shape is the caller's next step.
    */
-  verify(parsed: ParsedToken, connector: Connector, options?: VerifyOptions): Promise<Result<VerifiedToken>>
+  verify(parsed: ParsedToken, connector: Connector): Promise<Result<VerifiedToken>>
 }
 
-export type SubjectVerifierDeps = { readonly clock: Clock; readonly issuerKeys: IssuerKeysRegistry }
+export type SubjectVerifierDeps = {
+  readonly clock: Clock
+  readonly issuerKeys: IssuerKeysRegistry
+  /** Where signatures are checked; in place by default. */
+  readonly pool?: CryptoPool
+}
 
-export function createSubjectVerifier({ clock, issuerKeys }: SubjectVerifierDeps): SubjectVerifier {
+export function createSubjectVerifier({
+  clock,
+  issuerKeys,
+  pool = inPlacePool,
+}: SubjectVerifierDeps): SubjectVerifier {
   return {
-    async verify(parsed, connector, options = ON_THE_POOL) {
+    async verify(parsed, connector) {
       const { header, claims } = parsed
       // 1. header: an algorithm of the table that this connector allows, a type that it expects
       const algorithm = connector.algorithms.includes(header.alg) ? algorithmOf(header.alg) : undefined
@@ -66,7 +72,7 @@ export function createSubjectVerifier({ clock, issuerKeys }: SubjectVerifierDeps
 
       // 4. signature over the exact bytes: the first step that costs
       const { kid } = key.value
-      const holds = await verifySignature(algorithm, key.value, parsed, options.inPlace)
+      const holds = await verifySignature(algorithm, key.value, parsed, pool)
       if (!holds) return deny({ reason: 'subject_signature_invalid', kid })
 
       // 5. time, 6. audience, 7. subject
@@ -85,5 +91,3 @@ export function checkSignedClaims(
 ): SubjectDenial | undefined {
   return checkTimes(claims, connector, now) ?? checkAudience(claims, connector) ?? checkSubject(claims)
 }
-
-const ON_THE_POOL: VerifyOptions = { inPlace: false }

@@ -10,6 +10,7 @@ import { algorithmOf } from '../../src/core/jwt/algorithms.ts'
 import { parseJws } from '../../src/core/jwt/compact.ts'
 import { readKeySet, readPublicKey, selectKey } from '../../src/core/jwt/public_key.ts'
 import { readStrictJson } from '../../src/core/jwt/strict_json.ts'
+import { inPlacePool } from '../../src/platform/crypto_pool.ts'
 import { verifySignature } from '../../src/platform/jws_signature.ts'
 
 const shared = process.env['SALLYPORT_SHARED']
@@ -42,7 +43,7 @@ async function refusal(jws: JsonValue | undefined, jwks: JsonValue | undefined):
   if (!set.ok || kid === undefined) return 'subject_key_unknown'
   const selection = selectKey(set.value, algorithm, kid)
   if (selection.found !== 'key') return `subject_key_${selection.found === 'none' ? 'unknown' : 'unfit'}`
-  const holds = await verifySignature(algorithm, selection.key, parsed.value, true)
+  const holds = await verifySignature(algorithm, selection.key, parsed.value, inPlacePool)
   return holds ? undefined : 'subject_signature_invalid'
 }
 
@@ -135,7 +136,7 @@ t.test('RFC 8037: the Ed25519 example verifies once its key has a kid', options,
   const { compact } = output
   const [key, parsed] = [readPublicKey(jwk), parseJws(typeof compact === 'string' ? compact : '')]
   const algorithm = algorithmOf('EdDSA')
-  t.ok(key.ok && parsed.ok && algorithm && (await verifySignature(algorithm, key.value, parsed.value, true)))
+  t.ok(key.ok && parsed.ok && algorithm && (await verifySignature(algorithm, key.value, parsed.value, inPlacePool)))
 })
 
 const readCookbookKey = (name: string) => readPublicKey(readVectors('jose-cookbook', 'jwk', name))

@@ -2,16 +2,17 @@ import { generateKeyPairSync, sign, verify } from 'node:crypto'
 import t from 'tap'
 import type { SigningAlgorithm } from '../../src/core/key_rotation.ts'
 import { makeKeyPair } from '../../src/platform/keys/key_material.ts'
-import { createSigner, createSigningGate, es256FromDer } from '../../src/platform/keys/signer.ts'
-import type { SigningGate } from '../../src/platform/keys/signer.ts'
+import { createCryptoPool, inPlacePool } from '../../src/platform/crypto_pool.ts'
+import type { CryptoPool } from '../../src/platform/crypto_pool.ts'
+import { createSigner, es256FromDer } from '../../src/platform/keys/signer.ts'
 
 const input = 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0'
-const inPlace: SigningGate = { tryInPlace: () => true, enterPool: () => () => {} }
-const pooled: SigningGate = { tryInPlace: () => false, enterPool: () => () => {} }
+const inPlace = inPlacePool
+const pooled = createCryptoPool({ isIdle: () => false })
 
-async function signAndVerify(algorithm: SigningAlgorithm, gate: SigningGate): Promise<boolean> {
+async function signAndVerify(algorithm: SigningAlgorithm, pool: CryptoPool): Promise<boolean> {
   const pair = await makeKeyPair(algorithm)
-  const signature = await createSigner({ ...pair, algorithm }, gate).sign(input)
+  const signature = await createSigner({ ...pair, algorithm }, pool).sign(input)
   const dsaEncoding = 'ieee-p1363' as const
   return verify('sha256', Buffer.from(input), { key: pair.privateKey, dsaEncoding }, signature)
 }
@@ -47,67 +48,4 @@ t.test('bytes that are no DER signature are refused', async (t) => {
   for (const hex of ['', '3006020105020106ff', '31060201050201', '3007020105030200ff']) {
     t.throws(() => es256FromDer(Buffer.from(hex, 'hex')), /not a DER signature/, hex)
   }
-})
-
-/** A gate whose turns the test ends itself. */
-function build(): { gate: SigningGate; endTurn: () => void } {
-  let after: (() => void)[] = []
-  const gate = createSigningGate((callback) => void after.push(callback))
-  return {
-    gate,
-    endTurn() {
-      const due = after
-      after = []
-      for (const callback of due) callback()
-    },
-  }
-}
-
-t.test('an idle signer signs in place, two signatures a turn', async (t) => {
-  const { gate, endTurn } = build()
-  for (let turn = 0; turn < 3; turn += 1) {
-    t.equal(gate.tryInPlace(), true)
-    t.equal(gate.tryInPlace(), true)
-    endTurn()
-  }
-})
-
-t.test('a third signature in one turn goes to the pool, and so do the next 32', async (t) => {
-  const { gate, endTurn } = build()
-  gate.tryInPlace()
-  gate.tryInPlace()
-  t.equal(gate.tryInPlace(), false)
-  for (let turn = 0; turn < 32; turn += 1) {
-    endTurn()
-    t.equal(gate.tryInPlace(), false, `turn ${turn}`)
-  }
-  endTurn()
-  t.equal(gate.tryInPlace(), true)
-})
-
-t.test('while one signature is in the pool none is made in place', async (t) => {
-  const { gate, endTurn } = build()
-  const leave = gate.enterPool()
-  for (let turn = 0; turn < 100; turn += 1) {
-    t.equal(gate.tryInPlace(), false)
-    endTurn()
-  }
-  leave()
-  let turns = 0
-  while (!gate.tryInPlace()) {
-    turns += 1
-    endTurn()
-  }
-  t.equal(turns, 32)
-})
-
-t.test('RS256 never asks for the event loop', async (t) => {
-  const pair = await makeKeyPair('RS256')
-  const gate: SigningGate = {
-    tryInPlace: () => {
-      throw new Error('asked')
-    },
-    enterPool: () => () => {},
-  }
-  await t.resolves(createSigner({ ...pair, algorithm: 'RS256' }, gate).sign(input))
 })

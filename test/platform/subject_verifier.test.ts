@@ -6,6 +6,7 @@ import type { Connector } from '../../src/core/connector.ts'
 import { ALGORITHM_NAMES } from '../../src/core/jwt/algorithms.ts'
 import { parseCompact } from '../../src/core/jwt/compact.ts'
 import { createIssuerKeysRegistry } from '../../src/platform/issuer_keys/registry.ts'
+import { createCryptoPool } from '../../src/platform/crypto_pool.ts'
 import { createSubjectVerifier } from '../../src/platform/subject_verifier.ts'
 import {
   BROKER,
@@ -277,13 +278,15 @@ for (const [title, token, denial, twin = valid, over = {}] of refused) {
 t.test('verification in place and on the thread pool say the same', async (t) => {
   const issuerKeys = createIssuerKeysRegistry({ clock: () => NOW })
   t.teardown(() => issuerKeys.close())
-  const verifier = createSubjectVerifier({ clock: () => NOW, issuerKeys })
   const connector = connectorFor(issuer)
-  for (const inPlace of [true, false]) {
+  for (const isIdle of [true, false]) {
+    const pool = createCryptoPool({ isIdle: () => isIdle })
+    t.teardown(() => pool.close())
+    const verifier = createSubjectVerifier({ clock: () => NOW, issuerKeys, pool })
     const good = parseCompact(esToken)
     const bad = parseCompact(esSigned(Buffer.alloc(64, 1)))
-    t.match(good.ok && (await verifier.verify(good.value, connector, { inPlace })), { ok: true })
-    t.match(bad.ok && (await verifier.verify(bad.value, connector, { inPlace })), { denial: badSignature })
+    t.match(good.ok && (await verifier.verify(good.value, connector)), { ok: true })
+    t.match(bad.ok && (await verifier.verify(bad.value, connector)), { denial: badSignature })
   }
 })
 

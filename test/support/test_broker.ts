@@ -5,6 +5,7 @@
 //   const broker = await startTestBroker(t)                       // native; { dex: {...} } for a Dex configuration
 //   const answer = await broker.exchange({ scope: undefined })     // the valid exchange with one thing changed
 //   answer.status, answer.json, answer.token?.claims, broker.audit()?.reason
+import { inPlacePool } from '../../src/platform/crypto_pool.ts'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
@@ -150,7 +151,7 @@ export async function startTestBroker(t: Test, options: TestBrokerOptions = {}):
     log,
     clock: now,
     randomBytes,
-    isIdle: () => true,
+    pool: inPlacePool,
   }
   const broker = createBroker(config, parts)
   const app = await createPublicApp(broker, { https: undefined })

@@ -12,6 +12,7 @@ import type { ParsedToken } from '#core/jwt/compact.ts'
 import { readKeySet, selectKey } from '#core/jwt/public_key.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
+import type { CryptoPool } from '#platform/crypto_pool.ts'
 import { verifySignature } from '#platform/jws_signature.ts'
 import { StoreFailure } from '#platform/store/store.ts'
 import type { Store } from '#platform/store/store.ts'
@@ -20,6 +21,7 @@ export type AssertionDeps = {
   readonly issuer: string
   readonly clock: Clock
   readonly store: Pick<Store, 'claimOnce'>
+  readonly pool: CryptoPool
 }
 
 const ALGORITHMS = new Set(['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'])
@@ -71,7 +73,7 @@ async function problemOf(
   if (!keys.ok) return keys.denial
   const selected = selectKey(keys.value, algorithm, header.kid ?? '')
   if (selected.found !== 'key') return 'no key of the client fits'
-  return (await verifySignature(algorithm, selected.key, token, false)) ? undefined : 'signature'
+  return (await verifySignature(algorithm, selected.key, token, deps.pool)) ? undefined : 'signature'
 }
 
 function keysOf(client: Client) {

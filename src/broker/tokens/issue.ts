@@ -1,6 +1,6 @@
 // Step 7: mint. Builds the claims of the target's profile, signs them with the current key, and says what the answer of
 // the token endpoint holds. Fresh claims only; nothing of the subject token is spread into them.
-import type { Target } from '#core/audience.ts'
+import type { AudienceProfile, Target } from '#core/audience.ts'
 import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Client } from '#core/client.ts'
 import type { Clock, RandomBytes } from '#core/clock.ts'
@@ -145,7 +145,17 @@ function issuedType(order: TokenOrder): TokenType {
 
 async function sign(contents: TokenContents, key: SigningKey): Promise<string> {
   const payload = Buffer.from(goJson(tokenClaims(contents)), 'utf8').toString('base64url')
-  const input = `${jwsHeader(key, contents.target.profile)}.${payload}`
+  const input = `${headerOf(key, contents.target.profile)}.${payload}`
   const signature = await key.sign(input)
   return `${input}.${signature.toString('base64url')}`
+}
+
+/** A key's header is the same for every token of a profile; gone with the key. */
+const headers = new WeakMap<SigningKey, Map<AudienceProfile, string>>()
+
+function headerOf(key: SigningKey, profile: AudienceProfile): string {
+  const known = headers.get(key) ?? new Map<AudienceProfile, string>()
+  const header = known.get(profile) ?? jwsHeader(key, profile)
+  if (!known.has(profile)) headers.set(key, known.set(profile, header))
+  return header
 }

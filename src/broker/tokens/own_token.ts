@@ -6,12 +6,14 @@ import type { Clock } from '#core/clock.ts'
 import { algorithmOf } from '#core/jwt/algorithms.ts'
 import { decodeSegment, parseCompact } from '#core/jwt/compact.ts'
 import type { VerificationKey } from '#core/jwt/public_key.ts'
+import type { CryptoPool } from '#platform/crypto_pool.ts'
 import { verifySignature } from '#platform/jws_signature.ts'
 
 export type OwnTokenDeps = {
   readonly issuer: string
   readonly clock: Clock
   readonly publicKey: (kid: string) => KeyObject | undefined
+  readonly pool: CryptoPool
 }
 
 export type OwnToken = {
@@ -29,7 +31,7 @@ export async function verifyOwnToken(token: string, deps: OwnTokenDeps): Promise
   const key = header.kid === undefined ? undefined : deps.publicKey(header.kid)
   if (algorithm === undefined || key === undefined) return undefined
   if (claims['iss'] !== deps.issuer) return undefined
-  if (!(await verifySignature(algorithm, asVerificationKey(key, header.kid ?? ''), parsed.value, false)))
+  if (!(await verifySignature(algorithm, asVerificationKey(key, header.kid ?? ''), parsed.value, deps.pool)))
     return undefined
   const { exp } = claims
   if (typeof exp !== 'number' || exp <= deps.clock() / 1000) return undefined

@@ -15,6 +15,8 @@ import {
 } from '#core/key_rotation.ts'
 import type { KeyOrder, RotationPlan, SigningAlgorithm } from '#core/key_rotation.ts'
 import { jwksDocument } from '#core/public_jwk.ts'
+import { inPlacePool } from '../crypto_pool.ts'
+import type { CryptoPool } from '../crypto_pool.ts'
 import type { Store } from '../store/store.ts'
 import { readExtraKeys } from './extra_keys.ts'
 import type { ExtraKey } from './extra_keys.ts'
@@ -23,8 +25,8 @@ import { isSealed, makeKeyPair, packPrivateKey, readSealingKey, unpackPrivateKey
 import type { Sealing } from './key_material.ts'
 import { readRing, ringStoreKey, writeRing } from './ring_state.ts'
 import type { StoredKey } from './ring_state.ts'
-import { createSigner, createSigningGate } from './signer.ts'
-import type { SigningGate, SigningKey } from './signer.ts'
+import { createSigner } from './signer.ts'
+import type { SigningKey } from './signer.ts'
 
 export type { SigningKey } from './signer.ts'
 
@@ -77,7 +79,8 @@ export type KeyRingDeps = {
   readonly log: KeyRingLog
   /** 10 s by default; 0: nobody refreshes but the caller. */
   readonly refreshSeconds?: number
-  readonly gate?: SigningGate
+  /** Where signatures are made; in place by default. */
+  readonly pool?: CryptoPool
 }
 
 /** The part of a pino logger that is used. */
@@ -99,7 +102,7 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
       : { key: await readSealingKey(config.sealingKeyFile), randomBytes: deps.randomBytes }
   const extra =
     config.extraPublicKeysFile === undefined ? [] : await readExtraKeys(config.extraPublicKeysFile)
-  const gate = deps.gate ?? createSigningGate()
+  const pool = deps.pool ?? inPlacePool
   const listeners: (() => void)[] = []
   let opened: ReadonlyMap<string, OpenedKey> = new Map()
   let text: string | undefined
@@ -145,7 +148,7 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
   function open(next: readonly StoredKey[]): ReadonlyMap<string, OpenedKey> {
     const clash = extra.find((other) => next.some((key) => key.kid === other.kid))
     if (clash !== undefined) throw new KeyFailure(`extra public keys: ${clash.kid} is a key of this broker`)
-    return new Map(next.map((key) => [key.kid, reopen(opened.get(key.kid), key, sealing, gate)]))
+    return new Map(next.map((key) => [key.kid, reopen(opened.get(key.kid), key, sealing, pool)]))
   }
 
   /** Makes what is served and signed with from the keys and the time. */
@@ -243,18 +246,13 @@ async function make(order: KeyOrder, sealing: Sealing): Promise<StoredKey> {
 }
 
 /** The key as it was opened before, when what is stored of it is still the same. */
-function reopen(
-  known: OpenedKey | undefined,
-  key: StoredKey,
-  sealing: Sealing,
-  gate: SigningGate,
-): OpenedKey {
+function reopen(known: OpenedKey | undefined, key: StoredKey, sealing: Sealing, pool: CryptoPool): OpenedKey {
   const { kid, algorithm, jwk } = key
   if (known?.stored.privateKey === key.privateKey && known?.stored.algorithm === algorithm) return known
   const publicKey = createPublicKey({ key: { ...jwk }, format: 'jwk' })
   if (key.privateKey === undefined) return { stored: key, publicKey, signer: undefined }
   const privateKey = unpackPrivateKey(kid, algorithm, key.privateKey, sealing)
-  return { stored: key, publicKey, signer: createSigner({ kid, algorithm, privateKey }, gate) }
+  return { stored: key, publicKey, signer: createSigner({ kid, algorithm, privateKey }, pool) }
 }
 
 /** Seals a key that was stored before a sealing key was configured. */

@@ -1,9 +1,9 @@
-// Signs JWS inputs with one private key. Two facts of Node 24 shape it: a bare KeyObject signs twice as fast as
-// `{ key, dsaEncoding }`, so ES256's DER is turned into the two numbers of JWS here; and a hop to the thread pool costs
-// more than an ES256 signature, so a signer with nothing else to do signs in place.
+// Signs JWS inputs with one private key. On Node 24 a bare KeyObject signs twice as fast as `{ key, dsaEncoding }`, so
+// ES256's DER is turned into the two numbers of JWS here. Where it is signed, crypto_pool.ts decides.
 import { sign as signNow } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { SigningAlgorithm } from '#core/key_rotation.ts'
+import type { CryptoPool } from '../crypto_pool.ts'
 
 export type SigningKey = {
   readonly kid: string
@@ -12,85 +12,26 @@ export type SigningKey = {
   sign(input: string): Promise<Buffer>
 }
 
-/**
- * Whether a signature may be made on the event loop. Shared by all keys of a process: what counts is whether anybody
- * else waits.
- */
-export interface SigningGate {
-  /** Whether to sign here and now. Call it once for each signature. */
-  tryInPlace(): boolean
-  /** Counts a signature on its way through the pool, until the returned function is called. */
-  enterPool(): () => void
-}
-
-/** One request asks for at most two signatures (access and ID token); more in one turn are several requests. */
-const idlePerTurn = 2
-
-/** So many signatures in a row have to find the signer idle before it signs in place again. */
-const calmAfter = 32
-
-/**
- * Idle means: nothing is in the pool, and no turn of the event loop asked for more than one request's signatures, for
- * the last `calmAfter` of them. Without that memory a loaded server would sign the first request of each turn in
- * place, while the others wait for it: measured at 32 connections, that costs 40 % of the throughput.
- * `afterTurn` runs a callback once the present turn is over (`setImmediate`).
- */
-export function createSigningGate(afterTurn: (callback: () => void) => void = setImmediate): SigningGate {
-  let inPool = 0
-  let thisTurn = 0
-  let calm = calmAfter
-  return {
-    tryInPlace() {
-      if (thisTurn === 0) {
-        afterTurn(() => {
-          thisTurn = 0
-        })
-      }
-      thisTurn += 1
-      calm = inPool > 0 || thisTurn > idlePerTurn ? 0 : calm + 1
-      return calm > calmAfter
-    },
-    enterPool() {
-      inPool += 1
-      return () => {
-        inPool -= 1
-      }
-    },
-  }
-}
-
 export function createSigner(
   key: { readonly kid: string; readonly algorithm: SigningAlgorithm; readonly privateKey: KeyObject },
-  gate: SigningGate,
+  pool: CryptoPool,
 ): SigningKey {
   const { kid, algorithm, privateKey } = key
-  if (algorithm === 'RS256') {
-    // Ten times the work of ES256: always to the pool, where it costs one hop in five and holds up nobody.
-    return { kid, algorithm, sign: async (input) => signInPool(bytesOf(input), privateKey, gate) }
-  }
-  return {
-    kid,
-    algorithm,
-    async sign(input) {
-      if (gate.tryInPlace()) return es256FromDer(signNow('sha256', bytesOf(input), privateKey))
-      return es256FromDer(await signInPool(bytesOf(input), privateKey, gate))
-    },
-  }
-}
-
-function bytesOf(signingInput: string): Buffer {
-  return Buffer.from(signingInput, 'latin1')
-}
-
-function signInPool(bytes: Buffer, privateKey: KeyObject, gate: SigningGate): Promise<Buffer> {
-  const leave = gate.enterPool()
-  return new Promise((resolve, reject) => {
-    signNow('sha256', bytes, privateKey, (error, signature) => {
-      leave()
-      if (error === null) resolve(signature)
-      else reject(error)
+  const sign = (input: string): Promise<Buffer> => {
+    const bytes = Buffer.from(input, 'latin1')
+    return pool.run({
+      inPlace: () => signNow('sha256', bytes, privateKey),
+      onThread: (done) => signNow('sha256', bytes, privateKey, done),
+      // RS256 is ten times the work of ES256; on a thread it costs one hop in five and holds up nobody.
+      isLong: algorithm === 'RS256',
     })
-  })
+  }
+  switch (algorithm) {
+    case 'RS256':
+      return { kid, algorithm, sign }
+    case 'ES256':
+      return { kid, algorithm, sign: async (input) => es256FromDer(await sign(input)) }
+  }
 }
 
 /** ECDSA-Sig-Value (RFC 3279 §2.2.3) of a P-256 signature to R and S, 32 bytes each (RFC 7518 §3.4). */

@@ -1,0 +1,78 @@
+import t from 'tap'
+import type { Test } from 'tap'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createCryptoPool } from '../../src/platform/crypto_pool.ts'
+import type { CryptoPool, CryptoWork } from '../../src/platform/crypto_pool.ts'
+
+type Done = (error: Error | null, value: string) => void
+
+/** Work whose thread answers when the test says so. */
+function work(over: Partial<CryptoWork<string>> = {}): CryptoWork<string> & { answers: Done[] } {
+  const answers: Done[] = []
+  return {
+    inPlace: () => 'in place',
+    onThread: (done) => void answers.push(done),
+    isLong: false,
+    answers,
+    ...over,
+  }
+}
+
+function build(t: Test, isIdle: boolean): CryptoPool {
+  const pool = createCryptoPool({ isIdle: () => isIdle })
+  t.teardown(() => pool.close())
+  return pool
+}
+
+t.test('an idle process does the work in place', async (t) => {
+  t.equal(await build(t, true).run(work()), 'in place')
+})
+
+t.test('a loaded process leaves it to a thread', async (t) => {
+  const job = work()
+  const result = build(t, false).run(job)
+  job.answers[0]?.(null, 'thread')
+  t.equal(await result, 'thread')
+})
+
+t.test('long work goes to a thread even when the process is idle', async (t) => {
+  const job = work({ isLong: true })
+  const result = build(t, true).run(job)
+  job.answers[0]?.(null, 'thread')
+  t.equal(await result, 'thread')
+})
+
+t.test('an error of either kind is the caller’s', async (t) => {
+  const job = work()
+  const result = build(t, false).run(job)
+  job.answers[0]?.(new Error('no such key'), '')
+  await t.rejects(result, /no such key/)
+  await t.rejects(
+    build(t, true).run(
+      work({
+        inPlace: () => {
+          throw new Error('no such key')
+        },
+      }),
+    ),
+    /no such key/,
+  )
+})
+
+t.test('work behind a thread that hangs is done in place, and so is what comes after it', async (t) => {
+  const pool = build(t, false)
+  const stuck = work({ isLong: true })
+  t.equal(await Promise.race([pool.run(stuck), sleep(2000, 'hangs')]), 'in place')
+  t.equal(await pool.run(work({ isLong: true })), 'in place')
+})
+
+t.test('a thread that answers late is trusted again', async (t) => {
+  const pool = build(t, false)
+  const stuck = work()
+  await pool.run(stuck)
+  stuck.answers[0]?.(null, 'too late')
+  const next = work()
+  const result = pool.run(next)
+  next.answers[0]?.(null, 'thread')
+  t.equal(await result, 'thread')
+})
