@@ -151,6 +151,7 @@ function wrongMethod(client: Client, got: string): Result<never> {
 function notProven(client: Client, denied: Result<unknown>): Result<never> {
   if (denied.ok) return deny({ reason: 'client_assertion_invalid', client: client.id, cause: 'not proven' })
   const { denial } = denied
-  if (denial.reason === 'store_unavailable') return deny(denial)
+  if (denial.reason === 'store_unavailable' || denial.reason === 'client_assertion_invalid')
+    return deny(denial)
   return deny({ reason: 'client_assertion_invalid', client: client.id, cause: denial })
 }
