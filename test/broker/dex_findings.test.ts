@@ -118,9 +118,36 @@ const CASES: readonly Case[] = [
     'issuer: https://dex.example.test/\nISSUER: https://other.example.test/\n',
     'ISSUER',
   ),
-  error('dex_value_mistyped', 'a number for a text', '    name: Kubernetes', '    name: 12', 'name: 12', {
+  warning('dex_value_mistyped', 'a number for a text', '    name: Kubernetes', '    name: 12', 'name: 12', {
     wayOut: /quotes/,
   }),
+  error(
+    'dex_value_mistyped',
+    'a number for a text of a connector',
+    'userNameKey: user_login',
+    'userNameKey: 12',
+    'userNameKey: 12',
+    {
+      wayOut: /quotes/,
+    },
+  ),
+  error(
+    'dex_value_mistyped',
+    'a number that is too large',
+    '    name: Kubernetes',
+    '    name: 12345678901234567890',
+    'name: 1234',
+    {
+      wayOut: /quotes/,
+    },
+  ),
+  error(
+    'dex_value_mistyped',
+    'a text for a list',
+    'scopes: [openid, profile]\n      userNameKey: user_login',
+    'scopes: openid\n      userNameKey: user_login',
+    'scopes: openid',
+  ),
   // the environment
   error('variable_unset', 'secretEnv without its variable', CI, CI, 'secretEnv: CI_CLIENT_SECRET', {
     world: { env: { CI_CLIENT_SECRET: undefined } },

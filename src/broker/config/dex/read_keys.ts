@@ -89,12 +89,26 @@ function readValue(
   else walk.report.ignore(path, rule.why, rule.wayOut)
   if (value === null) return undefined
   const read = readLeaf(value, path, rule.shape)
-  // a wrong type where nothing is read is Dex's complaint, not ours
   if (read !== undefined) return read
-  mistyped(value, path, rule.shape, rule.verdict === 'taken' ? 'error' : 'warning', walk)
-  // goes on as text, so that it is not said to be missing as well
   const isScalar = typeof value === 'number' || typeof value === 'boolean'
+  const isLoose =
+    rule.shape === 'text' &&
+    isScalar &&
+    !isStrict(path) &&
+    (typeof value === 'boolean' || Number.isSafeInteger(value) || !Number.isInteger(value))
+  // a wrong type where nothing is read is Dex's complaint, not ours
+  const harmless = rule.verdict === 'ignored' || isLoose
+  mistyped(value, path, rule.shape, harmless ? 'warning' : 'error', walk)
+  // goes on as text, so that it is not said to be missing as well
   return rule.shape === 'text' && isScalar ? { is: 'text', path, text: String(value) } : undefined
+}
+
+/**
+ * Up to 2.45.1 Dex reads `name: 12` as text, but not in the sections that its code unmarshals by hand; later it reads
+ * none so. A number that JavaScript cannot hold is not guessed at.
+ */
+function isStrict(path: YamlPath): boolean {
+  return /^(?:storage|connectors|staticPasswords|signer)$/i.test(String(path[0]))
 }
 
 function readItems(value: unknown, path: YamlPath, table: KeyTable, walk: KeyWalk): DexValue | undefined {
@@ -166,7 +180,10 @@ function mistyped(
   severity: 'error' | 'warning',
   walk: KeyWalk,
 ): void {
-  const message = `holds ${kindOf(value)}, Dex wants ${WANTED[shape]} and does not start`
+  const message =
+    severity === 'error'
+      ? `holds ${kindOf(value)}, Dex wants ${WANTED[shape]} and does not start`
+      : `holds ${kindOf(value)}, Dex wants ${WANTED[shape]}; releases after 2.45.1 do not start on it`
   const wayOut = shape === 'text' && typeof value !== 'object' ? 'put the value in quotes' : undefined
   if (severity === 'error') walk.report.refuse(path, 'dex_value_mistyped', message, wayOut)
   else walk.report.warn(path, 'dex_value_mistyped', message, wayOut)
