@@ -4,6 +4,7 @@ import { hash } from 'node:crypto'
 import { clip } from '#core/audit_event.ts'
 import type { Claims } from '#core/claims.ts'
 import type { Denial } from '#core/denial.ts'
+import { DENIAL_MEANINGS } from '#core/denial_meaning.ts'
 import { parseScopes } from '#core/dex/scopes.ts'
 import { parseCompact } from '#core/jwt/compact.ts'
 import type { ParsedToken } from '#core/jwt/compact.ts'
@@ -119,9 +120,14 @@ function asText({ steps, facts, denial, claims }: Explanation): string {
   const lines = steps.map(({ step, outcome }) =>
     `${MARKS[outcome]}  ${step.padEnd(10)} ${(outcome === 'yes' && known[step]) || ''}`.trimEnd(),
   )
-  const why = denial === undefined ? [] : ['', denial.reason, ...evidenceLines(denial)]
+  const why = denial === undefined ? [] : whyLines(denial)
   const would = claims === undefined ? [] : ['', 'The token would say:', JSON.stringify(claims, undefined, 2)]
   return `${[...lines, ...why, ...would].join('\n')}\n`
+}
+
+function whyLines(denial: Denial): readonly string[] {
+  const { means, wayOut } = DENIAL_MEANINGS[denial.reason]
+  return ['', `${denial.reason}: ${means}`, ...evidenceLines(denial), `  -> ${wayOut}`]
 }
 
 function evidenceLines(denial: Denial): readonly string[] {

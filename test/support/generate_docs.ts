@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { OverlaySchema } from '../../src/broker/config/dex/overlay_schema.ts'
 import { SallyportSchema } from '../../src/broker/config/schema.ts'
 import { renderConfigurationDocs } from './configuration_docs.ts'
+import { renderAudit, renderDifferences } from './dialect_docs.ts'
 import { renderJsonSchema } from './json_schema.ts'
 
 /** One generated file: where it lies below the root of the project, and its whole text. */
@@ -11,6 +12,8 @@ type Generated = { readonly path: string; readonly render: () => string }
 
 const GENERATED: readonly Generated[] = [
   { path: 'docs/configuration.md', render: renderConfigurationDocs },
+  { path: 'docs/differences-from-dex.md', render: renderDifferences },
+  { path: 'docs/audit.md', render: renderAudit },
   { path: 'deploy/schema/sallyport.schema.json', render: () => renderJsonSchema(SallyportSchema) },
   { path: 'deploy/schema/sallyport-overlay.schema.json', render: () => renderJsonSchema(OverlaySchema) },
 ]
