@@ -35,6 +35,8 @@ export function connectorByIssuer(
   const candidates = [...table.values()].filter(
     (connector) =>
       connector.kind === 'issuer' &&
+      // asks GitLab's user API, which knows nothing of a JWT's issuer
+      connector.gitlabApi === undefined &&
       connector.issuer === issuer &&
       mayUse(client, connector.id) &&
       servesExchange(connector),
