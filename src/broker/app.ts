@@ -18,6 +18,9 @@ import { answerUserinfo } from './wire/userinfo_endpoint.ts'
 /** Form bodies of all endpoints; a subject token is 16 KiB at most. */
 const MAX_BODY_BYTES = 64 * 1024
 
+/** Dex's `web.allowedHeaders` where none are named. */
+const DEFAULT_ALLOWED_HEADER = 'Authorization'
+
 export type PublicServerOptions = {
   readonly https:
     | {
@@ -56,12 +59,14 @@ export async function createPublicApp(
     app.addHook('onRequest', async (_request, reply) => void reply.headers(web.headers))
   limitConcurrency(app, broker)
   countRequests(app, broker)
+  // Before the routes: a scope takes the handler that is there when it is made.
+  answerFailures(app, broker, paths.token, addressOf)
 
   await app.register(async (scope) => {
     if (web.allowedOrigins.length > 0) {
       await scope.register(cors, {
         origin: web.allowedOrigins.includes('*') ? '*' : [...web.allowedOrigins],
-        allowedHeaders: [...web.allowedHeaders],
+        allowedHeaders: web.allowedHeaders.length > 0 ? [...web.allowedHeaders] : [DEFAULT_ALLOWED_HEADER],
         methods: ['GET', 'HEAD', 'POST'],
       })
     }
@@ -86,7 +91,6 @@ export async function createPublicApp(
     await broker.parts.store.ping()
     return reply.header('content-type', 'text/plain; charset=utf-8').send('Health check passed')
   })
-  answerFailures(app, broker, paths.token, addressOf)
   return app
 }
 
@@ -101,13 +105,13 @@ function limitConcurrency(app: FastifyInstance, broker: Broker): void {
   let running = 0
   app.addHook('onRequest', (_request, reply, done) => {
     running += 1
+    // Not `onResponse`, which never comes for a caller that went away: its place must be free again.
+    reply.raw.once('close', () => {
+      running -= 1
+    })
     const { maxConcurrentRequests } = broker.live().config.limits
     if (maxConcurrentRequests === 0 || running <= maxConcurrentRequests) return done()
     void reply.code(503).headers({ 'retry-after': '1', 'content-type': 'application/json' }).send(BUSY)
-  })
-  app.addHook('onResponse', (_request, _reply, done) => {
-    running -= 1
-    done()
   })
 }
 
@@ -126,7 +130,7 @@ function rawRequest(request: FastifyRequest, addressOf: ClientAddressOf): RawReq
   return {
     method: request.method,
     query: mark === -1 ? '' : url.slice(mark + 1),
-    contentType: request.headers['content-type'],
+    contentType: contentTypeOf(request),
     authorization: authorizationOf(request),
     body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
     peer: peerOf(request, addressOf),
@@ -136,11 +140,23 @@ function rawRequest(request: FastifyRequest, addressOf: ClientAddressOf): RawReq
 
 /** Node keeps only the first of two Authorization headers, so the raw ones are asked. */
 function authorizationOf(request: FastifyRequest): readonly string[] {
-  if (request.headers.authorization === undefined) return []
+  return request.headers.authorization === undefined ? [] : rawValues(request, 'authorization')
+}
+
+/** Two of them, joined as a list would be, are no content type at all. */
+function contentTypeOf(request: FastifyRequest): string | undefined {
+  return request.headers['content-type'] === undefined
+    ? undefined
+    : rawValues(request, 'content-type').join(', ')
+}
+
+function rawValues(request: FastifyRequest, name: string): readonly string[] {
   const { rawHeaders } = request.raw
   const values: string[] = []
   for (let index = 0; index < rawHeaders.length; index += 2) {
-    if (rawHeaders[index]?.toLowerCase() === 'authorization') values.push(rawHeaders[index + 1] ?? '')
+    const header = rawHeaders[index]
+    if (header?.length === name.length && header.toLowerCase() === name)
+      values.push(rawHeaders[index + 1] ?? '')
   }
   return values
 }
