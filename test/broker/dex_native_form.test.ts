@@ -97,6 +97,21 @@ t.test('what does not go along is named', async (t) => {
   t.notMatch(text, /^ {2}- id: directory/m)
 })
 
+t.test('what sallyport.yaml would refuse is left out and named', async (t) => {
+  let dex = changed(EVERY_KEY, 'groups: [deployers]', 'groups: [deployers, "system:masters"]')
+  dex = changed(dex, '[https://app.example.test]', '[https://app.example.test, "https://app.example.test/"]')
+  dex = changed(dex, 'idTokens: 1h30m', 'idTokens: 720h')
+  const text = printNativeConfig(loadDex(dex, SQLITE)) ?? ''
+  t.match(text, /# +client ci: the group system:masters begins with a reserved prefix/)
+  t.match(text, /# +web\.allowedOrigins: "https:\/\/app\.example\.test\/" is no origin/)
+  t.match(text, /# +tokens\.ttl: 720h became 24h/)
+  const native = loadNativeConfig('sallyport.yaml', text, dexEnv({ files }))
+  t.same(
+    native.findings.filter(({ severity }) => severity === 'error'),
+    [],
+  )
+})
+
 t.test('certificates are written out as a comment for the file that is named', async (t) => {
   const pem = dexFixture('ca.pem')
   const load = loadDex(

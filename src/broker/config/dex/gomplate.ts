@@ -10,7 +10,7 @@ export type Template = {
   readonly sourceOffset: (offset: number) => number
 }
 
-export type TemplateProblem = {
+type TemplateProblem = {
   readonly code: Extract<DexCode, `template_${string}`>
   readonly offset: number
   readonly message: string

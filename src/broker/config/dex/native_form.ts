@@ -7,6 +7,7 @@ import { defaultMapping } from '#core/dex/map_identity.ts'
 import { presetOf } from '#core/issuer/presets.ts'
 import { CLIENT_CREDENTIALS, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import type { GrantType } from '#core/oauth/names.ts'
+import { reservedPrefix } from '#core/policy/outputs.ts'
 import { formatDuration } from '#platform/config/duration.ts'
 import type { BrokerConfig, ListenerConfig } from '../broker_config.ts'
 import { DEFAULTS } from '../schema.ts'
@@ -15,7 +16,7 @@ import { brokerAudiences } from './connectors.ts'
 import { nativePolicies } from './native_form_policies.ts'
 
 /** Plain data of one section, ready to be written as YAML; `undefined` members are left out. */
-export type Section = unknown
+type Section = unknown
 
 export type NativeForm = {
   /** In the order of the file. */
@@ -52,7 +53,7 @@ export function toNativeForm(config: BrokerConfig, secretVariables: SecretVariab
       sealingKeyFile: config.keys.sealingKeyFile,
       extraPublicKeysFile: config.keys.extraPublicKeysFile,
     },
-    web: nativeWeb(config),
+    web: nativeWeb(config, left),
     connectors: connectors.map((connector) => nativeConnector(connector, config.issuer)),
     clients,
     audiences,
@@ -77,7 +78,7 @@ export function toNativeForm(config: BrokerConfig, secretVariables: SecretVariab
 }
 
 /** `host:port`, an IPv6 host in brackets; every address is an empty host. */
-export function formatAddress({ host, port }: Pick<ListenerConfig, 'host' | 'port'>): string {
+function formatAddress({ host, port }: Pick<ListenerConfig, 'host' | 'port'>): string {
   if (host === '::') return `:${port}`
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
@@ -90,10 +91,18 @@ function nativeListener(listener: ListenerConfig, left: string[]): Section {
   return { address: formatAddress(listener), tls: { certFile, keyFile, minVersion } }
 }
 
-function nativeWeb({ web }: BrokerConfig): Section {
+function nativeWeb({ web }: BrokerConfig, left: string[]): Section {
+  const origins = web.allowedOrigins.filter(
+    (origin) => origin === '*' || URL.parse(origin)?.origin === origin,
+  )
+  for (const origin of web.allowedOrigins.filter((text) => !origins.includes(text))) {
+    left.push(
+      `web.allowedOrigins: ${JSON.stringify(origin)} is no origin (scheme://host[:port]) and never matches one`,
+    )
+  }
   const section = {
     headers: Object.keys(web.headers).length === 0 ? undefined : web.headers,
-    allowedOrigins: listOrNothing(web.allowedOrigins),
+    allowedOrigins: listOrNothing(origins),
     allowedHeaders: listOrNothing(web.allowedHeaders),
     clientAddress: web.clientAddress,
   }
@@ -176,7 +185,7 @@ export function caFileOf(connector: Pick<Connector, 'id'>): string {
   return `ca-${connector.id.replaceAll(/[^\w.-]/g, '_')}.pem`
 }
 
-export type NativeClient = { readonly id: string; readonly [key: string]: Section }
+type NativeClient = { readonly id: string; readonly [key: string]: Section }
 
 function nativeClient(
   client: Client,
@@ -198,6 +207,10 @@ function nativeClient(
     left.push(`client ${client.id}: no grant that is served is open to it; it logs people in`)
     return []
   }
+  const groups = client.groups.filter((group) => reservedPrefix(group) === undefined)
+  for (const group of client.groups.filter((name) => !groups.includes(name))) {
+    left.push(`client ${client.id}: the group ${group} begins with a reserved prefix`)
+  }
   const listed = isPublic || client.connectors.length > 0 ? usable.map(({ id }) => id) : []
   return [
     {
@@ -208,7 +221,7 @@ function nativeClient(
       grants: grants.map((grant) => GRANT_WORDS.get(grant)),
       defaultAudiences: listOrNothing(client.defaultAudiences),
       subject: client.subject === 'dex' ? undefined : client.subject,
-      groups: listOrNothing(client.groups),
+      groups: listOrNothing(groups),
       ttl: durationOrNothing(client.ttlSeconds),
     },
   ]

@@ -6,7 +6,7 @@ import { expandEnv } from './env_expansion.ts'
 import type { KeyRule, KeyTable, Shape } from './key_table.ts'
 import type { Reporter } from './report.ts'
 
-export type DexValue =
+type DexValue =
   | { readonly is: 'text'; readonly path: YamlPath; readonly text: string }
   | { readonly is: 'flag'; readonly path: YamlPath; readonly flag: boolean }
   | { readonly is: 'texts'; readonly path: YamlPath; readonly texts: readonly string[] }

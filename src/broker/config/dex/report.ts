@@ -7,9 +7,9 @@ import type { YamlPath } from '#platform/config/yaml_document.ts'
 import type { DexCode } from './dex_codes.ts'
 
 /** `taken`: works here as in Dex or better. `ignored`: has no effect here. `refused`: does not start like this. */
-export type Verdict = 'taken' | 'ignored' | 'refused'
+type Verdict = 'taken' | 'ignored' | 'refused'
 
-export type KeyVerdict = {
+type KeyVerdict = {
   /** Path inside the Dex configuration, as written: `connectors[0].config.issuer`. It speaks for all below it. */
   readonly path: string
   readonly verdict: Verdict
