@@ -2,48 +2,65 @@
 // paths stand beside the Kubernetes ones.
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { IssuerKeysStatus } from '#platform/issuer_keys/issuer_keys.ts'
 import type { Broker } from './broker.ts'
 
-type Check = { readonly name: string; readonly ok: boolean; readonly detail: string }
+/** `isRequired`: without it the broker is not ready. A dead issuer concerns its own jobs only. */
+type Check = {
+  readonly name: string
+  readonly ok: boolean
+  readonly detail: string
+  readonly isRequired: boolean
+}
 
-export function createOpsApp(broker: Broker): FastifyInstance {
+type IssuerStatuses = () => readonly IssuerKeysStatus[]
+
+export function createOpsApp(broker: Broker, issuers: IssuerStatuses): FastifyInstance {
   const app = Fastify({ logger: false, requestTimeout: 10_000 })
   app.get('/metrics', async (_request, reply) => {
     const { registry } = broker.parts.metrics
     return reply.header('content-type', registry.contentType).send(await registry.metrics())
   })
   app.get('/livez', async (_request, reply) => reply.type('text/plain').send('ok'))
-  app.get('/readyz', async (_request, reply) => answerChecks(reply, await checks(broker)))
+  app.get('/readyz', async (_request, reply) => answerChecks(reply, await checks(broker, issuers)))
   app.get('/healthz', async (_request, reply) => {
-    const results = await checks(broker)
+    const results = await checks(broker, issuers)
     const body = Object.fromEntries(results.map(({ name, ok, detail }) => [name, { ok, message: detail }]))
     return reply.code(statusOf(results)).send(body)
   })
   app.get('/healthz/live', async (_request, reply) => reply.type('text/plain').send('ok'))
-  app.get('/healthz/ready', async (_request, reply) => answerChecks(reply, await checks(broker)))
+  app.get('/healthz/ready', async (_request, reply) => answerChecks(reply, await checks(broker, issuers)))
   return app
 }
 
-async function checks(broker: Broker): Promise<readonly Check[]> {
+async function checks(broker: Broker, issuers: IssuerStatuses): Promise<readonly Check[]> {
   const { store, keyRing, audit } = broker.parts
   const auditFailure = audit.failure()
   const storeCheck = await store.ping().then(
-    () => ({ name: 'store', ok: true, detail: 'answers' }),
+    () => ({ name: 'store', ok: true, detail: 'answers', isRequired: true }),
     (error: unknown) => ({
       name: 'store',
       ok: false,
       detail: error instanceof Error ? error.message : 'fails',
+      isRequired: true,
     }),
   )
   return [
     storeCheck,
-    { name: 'keys', ok: true, detail: `signing with ${keyRing.current().kid}` },
-    { name: 'audit', ok: auditFailure === undefined, detail: auditFailure ?? 'is written' },
+    { name: 'keys', ok: true, detail: `signing with ${keyRing.current().kid}`, isRequired: true },
+    { name: 'audit', ok: auditFailure === undefined, detail: auditFailure ?? 'is written', isRequired: true },
+    ...issuers().map((status) => issuerCheck(status)),
   ]
 }
 
+function issuerCheck({ connector, state, keys, lastFailure }: IssuerKeysStatus): Check {
+  const ok = state !== 'failed'
+  const detail = ok ? `${state}, ${keys} keys` : (lastFailure?.detail ?? 'its keys cannot be loaded')
+  return { name: `issuer ${connector}`, ok, detail, isRequired: false }
+}
+
 function statusOf(results: readonly Check[]): number {
-  return results.every((check) => check.ok) ? 200 : 503
+  return results.every((check) => check.ok || !check.isRequired) ? 200 : 503
 }
 
 /** As kube-apiserver's /readyz?verbose: one line for each check. */

@@ -6,7 +6,6 @@ import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { createLog } from '#platform/log.ts'
 import type { LoadGauge } from '#platform/load_gauge.ts'
-import type { Log } from '#platform/log.ts'
 import { createRandomBytes } from '#platform/random.ts'
 import { createPublicApp } from '../broker/app.ts'
 import { createBroker } from '../broker/broker.ts'
@@ -25,6 +24,7 @@ import { readVersion } from './program.ts'
 import { reloadable } from './reload.ts'
 import { makeStarter } from './starter_files.ts'
 
+const MAINTENANCE_MS = 60_000
 /** How often configuration files are looked at. */
 const CONFIG_CHECK_MS = 2000
 
@@ -32,6 +32,13 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
   if (part !== 'all' && part !== 'broker') {
     io.stderr.write(`sallyport: unknown part "${part}": all and broker can be served\n`)
     return EXIT.usage
+  }
+  if (io.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
+    io.stderr.write(
+      'sallyport: NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate checks off for everything: unset it\n',
+    )
+    io.stderr.write('    -> a private CA belongs to its connector: caFile\n')
+    return EXIT.configuration
   }
   const isFirstStart =
     flags.config === undefined &&
@@ -52,15 +59,14 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
   const log = createLog(config.log)
   const world = { clock: io.clock, randomBytes: createRandomBytes(), log, version: readVersion() }
   const runtime = await openRuntime(config, world).catch((error: unknown) => {
-    io.stderr.write(`sallyport: cannot start: ${describe(error)}
-`)
+    io.stderr.write(`sallyport: cannot start: ${describe(error)}\n`)
     return undefined
   })
   if (runtime === undefined) return EXIT.denied
 
   // 3. listeners
   const broker = createBroker(config, runtime.parts)
-  const listening = await openListeners(broker, config, log, runtime.gauge).catch((error: unknown) => {
+  const listening = await openListeners(broker, config, runtime).catch((error: unknown) => {
     io.stderr.write(`sallyport: cannot listen: ${describe(error)}\n`)
     return undefined
   })
@@ -68,7 +74,7 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
     await runtime.close()
     return EXIT.denied
   }
-  runtime.issuers.warmUp(config.connectors)
+  const stopMaintenance = maintain(broker, runtime)
   announce(config, listening, isFirstStart, io)
 
   // 4. until a signal comes
@@ -76,6 +82,7 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
   await stopSignal()
   log.info({}, 'stopping')
   stopWatching()
+  stopMaintenance()
   await Promise.all(listening.map((listener) => listener.close()))
   await runtime.close()
   return EXIT.ok
@@ -95,8 +102,7 @@ function setThreads(algorithm: BrokerConfig['keys']['algorithm']): void {
 async function openListeners(
   broker: Broker,
   config: BrokerConfig,
-  log: Log,
-  gauge: LoadGauge,
+  { gauge, issuers, parts }: Runtime,
 ): Promise<readonly Listening[]> {
   const opened: Listening[] = []
   try {
@@ -105,10 +111,10 @@ async function openListeners(
         https: listener.tls === undefined ? undefined : readTls(listener.tls),
       })
       countConnections(app, gauge)
-      opened.push(await listen(app, listener, log))
+      opened.push(await listen(app, listener, parts.log))
     }
     if (config.opsListener !== undefined)
-      opened.push(await listen(createOpsApp(broker), config.opsListener, log))
+      opened.push(await listen(createOpsApp(broker, issuers.statuses), config.opsListener, parts.log))
     return opened
   } catch (error) {
     await Promise.all(opened.map((listener) => listener.close()))
@@ -118,6 +124,20 @@ async function openListeners(
 
 function countConnections(app: FastifyInstance, gauge: LoadGauge): void {
   app.server.on('connection', (socket: Socket) => socket.once('close', gauge.connected()))
+}
+
+/** Loads issuers' keys before anybody asks, tries those again that were away, and empties the store of what has expired. */
+function maintain(broker: Broker, { issuers, parts }: Runtime): () => void {
+  const round = (): void => {
+    issuers.warmUp(broker.live().config.connectors)
+    parts.store
+      .expire()
+      .catch((error: unknown) => parts.log.warn({ err: error }, 'expired entries not deleted'))
+  }
+  round()
+  const timer = setInterval(round, MAINTENANCE_MS)
+  timer.unref()
+  return () => clearInterval(timer)
 }
 
 /** SIGHUP and changed files load the configuration anew; a bad one is named and the old one stays. */
