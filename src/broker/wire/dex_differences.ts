@@ -130,7 +130,7 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     dex: '10 MB, then 400 `invalid_request`',
     sallyport: '64 KB, then 413 `invalid_request`',
     why: 'No form of this endpoint is longer; the rest is memory for an attacker.',
-    probes: ['body of 9 MB'],
+    probes: ['body of 70 KB'],
   },
   {
     id: 'subject-audience',

@@ -136,8 +136,9 @@ const forms: readonly Probe[] = [
     body: 'grant_type=client_credentials&scope=%ff',
     dex: refused(400, 'invalid_scope', 'Unrecognized scope(s) ["\\xff"]'),
   }),
-  token('body of 9 MB', '1.7', {
-    body: `${body}&x=${'x'.repeat(9_000_000)}`,
+  // Not longer: a server that refuses may close while the rest is on its way, and the answer is lost.
+  token('body of 70 KB', '1.7', {
+    body: `${body}&x=${'x'.repeat(70_000)}`,
     dex: granted,
     ours: refused(413, 'invalid_request'),
   }),
