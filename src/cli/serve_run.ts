@@ -114,7 +114,13 @@ async function openListeners(
       opened.push(await listen(app, listener, parts.log))
     }
     if (config.opsListener !== undefined)
-      opened.push(await listen(createOpsApp(broker, issuers.statuses), config.opsListener, parts.log))
+      opened.push(
+        await listen(
+          createOpsApp(broker, () => issuers.statuses()),
+          config.opsListener,
+          parts.log,
+        ),
+      )
     return opened
   } catch (error) {
     await Promise.all(opened.map((listener) => listener.close()))

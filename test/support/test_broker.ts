@@ -155,7 +155,7 @@ export async function startTestBroker(t: Test, options: TestBrokerOptions = {}):
   }
   const broker = createBroker(config, parts)
   const app = await createPublicApp(broker, { https: undefined })
-  const ops = createOpsApp(broker, issuers.statuses)
+  const ops = createOpsApp(broker, () => issuers.statuses())
   t.teardown(async () => {
     await app.close()
     await ops.close()
