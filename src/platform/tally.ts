@@ -42,12 +42,12 @@ type HistogramSeries = { readonly labels: Labels; readonly buckets: Float64Array
 export class TallyHistogram extends Histogram {
   readonly #series = new Map<string, HistogramSeries>()
   readonly #bounds: readonly number[]
-  readonly #name: string
+  readonly #shape: { readonly name: string; readonly help: string }
 
   constructor(configuration: HistogramConfiguration<string> & { readonly buckets: number[] }) {
     super(configuration)
     this.#bounds = configuration.buckets
-    this.#name = configuration.name
+    this.#shape = configuration
   }
 
   tally(key: string, labels: () => Labels, value: number): void {
@@ -62,9 +62,11 @@ export class TallyHistogram extends Histogram {
     if (index !== -1) series.buckets[index] = (series.buckets[index] ?? 0) + 1
   }
 
-  override async get() {
-    const shape = await super.get()
-    return { ...shape, values: [...this.#series.values()].flatMap((series) => this.#valuesOf(series)) }
+  /** What the registry asks a histogram for, and what `get()` is made from; its types do not tell. */
+  async getForPromString() {
+    const { name, help } = this.#shape
+    const values = [...this.#series.values()].flatMap((series) => this.#valuesOf(series))
+    return { name, help, type: 'histogram', values, aggregator: 'sum' }
   }
 
   /** Cumulative, as the exposition format wants them. */
@@ -83,6 +85,6 @@ export class TallyHistogram extends Histogram {
   }
 
   #value(suffix: string, labels: Readonly<Record<string, string | number>>, value: number) {
-    return { metricName: `${this.#name}${suffix}`, labels: { ...labels }, value, exemplar: null }
+    return { metricName: `${this.#shape.name}${suffix}`, labels: { ...labels }, value, exemplar: null }
   }
 }

@@ -16,6 +16,7 @@ const form = encodeForm({
   client_id: 'ci-pipeline',
   client_secret: SECRETS.pipeline,
 })
+const FORM_TYPE = 'Content-Type: application/x-www-form-urlencoded'
 const NOT_FOUND = '404 page not found\n'
 
 t.test('a method other than POST at /token is Dex’s 400', async (t) => {
@@ -143,8 +144,11 @@ t.test('parameters in the query string are not read, and a broken one is refused
   t.equal((await broker.post({}, { path: '/token?a;b', body: form })).text, '{"error":"invalid_request"}')
 })
 
+function padded(bytes: number): string {
+  return `${form}&x=${'x'.repeat(bytes - form.length - 3)}`
+}
+
 t.test('64 KB are read, one byte more is 413', async (t) => {
-  const padded = (bytes: number): string => `${form}&x=${'x'.repeat(bytes - form.length - 3)}`
   t.equal((await broker.post({}, { body: padded(65_536) })).status, 200)
   const answer = await broker.post({}, { body: padded(65_537) })
   t.equal(answer.status, 413)
@@ -170,21 +174,18 @@ t.test('two Authorization headers are two credentials, whatever they say', async
   t.match(await sendRaw(port, userinfo.join('\r\n')), /^HTTP\/1\.1 401 /)
 })
 
+function framed(...lines: readonly string[]): string {
+  const start = ['POST /dex/token HTTP/1.1', 'Host: x', 'Connection: close', FORM_TYPE]
+  return [...start, ...lines].join('\r\n')
+}
+
 t.test('requests that two readers could read differently are refused by the frame', async (t) => {
-  const post = (...lines: readonly string[]): string =>
-    [
-      'POST /dex/token HTTP/1.1',
-      'Host: x',
-      'Connection: close',
-      'Content-Type: application/x-www-form-urlencoded',
-      ...lines,
-    ].join('\r\n')
   const rows = [
-    post('Content-Length: 3', 'Transfer-Encoding: chunked', '', '0\r\n\r\n'),
-    post('Content-Length: 3', 'Content-Length: 4', '', 'a=b'),
-    post('Content-Length: -3', '', 'a=b'),
-    post('Content-Length : 3', '', 'a=b'),
-    post(`X: ${'x'.repeat(20_000)}`, 'Content-Length: 3', '', 'a=b'),
+    framed('Content-Length: 3', 'Transfer-Encoding: chunked', '', '0\r\n\r\n'),
+    framed('Content-Length: 3', 'Content-Length: 4', '', 'a=b'),
+    framed('Content-Length: -3', '', 'a=b'),
+    framed('Content-Length : 3', '', 'a=b'),
+    framed(`X: ${'x'.repeat(20_000)}`, 'Content-Length: 3', '', 'a=b'),
   ]
   for (const row of rows) t.match(await sendRaw(port, row), /^HTTP\/1\.1 4(00|31) /)
 })

@@ -82,7 +82,7 @@ export type TestBrokerOptions = {
 }
 
 /** Faults of ours that a test switches on. */
-export type Faults = { store: boolean; audit: boolean; signing: boolean }
+export type Faults = { store: boolean; audit: boolean; signing: boolean; broken: boolean }
 
 export type TestBroker = {
   readonly app: FastifyInstance
@@ -116,7 +116,7 @@ export async function startTestBroker(t: Test, options: TestBrokerOptions = {}):
   const now = (): number => clock.now
   const issuer = options.issuer ?? (await startTestIssuer({ now }))
   if (options.issuer === undefined) t.teardown(() => issuer.close())
-  const faults: Faults = { store: false, audit: false, signing: false }
+  const faults: Faults = { store: false, audit: false, signing: false, broken: false }
   const events: AuditEvent[] = []
   const lines: string[] = []
   const said: string[] = []
@@ -388,6 +388,7 @@ function faultyStore(store: Store, faults: Faults): Store {
     ...store,
     async claimOnce(key, expiresAt) {
       check()
+      if (faults.broken) throw new Error('secret /path/to/db')
       return store.claimOnce(key, expiresAt)
     },
     async ping() {

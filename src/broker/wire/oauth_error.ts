@@ -119,9 +119,9 @@ export function toOAuthError(denial: Denial): OAuthError {
     case 'scope_not_supported':
       return invalidScope(`${denial.grant} grant does not support ${denial.scope} scope.`)
     case 'scope_unrecognized':
-      return invalidScope(`Unrecognized scope(s) ${goQuoteList(denial.scopes)}`)
+      return invalidScope(`Unrecognized scope(s) ${goQuoteList(denial.scopes.map(short))}`)
     case 'scope_audience_not_trusted':
-      return invalidScope(`Client can't request scope(s) ${goQuoteList(denial.scopes)}`)
+      return invalidScope(`Client can't request scope(s) ${goQuoteList(denial.scopes.map(short))}`)
     case 'issuer_keys_unavailable':
     case 'store_unavailable':
     case 'client_check_busy':
@@ -131,6 +131,13 @@ export function toOAuthError(denial: Denial): OAuthError {
       return { status: 500, error: 'server_error' }
     // No default: a new reason does not compile until somebody decides what the world may know of it.
   }
+}
+
+/** The longest scope that is told back: beyond it stands something that is none, perhaps a token. */
+const MAX_ECHO = 256
+
+function short(scope: string): string {
+  return scope.length > MAX_ECHO ? '…' : scope
 }
 
 function invalidRequest(description?: string): OAuthError {
