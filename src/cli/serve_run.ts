@@ -14,7 +14,7 @@ import type { BrokerConfig } from '../broker/config/broker_config.ts'
 import { listen, readTls } from '../broker/listen.ts'
 import type { Listening } from '../broker/listen.ts'
 import { createOpsApp } from '../broker/ops_app.ts'
-import { openRuntime } from './broker_runtime.ts'
+import { longestLifetime, openRuntime } from './broker_runtime.ts'
 import type { Runtime } from './broker_runtime.ts'
 import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
@@ -157,9 +157,8 @@ function watchConfiguration(
   const { log, metrics } = runtime.parts
   const reload = async (): Promise<void> => {
     const load = await loadConfig(flags, io)
-    const isUsable = tellFindings(load, io, false)
-    metrics.configReload(isUsable)
-    if (!isUsable) {
+    if (!tellFindings(load, io, false)) {
+      metrics.configReload(false)
       const first = load.findings.find((finding) => finding.severity === 'error')
       log.error(
         { place: first?.place, problem: first?.code },
@@ -169,7 +168,9 @@ function watchConfiguration(
     }
     const { config, kept } = reloadable(broker.live().config, load.config)
     for (const name of kept) log.warn({ setting: name }, 'setting changed, it takes effect at the next start')
+    await runtime.parts.keyRing.lengthenTokens(longestLifetime(config))
     broker.reload(config)
+    metrics.configReload(true)
     runtime.issuers.retain(config.connectors)
     runtime.issuers.warmUp(config.connectors)
     log.info(
@@ -177,11 +178,16 @@ function watchConfiguration(
       'configuration reloaded',
     )
   }
+  // One after the other: of two that overlap, the one that read the older file must not win.
+  let last: Promise<void> = Promise.resolve()
   const reloadSafely = (): void => {
-    reload().catch((error: unknown) => log.error({ err: error }, 'configuration not reloaded'))
+    last = last.then(reload).catch((error: unknown) => {
+      metrics.configReload(false)
+      log.error({ err: error }, 'configuration not reloaded, the old one stays')
+    })
   }
   const onHangup = (): void => {
-    runtime.parts.audit.reopen()
+    reopenAudit(runtime)
     for (const listener of listening) listener.reloadTls()
     reloadSafely()
   }
@@ -191,6 +197,14 @@ function watchConfiguration(
   return () => {
     process.off('SIGHUP', onHangup)
     for (const file of files) unwatchFile(file, reloadSafely)
+  }
+}
+
+function reopenAudit({ parts }: Runtime): void {
+  try {
+    parts.audit.reopen()
+  } catch (error) {
+    parts.log.error({ err: describe(error) }, 'audit file not reopened, the old one stays')
   }
 }
 

@@ -15,7 +15,7 @@ function singleUse(config: Config): void {
 }
 
 t.afterEach(() => {
-  Object.assign(faults, { store: false, audit: false, signing: false })
+  Object.assign(faults, { store: false, audit: false, signing: false, broken: false })
   issuer.behave({})
 })
 
@@ -77,11 +77,9 @@ t.test('a signer that fails is 500 with a constant body', async (t) => {
 t.test(
   'an error that nobody expected is a constant 500; the log has the request id and the stack',
   async (t) => {
-    const { store } = broker.broker.parts
-    const { claimOnce } = store
-    store.claimOnce = async () => Promise.reject(new Error('secret /path/to/db'))
+    faults.broken = true
     const answer = await broker.exchange()
-    store.claimOnce = claimOnce
+    faults.broken = false
     t.equal(answer.status, 500)
     t.equal(answer.text, '{"error":"server_error"}')
     t.match(broker.lines.at(-1), 'secret /path/to/db')

@@ -45,6 +45,8 @@ export interface KeyRing {
   rotate(): Promise<KeyDescription>
   /** Unpublishes a key of ours at once and switches if it signed. False when there is no such key. */
   revoke(kid: string): Promise<boolean>
+  /** A new configuration issues longer tokens: from now on old keys stay public for as long. Rejects as `refresh`. */
+  lengthenTokens(maxTokenTtlSeconds: number): Promise<void>
   /** Reads the store and does what is due. Rejects with StoreFailure or KeyFailure; the held keys stay in use. */
   refresh(): Promise<void>
   /** Calls back after the set of keys or the signing key changed. */
@@ -95,7 +97,7 @@ const maxAttempts = 10
 /** Opens the ring; makes the first key, which signs at once. Rejects with KeyFailure or StoreFailure. */
 export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
   const { store, clock, config, log } = deps
-  const rules = { ...config, maxTtlSeconds: deps.maxTokenTtlSeconds }
+  let rules = { ...config, maxTtlSeconds: deps.maxTokenTtlSeconds }
   const sealing: Sealing =
     config.sealingKeyFile === undefined
       ? undefined
@@ -196,6 +198,11 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
       return next
     },
     revoke: async (kid) => update((stored, now) => planRevocation(stored, kid, rules, now)),
+    async lengthenTokens(maxTokenTtlSeconds) {
+      if (maxTokenTtlSeconds <= rules.maxTtlSeconds) return
+      rules = { ...rules, maxTtlSeconds: maxTokenTtlSeconds }
+      await refresh()
+    },
     refresh,
     onChange: (callback) => void listeners.push(callback),
     close: () => clearInterval(timer),
