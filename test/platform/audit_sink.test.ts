@@ -138,6 +138,7 @@ t.test('a reader that is stuck fails the write in bounded time, and a second tim
     stdio: ['ignore', writeEnd, 'pipe'],
   })
   closeSync(writeEnd)
+  if (child.stderr === null) throw new Error('stderr is a pipe')
   const told = await text(child.stderr)
   closeSync(readEnd)
   const times: unknown = JSON.parse(told.trim().split('\n').at(-1) ?? '[]')

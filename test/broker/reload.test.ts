@@ -1,0 +1,88 @@
+// A reload: what takes effect at once, what waits for the next start and is named, and that nobody sees half of it.
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { reloadable } from '../../src/cli/reload.ts'
+import { startTestBroker } from '../support/test_broker.ts'
+
+const broker = await startTestBroker(t)
+const keys = JSON.stringify(broker.issuer.publicJwks())
+
+t.test('a changed policy decides from the next request on', async (t) => {
+  const world = await startTestBroker(t, { issuer: broker.issuer })
+  t.equal((await world.exchange()).status, 200)
+  world.reload((config) => {
+    const { policies } = config
+    if (!Array.isArray(policies)) throw new Error('no policies')
+    Object.assign(policies[0], { claims: { project_id: '48291', ref: 'release' } })
+  })
+  t.equal((await world.exchange()).status, 401)
+  t.match(world.audit(), {
+    reason: 'policy_none_matched',
+    evidence: { tried: [{ policy: 'acme-main', step: 'claims.ref' }] },
+  })
+  world.reload(() => {})
+  t.equal((await world.exchange()).status, 200)
+})
+
+t.test('a request that is under way finishes on the configuration it began with', async (t) => {
+  const world = await startTestBroker(t, { issuer: broker.issuer })
+  world.issuer.behave({ jwks: (_request, response) => void setTimeout(() => response.end(keys), 100) })
+  const waiting = world.exchange()
+  await sleep(50)
+  world.reload(
+    (config) =>
+      void Object.assign(config, {
+        policies: [],
+        clients: [{ id: 'x', auth: { method: 'none' }, connectors: ['gitlab'] }],
+        audiences: [],
+      }),
+  )
+  t.equal((await waiting).status, 200)
+  world.issuer.behave({})
+  t.equal((await world.exchange()).status, 401)
+  t.equal(world.audit()?.reason, 'client_unknown')
+})
+
+t.test('issuer keys that are loaded survive a reload', async (t) => {
+  const world = await startTestBroker(t, { issuer: broker.issuer })
+  t.equal((await world.exchange()).status, 200)
+  const { jwks } = world.issuer.fetches
+  world.reload(() => {})
+  t.equal((await world.exchange()).status, 200)
+  t.equal(world.issuer.fetches.jwks, jwks)
+})
+
+t.test('a key rotation shows in discovery and is no configuration load', async (t) => {
+  const world = await startTestBroker(t, { issuer: broker.issuer })
+  const loadedAt = async (): Promise<string | undefined> =>
+    /^sallyport_config_loaded_timestamp_seconds (\S+)/m.exec(
+      await world.broker.parts.metrics.registry.metrics(),
+    )?.[1]
+  const before = await loadedAt()
+  const { live } = world.broker
+  const old = live()
+  world.clock.now += 1000
+  await world.broker.parts.keyRing.rotate()
+  t.not(live(), old)
+  t.equal(await loadedAt(), before)
+  world.reload(() => {})
+  t.not(await loadedAt(), before)
+})
+
+t.test('what is bound to a socket, a file or a key stays until the next start and is named', async (t) => {
+  const running = broker.config
+  t.same(reloadable(running, running), { config: running, kept: [] })
+  const next = {
+    ...running,
+    issuer: 'https://other.example.test',
+    web: { ...running.web, allowedOrigins: ['*'] },
+    audit: { destination: 'stderr' },
+    tokens: { ttlSeconds: 60 },
+    limits: { ...running.limits, addressRate: 1 },
+  }
+  const { config, kept } = reloadable(running, next)
+  t.same(kept, ['issuer', 'web', 'audit'])
+  t.equal(config.issuer, running.issuer)
+  t.equal(config.tokens.ttlSeconds, 60)
+  t.equal(config.limits.addressRate, 1)
+})
