@@ -2,6 +2,7 @@
 // under way finish.
 import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import { Server as HttpsServer } from 'node:https'
+import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Log } from '#platform/log.ts'
 import type { ListenerConfig, TlsFiles } from './config/broker_config.ts'
@@ -25,7 +26,16 @@ export function readTls(files: TlsFiles) {
   }
 }
 
+/** What requests under way get to finish; then every connection is cut, also one that never said anything. */
+const DRAIN_MS = 1000
+
 export async function listen(app: FastifyInstance, config: ListenerConfig, log: Log): Promise<Listening> {
+  // Kept by ourselves: the HTTP server knows nothing of a connection whose TLS handshake is not done.
+  const sockets = new Set<Socket>()
+  app.server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   await app.listen({ host: config.host, port: config.port })
   const reloadTls = (): void => {
     if (config.tls !== undefined) swapCertificate(app, config.tls, log)
@@ -37,7 +47,11 @@ export async function listen(app: FastifyInstance, config: ListenerConfig, log: 
     reloadTls,
     async close() {
       for (const file of files) unwatchFile(file, reloadTls)
+      const cut = setTimeout(() => {
+        for (const socket of sockets) socket.destroy()
+      }, DRAIN_MS)
       await app.close()
+      clearTimeout(cut)
     },
   }
 }
