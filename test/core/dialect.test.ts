@@ -85,8 +85,11 @@ t.test('at_hash is the vector of Dex’s test', async (t) => {
   t.equal(randomHash((length) => new Uint8Array(length)).length, 22)
 })
 
+function read(header: string): unknown {
+  return JSON.parse(Buffer.from(header, 'base64url').toString())
+}
+
 t.test('the header is alg and kid; an RFC 9068 token says at+jwt', async (t) => {
-  const read = (header: string): unknown => JSON.parse(Buffer.from(header, 'base64url').toString())
   const key = { algorithm: 'ES256', kid: 'k' } as const
   for (const profile of ['dex', 'kubernetes'] as const)
     t.same(read(jwsHeader(key, profile)), { alg: 'ES256', kid: 'k' })
@@ -117,9 +120,11 @@ const audience = (id: string, resources: readonly string[]): readonly [string, A
 ]
 const table = new Map([audience('a', ['https://a.example.test']), audience('b', [])])
 
+function ask(byScope: readonly string[], names: readonly string[], resource: readonly string[] = []) {
+  return requestedAudiences({ client: 'ci', byScope, audience: names, resource }, table)
+}
+
 t.test('audiences by scope, by name and by resource are one set', async (t) => {
-  const ask = (byScope: readonly string[], names: readonly string[], resource: readonly string[] = []) =>
-    requestedAudiences({ client: 'ci', byScope, audience: names, resource }, table)
   t.same(ask(['b', 'a', 'b'], []), { ok: true, value: ['b', 'a', 'b'] })
   t.same(ask([], ['b', 'a']), { ok: true, value: ['b', 'a'] })
   t.same(ask([], ['b'], ['https://a.example.test']), { ok: true, value: ['b', 'a'] })

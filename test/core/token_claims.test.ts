@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Target } from '../../src/core/audience.ts'
 import { parseScopes } from '../../src/core/dex/scopes.ts'
 import { ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE } from '../../src/core/oauth/names.ts'
+import type { TokenType } from '../../src/core/oauth/names.ts'
 import { dexAudience, tokenClaims, tokenTimes } from '../../src/core/token/claims.ts'
 import type { TokenContents } from '../../src/core/token/claims.ts'
 import { checkTokenClass } from '../../src/core/token/token_class.ts'
@@ -149,12 +150,11 @@ t.test('only outside the dex profile times lie five seconds back', async (t) => 
     t.same(tokenTimes(profile, 100, 600), { iat: 95, nbf: 95, exp: 695 })
 })
 
+function check(header: string | undefined, typ: string | undefined, declared?: TokenType): string {
+  return checkTokenClass(header, typ === undefined ? {} : { typ }, declared)?.reason ?? 'fits'
+}
+
 t.test('a token is of the kind that it says, not of the one that is declared', async (t) => {
-  const check = (
-    header: string | undefined,
-    typ: string | undefined,
-    declared: typeof ID_TOKEN_TYPE | typeof ACCESS_TOKEN_TYPE | undefined,
-  ) => checkTokenClass(header, typ === undefined ? {} : { typ }, declared)?.reason ?? 'fits'
   const rows: readonly (readonly [string | undefined, string | undefined, string, string, string])[] = [
     // header, payload typ, as id token, as access token, undeclared
     [undefined, undefined, 'fits', 'fits', 'fits'],
@@ -172,6 +172,6 @@ t.test('a token is of the kind that it says, not of the one that is declared', a
   for (const [header, typ, id, access, undeclared] of rows) {
     t.equal(check(header, typ, ID_TOKEN_TYPE), id, `${header} ${typ} id`)
     t.equal(check(header, typ, ACCESS_TOKEN_TYPE), access, `${header} ${typ} access`)
-    t.equal(check(header, typ, undefined), undeclared, `${header} ${typ} undeclared`)
+    t.equal(check(header, typ), undeclared, `${header} ${typ} undeclared`)
   }
 })
