@@ -208,6 +208,35 @@ t.test('single use per audience: each place once, also beside another', async (t
   t.equal(await ask('app'), 401)
 })
 
+function policyOf(connector: string): object {
+  return { name: connector, connector, claims: { project_id: '48291' }, grant: { audiences: ['app'] } }
+}
+
+t.test('a used token stays used when another connector has the same issuer', async (t) => {
+  const connector = { type: 'gitlab-ci', issuer: issuer.url, caFile: 'ca.pem', singleUse: 'once' }
+  const world = await startTestBroker(t, {
+    issuer,
+    change: (config) => {
+      const { clients } = config
+      if (!Array.isArray(clients)) throw new Error('no clients')
+      Object.assign(config, {
+        connectors: [
+          { ...connector, id: 'gitlab' },
+          { ...connector, id: 'again' },
+        ],
+        policies: [policyOf('gitlab'), policyOf('again')],
+        clients: clients.filter((client: unknown) => Object(client).id !== 'job'),
+        audiences: [{ id: 'app', clients: ['ci'] }],
+      })
+    },
+  })
+  const token = world.mint()
+  t.equal((await world.exchange({ subject_token: token })).status, 200)
+  t.equal((await world.exchange({ subject_token: token, connector_id: 'again' })).status, 401)
+  t.equal(world.audit()?.reason, 'subject_replayed')
+  t.equal((await world.exchange({ connector_id: 'again' })).status, 200)
+})
+
 t.test('single use once: one exchange, whatever for', async (t) => {
   const world = await singleUse(t, 'once')
   const token = world.mint()

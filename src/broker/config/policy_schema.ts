@@ -75,7 +75,7 @@ const GrantSchema = Type.Object(
     singleUse: Type.Optional(
       words(['off', 'once', 'per_audience'], {
         description:
-          'How often one subject token is exchanged: until it expires, once, or once for each set of audiences. ' +
+          'How often one subject token is exchanged: until it expires, once, or once for each audience. ' +
           "Left out: the connector's.",
       }),
     ),

@@ -265,7 +265,7 @@ export const ConnectorSchema = Type.Object({
   singleUse: Type.Optional(
     words(['off', 'once', 'per_audience'], {
       description:
-        'How often one token is exchanged: until it expires, once, or once for each set of audiences. Left out: the ' +
+        'How often one token is exchanged: until it expires, once, or once for each audience. Left out: the ' +
         "connector type's.",
     }),
   ),

@@ -29,7 +29,8 @@ export async function claimReplay(
   if (singleUse === 'off') return ok(undefined)
   const exp = subject.token.exp ?? Math.floor(deps.clock() / 1000) + OPAQUE_CLAIM_SECONDS
   const expiresAt = (exp + connector.clockSkewSeconds + 1) * 1000
-  const token = `replay/${connector.id}/${subject.token.hash}`
+  // Without the connector: two of them may share an issuer, and the token is one.
+  const token = `replay/${subject.token.hash}`
   const keys = singleUse === 'once' ? [token] : placesOf(target, client).map((place) => `${token}/${place}`)
   try {
     for (const key of keys) {

@@ -210,6 +210,31 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     ],
   },
   {
+    id: 'rate-limits',
+    title: 'Too many requests',
+    dex: 'no limit: secrets may be guessed as fast as the network carries them',
+    sallyport:
+      '429 `temporarily_unavailable` with `Retry-After`, by address and by client and address; 503 above a limit of requests at once',
+    why: 'One caller must not take the service from the others.',
+    probes: [],
+  },
+  {
+    id: 'repeated-headers',
+    title: 'A Content-Type that stands twice',
+    dex: 'the first one wins',
+    sallyport: '400 `invalid_request`',
+    why: 'Two readers of one request must not see two requests.',
+    probes: [],
+  },
+  {
+    id: 'long-scopes',
+    title: 'A scope of more than 256 characters in an error',
+    dex: 'told back whole',
+    sallyport: '`…` stands for it',
+    why: 'It is no scope; it may be a token that was put in the wrong place, and errors are logged.',
+    probes: [],
+  },
+  {
     id: 'client-grants',
     title: '`grantTypes` of a static client (as in OpenDepot’s documentation)',
     dex: 'no such key: silently ignored',

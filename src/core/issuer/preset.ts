@@ -17,7 +17,7 @@ export const PRESET_NAMES = [
 ] as const
 export type PresetName = (typeof PRESET_NAMES)[number]
 
-/** `off`: reuse until exp. `once`: one exchange. `per_audience`: one exchange for each set of audiences. */
+/** `off`: reuse until exp. `once`: one exchange. `per_audience`: one exchange for each audience. */
 export type SingleUse = 'off' | 'once' | 'per_audience'
 
 /** What an issuer's token says of the job, as flat strings; absent members are absent claims. */
