@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { jwksMaxAgeSeconds } from '#core/key_rotation.ts'
 import { createClientAddress } from '#platform/http/client_address.ts'
 import type { ClientAddressOf } from '#platform/http/client_address.ts'
+import type { Metrics } from '#platform/metrics.ts'
 import { createRequestIds } from '#platform/http/request_id.ts'
 import type { Broker } from './broker.ts'
 import type { Answer } from './wire/answer.ts'
@@ -57,10 +58,10 @@ export async function createPublicApp(
   // First, so that refusals carry them, too.
   if (Object.keys(web.headers).length > 0)
     app.addHook('onRequest', async (_request, reply) => void reply.headers(web.headers))
-  limitConcurrency(app, broker)
-  countRequests(app, broker)
+  const send = createSender(broker.parts.metrics)
+  limitConcurrency(app, broker, send)
   // Before the routes: a scope takes the handler that is there when it is made.
-  answerFailures(app, broker, paths.token, addressOf)
+  answerFailures(app, broker, paths.token, addressOf, send)
 
   await app.register(async (scope) => {
     if (web.allowedOrigins.length > 0) {
@@ -71,25 +72,28 @@ export async function createPublicApp(
       })
     }
     scope.all(paths.token, async (request, reply) =>
-      send(reply, await answerToken(rawRequest(request, addressOf), broker.live().token)),
+      sendAnswer(send, reply, await answerToken(rawRequest(request, addressOf), broker.live().token)),
     )
     scope.all(paths.introspect, async (request, reply) =>
-      send(reply, await answerIntrospection(rawRequest(request, addressOf), broker.live().introspection)),
+      sendAnswer(
+        send,
+        reply,
+        await answerIntrospection(rawRequest(request, addressOf), broker.live().introspection),
+      ),
     )
     scope.all(paths.userinfo, async (request, reply) =>
-      send(reply, await answerUserinfo(rawRequest(request, addressOf), broker.live().userinfo)),
+      sendAnswer(send, reply, await answerUserinfo(rawRequest(request, addressOf), broker.live().userinfo)),
     )
-    scope.all(paths.discovery, async (_request, reply) => sendDocument(reply, broker.live().discovery, {}))
-    scope.all(paths.metadata, async (_request, reply) => sendDocument(reply, broker.live().metadata, {}))
-    scope.all(paths.keys, async (_request, reply) =>
-      sendDocument(reply, broker.parts.keyRing.jwks().body, {
-        'cache-control': `public, max-age=${jwksMaxAgeSeconds}, must-revalidate`,
-      }),
+    scope.all(paths.discovery, (_request, reply) => void send(reply, 200, JSON_TYPE, broker.live().discovery))
+    scope.all(paths.metadata, (_request, reply) => void send(reply, 200, JSON_TYPE, broker.live().metadata))
+    scope.all(
+      paths.keys,
+      (_request, reply) => void send(reply, 200, KEYS_HEADERS, broker.parts.keyRing.jwks().body),
     )
   })
   app.all(paths.health, async (_request, reply) => {
     await broker.parts.store.ping()
-    return reply.header('content-type', 'text/plain; charset=utf-8').send('Health check passed')
+    return send(reply, 200, TEXT_TYPE, 'Health check passed')
   })
   return app
 }
@@ -101,7 +105,7 @@ function readBodiesRaw(app: FastifyInstance): void {
 }
 
 /** Callbacks, not promises: these run for every request, and a promise each would cost more than what they do. */
-function limitConcurrency(app: FastifyInstance, broker: Broker): void {
+function limitConcurrency(app: FastifyInstance, broker: Broker, send: Send): void {
   let running = 0
   app.addHook('onRequest', (_request, reply, done) => {
     running += 1
@@ -111,17 +115,36 @@ function limitConcurrency(app: FastifyInstance, broker: Broker): void {
     })
     const { maxConcurrentRequests } = broker.live().config.limits
     if (maxConcurrentRequests === 0 || running <= maxConcurrentRequests) return done()
-    void reply.code(503).headers({ 'retry-after': '1', 'content-type': 'application/json' }).send(BUSY)
+    send(reply, 503, { ...JSON_TYPE, 'retry-after': '1' }, BUSY)
   })
 }
 
-function countRequests(app: FastifyInstance, broker: Broker): void {
-  app.addHook('onResponse', (request, reply, done) => {
-    const bytes = Number(reply.getHeader('content-length') ?? 0)
+type Headers = Readonly<Record<string, string>>
+type Send = (reply: FastifyReply, status: number, headers: Headers, body: string | Buffer) => FastifyReply
+
+/**
+ * Writes an answer straight to Node's response: head and body leave in one write, and Fastify neither adds a charset to
+ * JSON (Dex says none, RFC 8259 knows none) nor runs hooks that nobody has. Headers that hooks set (CORS, `web.headers`)
+ * go along.
+ */
+function createSender(metrics: Metrics): Send {
+  return (reply, status, headers, body) => {
+    const { raw, request } = reply
+    const length = Buffer.byteLength(body)
+    reply.hijack()
+    for (const [name, value] of Object.entries(reply.getHeaders())) {
+      if (value !== undefined) raw.setHeader(name, value)
+    }
+    raw.writeHead(status, { ...headers, 'content-length': length })
+    raw.end(request.method === 'HEAD' ? undefined : body)
     const handler = request.routeOptions.url ?? 'not found'
-    broker.parts.metrics.http(handler, request.method, reply.statusCode, reply.elapsedTime / 1000, bytes)
-    done()
-  })
+    metrics.http(handler, request.method, status, reply.elapsedTime / 1000, length)
+    return reply
+  }
+}
+
+function sendAnswer(send: Send, reply: FastifyReply, answer: Answer): FastifyReply {
+  return send(reply, answer.status, { ...answer.headers, 'x-request-id': reply.request.id }, answer.body)
 }
 
 function rawRequest(request: FastifyRequest, addressOf: ClientAddressOf): RawRequest {
@@ -168,26 +191,13 @@ function peerOf(request: FastifyRequest, addressOf: ClientAddressOf): string {
   })
 }
 
-function send(reply: FastifyReply, answer: Answer): FastifyReply {
-  return (
-    reply
-      .code(answer.status)
-      .headers(answer.headers)
-      .header('x-request-id', reply.request.id)
-      // Bytes, since Fastify would add a charset to a JSON text (Dex says none, RFC 8259 knows none).
-      .send(Buffer.from(answer.body))
-  )
+const JSON_TYPE = { 'content-type': 'application/json' }
+const TEXT_TYPE = { 'content-type': 'text/plain; charset=utf-8' }
+const KEYS_HEADERS = {
+  ...JSON_TYPE,
+  'cache-control': `public, max-age=${jwksMaxAgeSeconds}, must-revalidate`,
 }
-
-function sendDocument(
-  reply: FastifyReply,
-  body: Buffer,
-  headers: Readonly<Record<string, string>>,
-): FastifyReply {
-  return reply.header('content-type', 'application/json').headers(headers).send(body)
-}
-
-const BUSY = Buffer.from('{"error":"temporarily_unavailable"}')
+const BUSY = '{"error":"temporarily_unavailable"}'
 const NOT_FOUND = '404 page not found\n'
 
 /** Go's 404 page, one constant 500, and the frame's own refusals in the endpoint's words. */
@@ -196,13 +206,11 @@ function answerFailures(
   broker: Broker,
   tokenPath: string,
   addressOf: ClientAddressOf,
+  send: Send,
 ): void {
-  app.setNotFoundHandler((_request, reply) =>
-    reply
-      .code(404)
-      .header('content-type', 'text/plain; charset=utf-8')
-      .header('x-content-type-options', 'nosniff')
-      .send(NOT_FOUND),
+  app.setNotFoundHandler(
+    (_request, reply) =>
+      void send(reply, 404, { ...TEXT_TYPE, 'x-content-type-options': 'nosniff' }, NOT_FOUND),
   )
   app.setErrorHandler(async (error: Error & { code?: string; statusCode?: number }, request, reply) => {
     if (request.routeOptions.url === tokenPath && error.statusCode !== undefined && error.statusCode < 500) {
@@ -211,17 +219,16 @@ function answerFailures(
       const denial = isTooLarge
         ? ({ reason: 'body_too_large', maxBytes: MAX_BODY_BYTES } as const)
         : ({ reason: 'form_malformed', detail: error.code ?? 'http' } as const)
-      return send(reply, await answerRejected(raw, denial, broker.live().token))
+      return sendAnswer(send, reply, await answerRejected(raw, denial, broker.live().token))
     }
     const status = error.statusCode !== undefined && error.statusCode < 500 ? error.statusCode : 500
     if (status === 500) broker.parts.log.error({ requestId: request.id, err: error }, 'request failed')
-    return reply
-      .code(status)
-      .headers({
-        'content-type': 'application/json',
-        'cache-control': 'no-store',
-        'x-request-id': request.id,
-      })
-      .send(status === 500 ? '{"error":"server_error"}' : '{"error":"invalid_request"}')
+    const body = status === 500 ? '{"error":"server_error"}' : '{"error":"invalid_request"}'
+    return send(
+      reply,
+      status,
+      { ...JSON_TYPE, 'cache-control': 'no-store', 'x-request-id': request.id },
+      body,
+    )
   })
 }

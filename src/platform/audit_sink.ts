@@ -30,9 +30,6 @@ export type AuditSinkOptions = {
   readonly isIdle: () => boolean
 }
 
-/** For how long a busy broker gathers events; the answers that wait for them wait as long. */
-const GATHER_MS = 1
-
 /** Throws AuditFailure when the destination cannot be opened. */
 export function openAuditSink({ destination, isIdle }: AuditSinkOptions): AuditSink {
   let fd = openDestination(destination)
@@ -66,7 +63,7 @@ export function openAuditSink({ destination, isIdle }: AuditSinkOptions): AuditS
         batch = Promise.withResolvers<void>()
         const { promise } = batch
         if (isIdle()) flush()
-        else setTimeout(flush, GATHER_MS)
+        else setImmediate(flush)
         return promise
       }
       return batch.promise

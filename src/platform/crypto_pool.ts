@@ -3,11 +3,13 @@
 // that an issuer whose name server is dead delays nobody.
 import { performance } from 'node:perf_hooks'
 
+/** `medium`: in place when idle, on a thread under load. `long` (signing RSA, 250 us): on a thread while they answer. */
+export type CryptoCost = 'medium' | 'long'
+
 export type CryptoWork<T> = {
   readonly inPlace: () => T
   readonly onThread: (done: (error: Error | null, value: T) => void) => void
-  /** Milliseconds rather than microseconds: never in place while the threads answer. */
-  readonly isLong: boolean
+  readonly cost: CryptoCost
 }
 
 export interface CryptoPool {
@@ -22,27 +24,25 @@ const CHECK_MS = 100
 export type CryptoPoolOptions = { readonly isIdle: () => boolean }
 
 export function createCryptoPool({ isIdle }: CryptoPoolOptions): CryptoPool {
-  const pending = new Set<() => void>()
+  const pending = createPending()
   let isStuck = false
   let lastAnswer = 0
   const timer = setInterval(() => {
-    if (pending.size === 0 || performance.now() - lastAnswer < STUCK_MS) return
+    if (pending.isEmpty() || performance.now() - lastAnswer < STUCK_MS) return
     isStuck = true
-    for (const rescue of pending) rescue()
-    pending.clear()
+    pending.rescueAll()
   }, CHECK_MS)
   timer.unref()
 
   const onThread = <T>(work: CryptoWork<T>): Promise<T> =>
     new Promise((resolve, reject) => {
-      const rescue = (): void => settle(work.inPlace, resolve, reject)
-      if (pending.size === 0) lastAnswer = performance.now()
-      pending.add(rescue)
+      if (pending.isEmpty()) lastAnswer = performance.now()
+      const entry = pending.add(() => settle(work.inPlace, resolve, reject))
       work.onThread((error, value) => {
         lastAnswer = performance.now()
         isStuck = false
         // After a rescue the answer comes too late, and only says that the threads are well again.
-        if (!pending.delete(rescue)) return
+        if (!pending.remove(entry)) return
         if (error === null) resolve(value)
         else reject(error)
       })
@@ -50,7 +50,7 @@ export function createCryptoPool({ isIdle }: CryptoPoolOptions): CryptoPool {
 
   return {
     run(work) {
-      const here = isStuck || (!work.isLong && isIdle())
+      const here = isStuck || (work.cost === 'medium' && isIdle())
       if (!here) return onThread(work)
       return new Promise((resolve, reject) => settle(work.inPlace, resolve, reject))
     },
@@ -69,5 +69,49 @@ function settle<T>(work: () => T, resolve: (value: T) => void, reject: (error: u
     resolve(work())
   } catch (error) {
     reject(error)
+  }
+}
+
+/** An entry of the ring of work that waits for a thread. */
+class Pending {
+  before: Pending = this
+  after: Pending = this
+  isWaiting = false
+  readonly rescue: () => void
+
+  constructor(rescue: () => void) {
+    this.rescue = rescue
+  }
+}
+
+/** What waits for a thread, as a ring: nothing is allocated for adding and removing but the entry itself. */
+function createPending() {
+  const ring = new Pending(() => {})
+  const remove = (entry: Pending): boolean => {
+    if (!entry.isWaiting) return false
+    entry.isWaiting = false
+    entry.before.after = entry.after
+    entry.after.before = entry.before
+    return true
+  }
+  return {
+    isEmpty: () => ring.after === ring,
+    add(rescue: () => void): Pending {
+      const entry = new Pending(rescue)
+      entry.before = ring.before
+      entry.after = ring
+      entry.isWaiting = true
+      ring.before.after = entry
+      ring.before = entry
+      return entry
+    },
+    remove,
+    rescueAll(): void {
+      while (ring.after !== ring) {
+        const { after } = ring
+        remove(after)
+        after.rescue()
+      }
+    },
   }
 }

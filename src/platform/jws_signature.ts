@@ -39,6 +39,6 @@ export async function verifySignature(
       verify(algorithm.digest, data, keyInput, signature, (error, holds) =>
         done(null, error === null && holds),
       ),
-    isLong: false,
+    cost: 'medium',
   })
 }

@@ -83,6 +83,12 @@ export function createSecretCheck(deps: SecretCheckDeps): SecretCheck {
     ttlResolution: 0,
   })
   const dummyHash = parsePhc(dummyPhc(deps))
+  // The texts come from the configuration and from nowhere else, so there are as many as it has.
+  const parsed = new Map<string, PhcHash | undefined>()
+  const parse = (text: string): PhcHash | undefined => {
+    if (!parsed.has(text)) parsed.set(text, parsePhc(text))
+    return parsed.get(text)
+  }
 
   async function matchesScrypt(secret: string, phc: ScryptHash, text: string): Promise<boolean> {
     const key = createHmac('sha256', processKey).update(`${text}\0${secret}`).digest('base64')
@@ -98,7 +104,7 @@ export function createSecretCheck(deps: SecretCheckDeps): SecretCheck {
       if (Buffer.byteLength(secret) > maxSecretBytes) return false
       let matched = false
       for (const text of hashes) {
-        const phc = parsePhc(text)
+        const phc = parse(text)
         if (phc?.kind === 'sha256') matched = matchesSha256(secret, phc) || matched
         if (phc?.kind === 'scrypt' && !matched) matched = await matchesScrypt(secret, phc, text)
       }

@@ -12,7 +12,7 @@ function work(over: Partial<CryptoWork<string>> = {}): CryptoWork<string> & { an
   return {
     inPlace: () => 'in place',
     onThread: (done) => void answers.push(done),
-    isLong: false,
+    cost: 'medium',
     answers,
     ...over,
   }
@@ -36,7 +36,7 @@ t.test('a loaded process leaves it to a thread', async (t) => {
 })
 
 t.test('long work goes to a thread even when the process is idle', async (t) => {
-  const job = work({ isLong: true })
+  const job = work({ cost: 'long' })
   const result = build(t, true).run(job)
   job.answers[0]?.(null, 'thread')
   t.equal(await result, 'thread')
@@ -61,9 +61,9 @@ t.test('an error of either kind is the caller’s', async (t) => {
 
 t.test('work behind a thread that hangs is done in place, and so is what comes after it', async (t) => {
   const pool = build(t, false)
-  const stuck = work({ isLong: true })
+  const stuck = work({ cost: 'long' })
   t.equal(await Promise.race([pool.run(stuck), sleep(2000, 'hangs')]), 'in place')
-  t.equal(await pool.run(work({ isLong: true })), 'in place')
+  t.equal(await pool.run(work({ cost: 'long' })), 'in place')
 })
 
 t.test('a thread that answers late is trusted again', async (t) => {

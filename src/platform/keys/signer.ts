@@ -23,7 +23,7 @@ export function createSigner(
       inPlace: () => signNow('sha256', bytes, privateKey),
       onThread: (done) => signNow('sha256', bytes, privateKey, done),
       // RS256 is ten times the work of ES256; on a thread it costs one hop in five and holds up nobody.
-      isLong: algorithm === 'RS256',
+      cost: algorithm === 'RS256' ? 'long' : 'medium',
     })
   }
   switch (algorithm) {
