@@ -6,6 +6,8 @@ export type Client = {
   /** Dex's client name: the `name` of a client_credentials token. */
   readonly name: string
   readonly auth: ClientAuth
+  /** Dex `public: true`: no client_credentials, also when it has a secret. A client of method `none` is public anyway. */
+  readonly isPublic?: boolean
   /** Grants this client may use; `undefined` means every served grant (Dex has no such list). */
   readonly grants: readonly GrantType[] | undefined
   /** Connectors whose tokens it may exchange; empty means all (Dex `allowedConnectors`). */

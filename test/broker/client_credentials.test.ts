@@ -224,3 +224,17 @@ function changeClient(config: Config, change: object): void {
   if (!Array.isArray(clients)) throw new Error('no clients')
   Object.assign(clients[1], change)
 }
+
+t.test('a public client that has a secret must send it, and still gets no token for itself', async (t) => {
+  const open = { id: 'open', name: 'Open', public: true, secret: SECRETS.other }
+  for (const grantTypes of [undefined, ['client_credentials']]) {
+    const dex = await startTestBroker(t, {
+      issuer,
+      dex: () => ({ ...DEX, staticClients: [grantTypes === undefined ? open : { ...open, grantTypes }] }),
+    })
+    const answer = await dex.credentials({ client_id: 'open', client_secret: SECRETS.other })
+    t.equal(answer.json['error_description'], 'Public clients cannot use client_credentials grant.')
+    t.equal(dex.audit()?.reason, 'client_public')
+    t.equal((await dex.credentials({ client_id: 'open', client_secret: undefined })).status, 401)
+  }
+})

@@ -33,6 +33,7 @@ function clientMeaning(client: Client, config: BrokerConfig, names: readonly str
   )
   return {
     ...client,
+    isPublic: undefined,
     grants: grantsOf(client, config),
     connectors: connectors.map(({ id }) => id),
     audiences: names.filter((id) => mayName(client, id, table)),
@@ -68,7 +69,8 @@ function grantsOf(client: Client, config: BrokerConfig): readonly string[] {
   return [CLIENT_CREDENTIALS, TOKEN_EXCHANGE].filter((grant) => {
     const allowed =
       config.grants.some((name) => name === grant) && (client.grants?.some((name) => name === grant) ?? true)
-    if (grant === CLIENT_CREDENTIALS) return allowed && client.auth.method !== 'none'
+    if (grant === CLIENT_CREDENTIALS)
+      return allowed && client.auth.method !== 'none' && client.isPublic !== true
     return allowed && config.connectors.filter(isServed).some(({ id }) => mayUse(client, id))
   })
 }

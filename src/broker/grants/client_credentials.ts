@@ -38,7 +38,8 @@ export async function grantClientCredentials(
   // 2. for what
   const scopes = checkScopes(request.scopes, client, deps.audiences)
   if (!scopes.ok) return scopes
-  if (client.auth.method === 'none') return deny({ reason: 'client_public', client: client.id })
+  if (client.auth.method === 'none' || client.isPublic === true)
+    return deny({ reason: 'client_public', client: client.id })
 
   // 3. for whom
   facts.audiencesRequested = namedAudiences(request)

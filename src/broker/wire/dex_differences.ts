@@ -219,6 +219,14 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     probes: [],
   },
   {
+    id: 'form-utf8',
+    title: 'Bytes in a form that are no UTF-8',
+    dex: 'read as they are, and told back as `\\xff`',
+    sallyport: '400 `invalid_request`',
+    why: 'RFC 6749 appendix B: forms are UTF-8. Replaced bytes would make two texts one.',
+    probes: ['bytes that are no UTF-8'],
+  },
+  {
     id: 'repeated-headers',
     title: 'A Content-Type that stands twice',
     dex: 'the first one wins',

@@ -71,6 +71,7 @@ function readClient(entry: DexObject, deps: ClientDeps): Client | undefined {
     id,
     name,
     auth,
+    ...(flagOf(entry, 'public') ? { isPublic: true } : {}),
     grants: readClientGrants(entry, deps),
     connectors: textsOf(entry, 'allowedConnectors'),
     defaultAudiences: [],
@@ -160,12 +161,7 @@ function readClientGrants(entry: DexObject, deps: ClientDeps): readonly GrantTyp
   const { report, grants } = deps
   const listed = textsOf(entry, 'grantTypes')
   const path = pathOf(entry, 'grantTypes')
-  const isPublic = flagOf(entry, 'public')
-  const withSecret = textOf(entry, 'secret') !== '' || textOf(entry, 'secretEnv') !== ''
-  if (listed.length === 0) {
-    // Dex: "Public clients cannot use client_credentials grant.", with or without a secret
-    return isPublic && withSecret ? grants.filter((grant) => grant !== CLIENT_CREDENTIALS) : undefined
-  }
+  if (listed.length === 0) return undefined
   const message =
     'Dex does not know this key and lets the client use every grant; here it is kept to the list'
   report.note(path, 'client_grants_honoured', message)
@@ -178,7 +174,7 @@ function readClientGrants(entry: DexObject, deps: ClientDeps): readonly GrantTyp
     const off = `${grant} is not enabled: oauth2.grantTypes does not list it`
     report.warn(path, 'client_grant_off', off, `add ${grant} to oauth2.grantTypes`)
   }
-  return isPublic ? known.filter((grant) => grant !== CLIENT_CREDENTIALS) : known
+  return known
 }
 
 function checkPeers(entry: DexObject, known: ReadonlySet<string>, report: Reporter): void {

@@ -201,7 +201,9 @@ function nativeClient(
   const grants = (client.grants ?? config.grants).filter(
     (grant) =>
       config.grants.includes(grant) &&
-      (grant === CLIENT_CREDENTIALS ? !isPublic : grant === TOKEN_EXCHANGE && usable.length > 0),
+      (grant === CLIENT_CREDENTIALS
+        ? !isPublic && client.isPublic !== true
+        : grant === TOKEN_EXCHANGE && usable.length > 0),
   )
   if (grants.length === 0) {
     left.push(`client ${client.id}: no grant that is served is open to it; it logs people in`)

@@ -135,6 +135,7 @@ const forms: readonly Probe[] = [
   token('bytes that are no UTF-8', '1.7', {
     body: 'grant_type=client_credentials&scope=%ff',
     dex: refused(400, 'invalid_scope', 'Unrecognized scope(s) ["\\xff"]'),
+    ours: badForm,
   }),
   // Not longer: a server that refuses may close while the rest is on its way, and the answer is lost.
   token('body of 70 KB', '1.7', {
