@@ -403,3 +403,18 @@ t.test('the ring in SQLite survives a restart, and a signature made before verif
   t.ok(verify('sha256', Buffer.from('header.payload'), { key, dsaEncoding: 'ieee-p1363' }, signature))
   t.notOk(verify('sha256', Buffer.from('header.other'), { key, dsaEncoding: 'ieee-p1363' }, signature))
 })
+
+t.test('a configuration with longer tokens keeps an old key public for as long as they live', async (t) => {
+  const world = build(t)
+  const ring = await world.open()
+  const { kid } = ring.current()
+  const publicUntil = (): number => Number(ring.list().find((key) => key.kid === kid)?.publicUntil)
+  await ring.rotate()
+  const before = publicUntil()
+  await ring.lengthenTokens(3600)
+  t.equal(publicUntil(), before, 'as long as it was')
+  await ring.lengthenTokens(7200)
+  t.equal(publicUntil(), before + 3_600_000)
+  await ring.lengthenTokens(60)
+  t.equal(publicUntil(), before + 3_600_000, 'longer tokens may be out there')
+})
