@@ -464,6 +464,14 @@ const CASES: readonly Case[] = [
     wayOut: /that connector/,
   },
   {
+    code: 'client_id_ambiguous',
+    says: 'a client whose own token would be a job’s',
+    from: 'id: keyed\n    auth: { method: private_key_jwt, jwksFile: keyed.jwks.json }',
+    to: 'id: gitlab:48291\n    grants: [client_credentials]\n    auth: { method: private_key_jwt, jwksFile: keyed.jwks.json }',
+    at: 'id: gitlab:48291',
+    wayOut: /does not begin with/,
+  },
+  {
     code: 'client_output_reserved',
     says: 'a client in system:masters',
     from: '    groups: [deployers]\n    subject',

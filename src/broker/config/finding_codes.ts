@@ -63,6 +63,7 @@ export const NATIVE_CODES = {
   client_keys_missing: 'A private_key_jwt client needs exactly one of jwks and jwksFile.',
   client_public_without_connectors: 'A public client does not list its connectors.',
   client_public_credentials: 'A public client asks for client_credentials.',
+  client_id_ambiguous: 'The id of a client reads like the subject of an exchanged token.',
   client_policy_mismatch: 'The policy of a federated_jwt client can never hold for it.',
   client_output_reserved: 'A group that begins with a reserved prefix.',
   audience_not_allowed: 'A default audience that the client may not ask for.',

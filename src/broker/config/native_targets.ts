@@ -4,6 +4,7 @@ import { mayName } from '#core/audience.ts'
 import type { Audience, AudienceTable } from '#core/audience.ts'
 import type { Client } from '#core/client.ts'
 import type { Connector } from '#core/connector.ts'
+import { CLIENT_CREDENTIALS } from '#core/oauth/names.ts'
 import type { PolicySource } from '#core/policy/trust_policy.ts'
 import { checkReference, checkUnique, entries, idsOf, reportError, reportWarning } from './load_context.ts'
 import type { Entry, LoadContext } from './load_context.ts'
@@ -118,6 +119,7 @@ export function checkTogether(context: LoadContext, parts: Parts): void {
   for (const client of parts.clients) {
     checkDefaultAudiences(context, client, table)
     checkFederated(context, client, parts.policies)
+    checkClientId(context, client, parts.connectors)
   }
   const clients = parts.clients.map(({ value }) => value)
   // a client that the schema refused may be the one that asks
@@ -128,6 +130,19 @@ export function checkTogether(context: LoadContext, parts: Parts): void {
     checkGrant(context, policy)
   }
   warnUnusedConnectors(context, parts)
+}
+
+/** A client's own token says its id as `sub` where an exchanged one says `<connector>:<id>` (RFC 9068 §5). */
+function checkClientId(
+  context: LoadContext,
+  { path, value }: Entry<Client>,
+  connectors: readonly Connector[],
+): void {
+  const connector = connectors.find(({ id }) => value.id.startsWith(`${id}:`))
+  if (connector === undefined || value.grants?.includes(CLIENT_CREDENTIALS) !== true) return
+  const message = `its own tokens would have the subject of a job of connector ${JSON.stringify(connector.id)}`
+  const wayOut = `choose an id that does not begin with ${JSON.stringify(`${connector.id}:`)}`
+  reportError(context, { code: 'client_id_ambiguous', path: [...path, 'id'], message, wayOut })
 }
 
 function checkDefaultAudiences(context: LoadContext, client: Entry<Client>, table: AudienceTable): void {
