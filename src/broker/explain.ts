@@ -25,7 +25,7 @@ import { servedGrant } from './wire/token_endpoint.ts'
 
 export type ExplainRequest = Omit<TokenRequest, 'credentials'> & { readonly client: string }
 
-export type ExplainedStep = {
+type ExplainedStep = {
   readonly step: Step
   readonly outcome: 'yes' | 'no' | 'not reached'
 }

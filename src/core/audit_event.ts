@@ -30,7 +30,7 @@ export type DecisionFacts = {
   issued?: IssuedFacts
 }
 
-export type SubjectFacts = {
+type SubjectFacts = {
   readonly iss: string
   readonly sub: string
   readonly jti?: string
@@ -40,7 +40,7 @@ export type SubjectFacts = {
 }
 
 /** `exp` in seconds since the epoch. */
-export type IssuedFacts = {
+type IssuedFacts = {
   readonly jti: string
   readonly kid: string
   readonly sub: string

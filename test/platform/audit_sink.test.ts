@@ -116,7 +116,7 @@ t.test(
 /** A FIFO whose reading end is open but never read, so that the pipe fills up. */
 function stuckPipe(name: string): { readonly path: string; readonly readEnd: number } {
   const path = join(folder, name)
-  execFileSync('mkfifo', [path])
+  execFileSync('sh', ['-c', 'mkfifo "$0"', path])
   return { path, readEnd: openSync(path, 'r+') }
 }
 

@@ -6,7 +6,6 @@
 //   const answer = await broker.exchange({ scope: undefined })     // the valid exchange with one thing changed
 //   answer.status, answer.json, answer.token?.claims, broker.audit()?.reason
 import { inPlacePool } from '../../src/platform/crypto_pool.ts'
-import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
@@ -273,10 +272,6 @@ export function decodeToken(token: string): DecodedToken {
 
 function readPart(part: string): Readonly<Record<string, unknown>> {
   return JSON.parse(Buffer.from(part, 'base64url').toString('utf8'))
-}
-
-export function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('base64url')
 }
 
 function loadTestConfig(issuer: TestIssuer, options: TestBrokerOptions): BrokerConfig {

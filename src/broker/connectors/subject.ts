@@ -22,7 +22,7 @@ export type Subject = {
 }
 
 /** `exp` in seconds; `undefined` for an opaque token, whose reuse cannot be bounded. */
-export type SubjectTokenFacts = {
+type SubjectTokenFacts = {
   readonly hash: string
   readonly kid: string | undefined
   readonly exp: number | undefined

@@ -93,7 +93,7 @@ export async function issueToken(
 }
 
 /** The lifetime in seconds: what the policy says, else the default, made shorter by client, audience and profile. */
-export function lifetimeOf(order: TokenOrder, defaultTtlSeconds: number): number {
+function lifetimeOf(order: TokenOrder, defaultTtlSeconds: number): number {
   const { policy, client, target } = order
   const wanted = policy?.ttlSeconds ?? client.ttlSeconds ?? defaultTtlSeconds
   const byProfile = target.profile === 'kubernetes' ? KUBERNETES_MAX_TTL_SECONDS : wanted

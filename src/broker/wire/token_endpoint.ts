@@ -74,7 +74,7 @@ async function concludeToken(
 }
 
 /** The decision alone: what `answerToken` turns into an event and an answer. */
-export async function decideToken(
+async function decideToken(
   raw: RawRequest,
   deps: TokenEndpointDeps,
   facts: DecisionFacts,
