@@ -44,10 +44,8 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
     flags.config === undefined &&
     flags.dexConfig === undefined &&
     !existsSync(resolve(io.cwd, DEFAULT_CONFIG_FILE))
-  if (isFirstStart) {
-    setThreads('ES256')
-    await makeStarter(io)
-  }
+  setThreads()
+  if (isFirstStart) await makeStarter(io)
 
   // 1. the configuration, with every problem at once
   const load = await loadConfig(flags, io)
@@ -55,7 +53,6 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
   const { config } = load
 
   // 2. store, keys, audit
-  setThreads(config.keys.algorithm)
   const log = createLog(config.log)
   const world = { clock: io.clock, randomBytes: createRandomBytes(), log, version: readVersion() }
   const runtime = await openRuntime(config, world).catch((error: unknown) => {
@@ -89,14 +86,11 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
 }
 
 /**
- * libuv reads this when its threads start, which nothing did so far. An RS256 signature is long, so every core may make
- * one. An ES256 signature is shorter than waking a second thread; on two cores one thread gives a third more tokens
- * (docs/decisions/0003-runtime.md), and crypto_pool.ts sees to it that a hanging name look-up does not hold it up.
+ * libuv reads this when its threads start, which nothing did so far. Signing takes whole cores; more threads than cores
+ * only take each other's turns (docs/decisions/0003-runtime.md).
  */
-function setThreads(algorithm: BrokerConfig['keys']['algorithm']): void {
-  const cores = availableParallelism()
-  const threads = algorithm === 'RS256' ? cores : Math.max(1, cores - 1)
-  process.env['UV_THREADPOOL_SIZE'] ??= String(threads)
+function setThreads(): void {
+  process.env['UV_THREADPOOL_SIZE'] ??= String(Math.max(2, availableParallelism()))
 }
 
 async function openListeners(

@@ -25,6 +25,7 @@ export type CryptoPoolOptions = { readonly isIdle: () => boolean }
 
 export function createCryptoPool({ isIdle }: CryptoPoolOptions): CryptoPool {
   const pending = createPending()
+  const hand = createHandover()
   let isStuck = false
   let lastAnswer = 0
   const timer = setInterval(() => {
@@ -38,14 +39,15 @@ export function createCryptoPool({ isIdle }: CryptoPoolOptions): CryptoPool {
     new Promise((resolve, reject) => {
       if (pending.isEmpty()) lastAnswer = performance.now()
       const entry = pending.add(() => settle(work.inPlace, resolve, reject))
-      work.onThread((error, value) => {
+      const answered = (error: Error | null, value: T): void => {
         lastAnswer = performance.now()
         isStuck = false
         // After a rescue the answer comes too late, and only says that the threads are well again.
         if (!pending.remove(entry)) return
         if (error === null) resolve(value)
         else reject(error)
-      })
+      }
+      hand(() => work.onThread(answered))
     })
 
   return {
@@ -55,6 +57,22 @@ export function createCryptoPool({ isIdle }: CryptoPoolOptions): CryptoPool {
       return new Promise((resolve, reject) => settle(work.inPlace, resolve, reject))
     },
     close: () => clearInterval(timer),
+  }
+}
+
+/**
+ * Hands work over at the end of the present turn of the event loop, all of it at once: waking a thread costs as much as
+ * half a signature, and the work of one turn then wakes it once.
+ */
+function createHandover(): (job: () => void) => void {
+  let jobs: (() => void)[] = []
+  const handOver = (): void => {
+    const due = jobs
+    jobs = []
+    for (const job of due) job()
+  }
+  return (job) => {
+    if (jobs.push(job) === 1) setImmediate(handOver)
   }
 }
 

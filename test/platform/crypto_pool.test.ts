@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Test } from 'tap'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { createCryptoPool } from '../../src/platform/crypto_pool.ts'
 import type { CryptoPool, CryptoWork } from '../../src/platform/crypto_pool.ts'
 
@@ -31,13 +31,32 @@ t.test('an idle process does the work in place', async (t) => {
 t.test('a loaded process leaves it to a thread', async (t) => {
   const job = work()
   const result = build(t, false).run(job)
+  await turn()
   job.answers[0]?.(null, 'thread')
   t.equal(await result, 'thread')
+})
+
+t.test('the work of one turn is handed over together', async (t) => {
+  const pool = build(t, false)
+  const jobs = [work(), work(), work()]
+  const results = jobs.map((job) => pool.run(job))
+  t.same(
+    jobs.map((job) => job.answers.length),
+    [0, 0, 0],
+  )
+  await turn()
+  t.same(
+    jobs.map((job) => job.answers.length),
+    [1, 1, 1],
+  )
+  for (const job of jobs) job.answers[0]?.(null, 'thread')
+  t.same(await Promise.all(results), ['thread', 'thread', 'thread'])
 })
 
 t.test('long work goes to a thread even when the process is idle', async (t) => {
   const job = work({ cost: 'long' })
   const result = build(t, true).run(job)
+  await turn()
   job.answers[0]?.(null, 'thread')
   t.equal(await result, 'thread')
 })
@@ -45,6 +64,7 @@ t.test('long work goes to a thread even when the process is idle', async (t) => 
 t.test('an error of either kind is the caller’s', async (t) => {
   const job = work()
   const result = build(t, false).run(job)
+  await turn()
   job.answers[0]?.(new Error('no such key'), '')
   await t.rejects(result, /no such key/)
   await t.rejects(
@@ -70,9 +90,11 @@ t.test('a thread that answers late is trusted again', async (t) => {
   const pool = build(t, false)
   const stuck = work()
   await pool.run(stuck)
+  await turn()
   stuck.answers[0]?.(null, 'too late')
   const next = work()
   const result = pool.run(next)
+  await turn()
   next.answers[0]?.(null, 'thread')
   t.equal(await result, 'thread')
 })
