@@ -136,7 +136,10 @@ function createSender(metrics: Metrics): Send {
       if (value !== undefined) raw.setHeader(name, value)
     }
     raw.writeHead(status, { ...headers, 'content-length': length })
-    raw.end(request.method === 'HEAD' ? undefined : body)
+    if (request.method === 'HEAD') raw.end()
+    // As many bytes as characters: ASCII, which goes out without being encoded.
+    else if (typeof body === 'string' && length === body.length) raw.end(body, 'latin1')
+    else raw.end(body)
     const handler = request.routeOptions.url ?? 'not found'
     metrics.http(handler, request.method, status, reply.elapsedTime / 1000, length)
     return reply
