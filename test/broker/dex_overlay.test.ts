@@ -182,11 +182,20 @@ const REFUSED: readonly (readonly [says: string, from: string, to: string, findi
   ['broken YAML', 'store: {', 'store: {{', 'overlay.yaml:27 yaml_syntax'],
 ]
 
-t.test('a second document in the overlay is refused, an empty overlay adds nothing', async (t) => {
+t.test('a second document in the overlay is refused', async (t) => {
   t.same(refused('log: { level: debug }\n---\nlog: { level: info }\n'), [
     'overlay.yaml:3 yaml_multiple_documents',
   ])
-  t.same(refused('# nothing yet\n'), [])
+})
+
+t.test('an overlay that lost its text is refused instead of taking every policy away', async (t) => {
+  for (const text of ['', '\n', '# nothing yet\n', '---\n', '---\n# x\n...\n']) {
+    t.same(refused(text), ['overlay.yaml:1 config_empty'], JSON.stringify(text))
+    t.equal(loadDex(BASE, { files, overlay: text }).config, undefined)
+  }
+  t.same(refused('null\n'), ['overlay.yaml:1 type_wrong'])
+  t.same(refused('policies:\n'), ['overlay.yaml:1 type_wrong'])
+  t.same(refused('{}\n'), [], 'who writes an empty mapping means it')
 })
 
 for (const [says, from, to, finding] of REFUSED) {

@@ -44,26 +44,33 @@ export type Overlay = {
   readonly context: LoadContext
 }
 
+type OverlayRead = { readonly overlay: Overlay | undefined; readonly findings: readonly Finding[] }
+
 /** `undefined` with findings when the text is no overlay at all. */
-export function readOverlay(
-  overlay: OverlayText,
-  env: ConfigEnv,
-): { readonly overlay: Overlay | undefined; readonly findings: readonly Finding[] } {
+export function readOverlay(overlay: OverlayText, env: ConfigEnv): OverlayRead {
   const read = readYaml(overlay.file, overlay.text)
   const [document, second] = read.documents
-  if (read.findings.length > 0 || document === undefined)
-    return { overlay: undefined, findings: read.findings }
+  if (read.findings.length > 0) return { overlay: undefined, findings: read.findings }
+  // A file that lost its text must not be read as one that takes every policy away.
+  if (document === undefined) {
+    const message = 'the overlay holds nothing'
+    const wayOut = 'write {} for an overlay that adds nothing, or leave --config out'
+    const place = { file: overlay.file, line: 1, column: 1 }
+    return refuse({ code: 'config_empty', message, wayOut, place })
+  }
   if (second !== undefined) {
     const message = 'a second document begins here; only one is read'
     const place = second.placeOf([])
-    const code = 'yaml_multiple_documents'
-    const finding: Finding = { severity: 'error', code, path: '', message, wayOut: undefined, place }
-    return { overlay: undefined, findings: [finding] }
+    return refuse({ code: 'yaml_multiple_documents', message, wayOut: undefined, place })
   }
   const findings = checkSchema(OverlaySchema, document.data, document, CONFIG_FORMATS)
   const context = { document, env: { ...env, baseDir: overlay.baseDir ?? env.baseDir }, findings }
   const issuer = topLevel(context, 'issuer')
   return { overlay: { issuer: typeof issuer === 'string' ? issuer : '', context }, findings: [] }
+}
+
+function refuse(finding: Omit<Finding, 'severity' | 'path'>): OverlayRead {
+  return { overlay: undefined, findings: [{ severity: 'error', path: '', ...finding }] }
 }
 
 /** The configuration with the overlay on it, and every finding of the overlay. */
