@@ -21,7 +21,7 @@ import type { CommandIo, ExitCode } from './command.ts'
 import { DEFAULT_CONFIG_FILE, configFiles, loadConfig, tellFindings } from './config_source.ts'
 import type { ConfigFlags } from './config_source.ts'
 import { readVersion } from './program.ts'
-import { reloadable } from './reload.ts'
+import { planReload } from './reload.ts'
 import { makeStarter } from './starter_files.ts'
 
 const MAINTENANCE_MS = 60_000
@@ -160,7 +160,13 @@ function watchConfiguration(
       )
       return
     }
-    const { config, kept } = reloadable(broker.live().config, load.config)
+    const plan = planReload(broker.live().config, load.config)
+    if (!plan.ok) {
+      metrics.configReload(false)
+      log.error({ setting: plan.setting, problem: plan.why }, 'configuration not reloaded, the old one stays')
+      return
+    }
+    const { config, kept } = plan
     for (const name of kept) log.warn({ setting: name }, 'setting changed, it takes effect at the next start')
     await runtime.parts.keyRing.lengthenTokens(longestLifetime(config))
     broker.reload(config)

@@ -1,7 +1,9 @@
 // A reload: what takes effect at once, what waits for the next start and is named, and that nobody sees half of it.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { reloadable } from '../../src/cli/reload.ts'
+import { planReload } from '../../src/cli/reload.ts'
+import type { BrokerConfig } from '../../src/broker/config/broker_config.ts'
+import type { Connector } from '../../src/core/connector.ts'
 import { startTestBroker } from '../support/test_broker.ts'
 
 const broker = await startTestBroker(t)
@@ -71,18 +73,54 @@ t.test('a key rotation shows in discovery and is no configuration load', async (
 
 t.test('what is bound to a socket, a file or a key stays until the next start and is named', async (t) => {
   const running = broker.config
-  t.same(reloadable(running, running), { config: running, kept: [] })
+  t.same(planReload(running, running), { ok: true, config: running, kept: [] })
   const next = {
     ...running,
-    issuer: 'https://other.example.test',
     web: { ...running.web, allowedOrigins: ['*'] },
     audit: { destination: 'stderr' },
     tokens: { ttlSeconds: 60 },
     limits: { ...running.limits, addressRate: 1 },
   }
-  const { config, kept } = reloadable(running, next)
-  t.same(kept, ['issuer', 'web', 'audit'])
-  t.equal(config.issuer, running.issuer)
-  t.equal(config.tokens.ttlSeconds, 60)
-  t.equal(config.limits.addressRate, 1)
+  t.match(planReload(running, next), {
+    ok: true,
+    kept: ['web', 'audit'],
+    config: { web: running.web, tokens: { ttlSeconds: 60 }, limits: { addressRate: 1 } },
+  })
+})
+
+t.test('another issuer or mode refuses the whole reload: accepted audiences would not fit', async (t) => {
+  const running = broker.config
+  t.match(planReload(running, { ...running, issuer: 'https://other.example.test' }), {
+    ok: false,
+    setting: 'issuer',
+    why: /from .* to https:\/\/other\.example\.test/,
+  })
+  t.match(planReload(running, { ...running, mode: 'dex' }), { ok: false, setting: 'mode' })
+})
+
+t.test('a reload never opens a connector that policies have guarded', async (t) => {
+  const running: BrokerConfig = { ...broker.config, mode: 'dex' }
+  const [gitlab] = running.connectors
+  if (gitlab === undefined) throw new Error('no connector')
+  const open = { ...gitlab, needsPolicy: false }
+  const plan = (before: readonly Connector[], after: readonly Connector[]) =>
+    planReload({ ...running, connectors: before }, { ...running, connectors: after })
+  const refused = {
+    ok: false,
+    setting: `connectors.${gitlab.id}`,
+    why: /every token of its issuer, which policies guard/,
+  }
+  t.match(plan([gitlab], [open]), refused)
+  t.match(plan([gitlab], [{ ...open, issuer: 'https://new.example.test' }]), refused, 'under another issuer')
+  t.match(
+    plan([gitlab], [{ ...open, id: 'renamed' }]),
+    { ok: false, setting: 'connectors.renamed' },
+    'under another id',
+  )
+  const other = { ...open, id: 'other', issuer: 'https://other.example.test' }
+  t.match(plan([gitlab], [gitlab, other]), { ok: true }, 'a new connector opens nothing that was guarded')
+  t.match(plan([open], [open]), { ok: true }, 'one that was open stays open')
+  t.match(plan([open], [gitlab]), { ok: true }, 'and can be guarded')
+  t.match(plan([gitlab, { ...open, id: 'both' }], [gitlab, { ...open, id: 'both' }]), { ok: true })
+  t.match(plan([gitlab], []), { ok: true }, 'taking it away opens nothing')
 })

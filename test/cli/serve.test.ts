@@ -211,6 +211,15 @@ t.test(
     t.equal(await metric(), '0')
     t.equal((await folder.post(exchangeForm(folder.mint()))).status, 200, 'the old one stays')
 
+    folder.write(
+      (config) => void Object.assign(config, { issuer: `${folder.url}/moved`, tokens: { ttl: '1m' } }),
+    )
+    server.signal('SIGHUP')
+    await until('"setting":"issuer"')
+    t.match(server.logs(), /"problem":"issuer changed from .*only a restart changes it"/)
+    t.equal(await metric(), '0')
+    t.equal((await folder.post(exchangeForm(folder.mint()))).status, 200, 'nothing of it is taken')
+
     folder.write((config) => {
       Object.assign(config, { audit: { destination: 'other.log' } })
       const { policies } = config
