@@ -4,12 +4,22 @@ import { EXIT } from './command.ts'
 import type { CommandIo, CommandModule, Example, ExitCode } from './command.ts'
 
 const HELP_COLUMNS = 100
+/** What the variable of a flag without value may hold. */
+const SWITCH: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['1', true],
+  ['false', false],
+  ['0', false],
+])
 
 /** Commander's own `env()` would read the process's environment, not `io.env`. */
 const twins = new WeakMap<Option, string>()
 const lists = new WeakSet<Option>()
 
-/** Adds an option that an environment variable stands in for when the flag is not given. An empty variable is unset. */
+/**
+ * Adds an option that an environment variable stands in for when the flag is not given. An empty variable is unset; for
+ * a flag without value it is `true`, `1`, `false` or `0`.
+ */
 export function addFlag(command: Command, flags: string, description: string, twin: string): Command {
   const option = new Option(flags, `${description} (env: ${twin})`)
   twins.set(option, twin)
@@ -72,13 +82,18 @@ function applyTwins(command: Command, env: CommandIo['env']): void {
     const value = twin === undefined ? undefined : env[twin]
     if (value === undefined || value === '') continue
     if (command.getOptionValueSource(option.attributeName()) !== undefined) continue
-    command.setOptionValueWithSource(option.attributeName(), twinValue(option, value), 'env')
+    command.setOptionValueWithSource(option.attributeName(), twinValue(command, option, value), 'env')
   }
 }
 
-function twinValue(option: Option, value: string): string | boolean | readonly string[] {
+function twinValue(command: Command, option: Option, value: string): string | boolean | readonly string[] {
   if (lists.has(option)) return value.split(/\s+/).filter((word) => word !== '')
-  return option.required || option.optional ? value : true
+  if (option.required || option.optional) return value
+  // `false` must never turn on what it says to leave off (SALLYPORT_DEVELOPMENT).
+  const isOn = SWITCH.get(value)
+  if (isOn !== undefined) return isOn
+  const name = twins.get(option) ?? option.flags
+  return command.error(`error: ${name} is ${JSON.stringify(value)}: write true or false`)
 }
 
 function examplesText(examples: readonly Example[]): string {

@@ -53,3 +53,22 @@ t.test('a file that is not there is exit code 78, and one named twice is 2', asy
   t.match(await runCli(['config', 'check', 'a.yaml', '--config', 'b.yaml']), { code: 2 })
   t.match(await runCli(['config', 'chekc']), { code: 2, stderr: /Did you mean check/ })
 })
+
+t.test('the variable of a switch says true or false, and nothing else', async (t) => {
+  const cwd = folder(t)
+  const mock = '  - { type: mockCallback, id: mock, name: Mock }\n'
+  writeFileSync(join(cwd, 'dex.yaml'), DEX.replace('connectors:\n', `connectors:\n${mock}`))
+  const check = (...[value, ...flags]: readonly string[]) =>
+    runCli(['config', 'check', '--dex-config', 'dex.yaml', ...flags], {
+      cwd,
+      env: { SALLYPORT_DEVELOPMENT: value ?? '' },
+    })
+  for (const on of ['true', '1']) t.match(await check(on), { code: 0, stdout: / connector_mock / }, on)
+  for (const off of ['false', '0', ''])
+    t.match(await check(off), { code: 0, stdout: /connector_mock_off/ }, off)
+  for (const other of ['no', 'off', 'TRUE', 'yes', ' 1']) {
+    const wanted = { code: 2, stdout: '', stderr: /SALLYPORT_DEVELOPMENT is ".*": write true or false/ }
+    t.match(await check(other), wanted, other)
+  }
+  t.match(await check('no', '--development'), { code: 0 }, 'the flag wins')
+})
