@@ -197,6 +197,76 @@ t.test('an opaque access token is proven by one GET at userinfo', async (t) => {
   t.match(dex.audit(), { subject: { sub: 'alice-1', hash: /^[\w-]{43}$/ } })
 })
 
+const MISSPELT: readonly (readonly [string, (jwt: string) => string])[] = [
+  ['a dot at its end', (jwt) => `${jwt}.`],
+  ['a dot before it', (jwt) => `.${jwt}`],
+  ['dots around it', (jwt) => `..${jwt}..`],
+  ['a doubled dot', (jwt) => jwt.replace('.', '..')],
+  ['both dots doubled', (jwt) => jwt.replaceAll('.', '..')],
+  ['a fourth segment', (jwt) => `${jwt}.x`],
+  ['no signature', (jwt) => jwt.slice(0, jwt.lastIndexOf('.'))],
+  ['its header alone', (jwt) => jwt.slice(0, jwt.indexOf('.'))],
+]
+for (const [says, misspell] of MISSPELT) {
+  t.test(`a JWT with ${says} is no opaque token, whatever userinfo makes of it`, async (t) => {
+    issuer.setUserinfo({ sub: 'service-1', preferred_username: 'service-account-ci' })
+    const before = issuer.fetches.userinfo
+    const foreign = issuer.mint({ ...bearer, aud: 'https://vault.example.test' })
+    for (const jwt of [foreign, issuer.mint(bearer)]) {
+      t.equal((await dex.exchange({ ...keycloak, subject_token: misspell(jwt) })).status, 401)
+      t.match(dex.audit(), { reason: 'subject_malformed', step: 'subject' })
+    }
+    t.equal(issuer.fetches.userinfo, before, 'userinfo is not asked')
+    t.equal((await dex.exchange({ ...keycloak, subject_token: issuer.mint(bearer) })).status, 200)
+  })
+}
+
+t.test('an opaque token has one spelling: no dot that separates nothing', async (t) => {
+  issuer.setUserinfo({ sub: 'alice-1', preferred_username: 'alice' })
+  for (const token of ['opaque.', '.opaque', 'ya29..op.aque', '....']) {
+    t.equal((await dex.exchange({ ...keycloak, subject_token: token })).status, 401, token)
+    t.match(dex.audit(), {
+      reason: 'subject_malformed',
+      evidence: { detail: 'a dot that separates nothing' },
+    })
+  }
+  for (const token of ['ya29.opaque', 'opaque', 'e30x', 'a.b.c.d'])
+    t.equal((await dex.exchange({ ...keycloak, subject_token: token })).status, 200, token)
+})
+
+t.test('a token that is spent stays spent under another spelling', async (t) => {
+  const connector = { id: 'kc', type: 'oidc', issuer: issuer.url, caFile: 'ca.pem' }
+  const world = await startTestBroker(t, {
+    issuer,
+    change: (config) =>
+      void Object.assign(config, {
+        connectors: [{ ...connector, userinfo: true, singleUse: 'once' }],
+        clients: [{ id: 'ci', auth: { method: 'client_secret', secretEnv: 'CI_SECRET' } }],
+        audiences: [{ id: 'app', clients: ['ci'] }],
+        policies: [
+          { name: 'any', connector: 'kc', claims: { sub: 'alice-1' }, grant: { audiences: ['app'] } },
+        ],
+      }),
+  })
+  issuer.setUserinfo({ sub: 'alice-1', preferred_username: 'alice' })
+  const ask = async (token: string): Promise<unknown> => {
+    await world.exchange({
+      connector_id: 'kc',
+      subject_token_type: ACCESS_TOKEN_TYPE,
+      subject_token: token,
+    })
+    return world.audit()?.reason
+  }
+  const jwt = issuer.mint({ sub: 'alice-1', aud: BROKER_ISSUER })
+  t.equal(await ask(jwt), undefined)
+  t.equal(await ask(jwt), 'subject_replayed')
+  t.equal(await ask(`${jwt}.`), 'subject_malformed')
+  t.equal(await ask('opaque-1'), undefined)
+  t.equal(await ask('opaque-1'), 'subject_replayed')
+  t.equal(await ask('opaque-1.'), 'subject_malformed')
+  t.equal(await ask('opaque-2'), undefined)
+})
+
 const USERINFO_FAULTS: readonly (readonly [string, (upstream: TestIssuer) => void, number, string])[] = [
   ['401', (upstream) => upstream.setUserinfo(undefined), 401, 'subject_userinfo_failed'],
   ['500', (upstream) => upstream.behave({ userinfo: 'status500' }), 503, 'issuer_keys_unavailable'],

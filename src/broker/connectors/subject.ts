@@ -6,6 +6,7 @@ import { mapIdentity } from '#core/dex/map_identity.ts'
 import type { Identity } from '#core/identity.ts'
 import type { SourceFacts } from '#core/issuer/preset.ts'
 import { presetOf } from '#core/issuer/presets.ts'
+import { looksLikeJwt } from '#core/jwt/compact.ts'
 import type { ParsedToken } from '#core/jwt/compact.ts'
 import { ACCESS_TOKEN_TYPE } from '#core/oauth/names.ts'
 import type { TokenType } from '#core/oauth/names.ts'
@@ -54,7 +55,7 @@ export async function readSubject(
     return deny({ reason: 'connector_without_exchange', connector: connector.id, type: connector.type })
   }
   if (connector.gitlabApi !== undefined) return readGitlabUser(presented, connector, deps)
-  if (isOpaque(presented) && connector.userinfo) return readOpaque(presented, connector, deps)
+  if (connector.userinfo && isOpaque(presented)) return readOpaque(presented, connector, deps)
   return readJwt(presented, connector, deps)
 }
 
@@ -112,6 +113,9 @@ async function readOpaque(
   connector: Connector,
   deps: SubjectDeps,
 ): Promise<Result<Subject>> {
+  // An issuer that forgives a dot would make two texts, and so two uses, of one token.
+  if (/^\.|\.\.|\.$/.test(presented.text))
+    return deny({ reason: 'subject_malformed', detail: 'a dot that separates nothing' })
   const claims = await deps.userinfo(presented.text, connector)
   if (!claims.ok) return claims
   const identity = mapIdentity(claims.value, connector)
@@ -134,9 +138,10 @@ async function readGitlabUser(
   return ok({ claims: {}, identity: identity.value, facts: {}, token: opaqueFacts(presented, deps) })
 }
 
-/** Not even the shape of a JWT, and declared as an access token. */
-function isOpaque(presented: PresentedToken): boolean {
-  return presented.type === ACCESS_TOKEN_TYPE && presented.text.split('.', 4).length !== 3
+/** Declared as an access token, and neither of the shape of a JWT nor begun as one: a JWT is judged here, always. */
+function isOpaque({ type, text, parsed }: PresentedToken): boolean {
+  if (type !== ACCESS_TOKEN_TYPE || parsed.ok) return false
+  return text.split('.', 4).length !== 3 && !looksLikeJwt(text)
 }
 
 function opaqueFacts(presented: PresentedToken, deps: SubjectDeps): SubjectTokenFacts {

@@ -1,6 +1,7 @@
 // The compact form of a JWT, taken apart strictly and before anything costs: no second spelling of one token gets
 // through, and no header parameter that changes what a signature means. RFC 7515 §3.1, RFC 7519 §7.2, RFC 8725 §3.
 import { hash } from 'node:crypto'
+import { isJsonObject } from '#core/claims.ts'
 import type { Claims, JsonObject, JsonValue } from '#core/claims.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Denied, Result } from '#core/result.ts'
@@ -86,6 +87,20 @@ export function parseJws(token: string, limits: TokenLimits = TOKEN_LIMITS): Res
   const header = readHeader(headerJson.value)
   if (!header.ok) return header
   return ok({ header: header.value, payload, signingInput: token.slice(0, second), signature })
+}
+
+/**
+ * Whether a text could be meant as a JWT, however badly it is written. Some issuers take one with a dot too many at their
+ * own endpoints, so what begins with a header must be judged as a token and never passed on as an opaque one.
+ */
+export function looksLikeJwt(text: string): boolean {
+  const first = /[^.]+/.exec(text)?.[0] ?? ''
+  try {
+    return isJsonObject(JSON.parse(Buffer.from(first, 'base64url').toString('utf8')))
+  } catch {
+    // JSON.parse throws for exactly the texts that are no header.
+    return false
+  }
 }
 
 /**
