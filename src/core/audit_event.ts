@@ -200,6 +200,7 @@ export function stepOf(reason: DenialReason): Step {
     case 'identity_claim_missing':
     case 'identity_groups_not_allowed':
     case 'identity_group_reserved':
+    case 'identity_name_reserved':
     case 'issuer_keys_unavailable':
       return 'subject'
     case 'policy_none_matched':

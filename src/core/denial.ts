@@ -58,6 +58,7 @@ export type SubjectDenial =
   | { reason: 'identity_claim_missing'; claim: string; detail: string }
   | { reason: 'identity_groups_not_allowed'; allowed: readonly string[] }
   | { reason: 'identity_group_reserved'; group: string }
+  | { reason: 'identity_name_reserved'; claim: string; name: string }
 
 /** What that is worth here. */
 export type PolicyDenial =

@@ -188,6 +188,10 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
     means: 'a group of the token begins with system: or client:',
     wayOut: 'rename it at the issuer, or map groups with a prefix',
   },
+  identity_name_reserved: {
+    means: 'name, preferred_username or e-mail of the token begins with system: or client:',
+    wayOut: 'take the name from another claim: userNameKey or claimMapping of the connector',
+  },
   policy_none_matched: {
     means: 'no policy of the connector holds',
     wayOut: 'the evidence names the first missing step of each policy',

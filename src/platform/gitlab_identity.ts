@@ -4,6 +4,7 @@
 import type { JsonObject, JsonValue } from '#core/claims.ts'
 import { isJsonObject } from '#core/claims.ts'
 import type { Connector, GitlabApi } from '#core/connector.ts'
+import { checkReservedNames } from '#core/identity.ts'
 import type { Identity } from '#core/identity.ts'
 import { TOKEN_JSON_LIMITS, readStrictJson } from '#core/jwt/strict_json.ts'
 import { deny, ok } from '#core/result.ts'
@@ -35,7 +36,10 @@ type Api = {
   readonly fetch: BoundedFetch
 }
 
-/** Denials: `subject_malformed`, `subject_userinfo_failed`, `identity_groups_not_allowed`, `issuer_keys_unavailable`. */
+/**
+ * Denials: `subject_malformed`, `subject_userinfo_failed`, `identity_groups_not_allowed`, `identity_group_reserved`,
+ * `identity_name_reserved`, `issuer_keys_unavailable`.
+ */
 export async function readGitlabIdentity(
   token: string,
   connector: Connector,
@@ -56,7 +60,7 @@ export async function readGitlabIdentity(
   if (typeof id !== 'number' || typeof username !== 'string') return failed('the user has no id and username')
   const groups = await readGroups(api, options, id)
   if (!groups.ok) return groups
-  return ok({
+  const identity = {
     userId: options.useLoginAsId ? username : String(id),
     // Dex: the full name, else the e-mail address.
     username: text(user.value['name']) || text(user.value['email']),
@@ -64,7 +68,9 @@ export async function readGitlabIdentity(
     email: text(user.value['email']),
     emailVerified: true,
     groups: groups.value,
-  })
+  }
+  const reserved = checkReservedNames(identity)
+  return reserved === undefined ? ok(identity) : deny(reserved)
 }
 
 async function readGroups(api: Api, options: GitlabApi, userId: number): Promise<Result<readonly string[]>> {

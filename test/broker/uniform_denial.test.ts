@@ -128,6 +128,7 @@ const DENIED: readonly (readonly [reason: string, change: () => Form])[] = [
       subject_token: broker.mint({ groups_direct: ['acme', 'system:masters'] }),
     }),
   ],
+  ['identity_name_reserved', () => ({ subject_token: broker.mint({ name: 'system:admin' }) })],
   ['policy_none_matched', () => ({ subject_token: broker.mint({ ref: 'feature' }) })],
   ['policy_none_matched', () => ({ subject_token: broker.mint({ pipeline_source: 'merge_request_event' }) })],
   ['policy_unknown', () => ({ policy: 'no-such-policy' })],

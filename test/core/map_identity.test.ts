@@ -317,6 +317,25 @@ const UNTESTED_ROWS: readonly Row[] = [
     expected: { groups: ['deployer'] },
   },
   {
+    title: 'a name that only holds a reserved prefix is a name',
+    claims: { name: 'ecosystem:admin', preferred_username: 'System:admin' },
+    expected: { username: 'ecosystem:admin', preferredUsername: 'System:admin' },
+  },
+  {
+    title: 'a reserved name in `sub` is no name where another claim is it',
+    claims: { sub: 'system:serviceaccount:ci:deployer' },
+    expected: { userId: 'system:serviceaccount:ci:deployer', username: 'namevalue' },
+  },
+  {
+    title: 'a job without a name is called by connector and `sub` where `sub` alone is reserved',
+    claims: { sub: 'system:serviceaccount:ci:deployer', name: undefined },
+    mapping: { userNameRequired: false },
+    expected: {
+      userId: 'system:serviceaccount:ci:deployer',
+      username: 'test:system:serviceaccount:ci:deployer',
+    },
+  },
+  {
     title: 'a reserved group that the filter drops never comes near',
     claims: { groups: ['system:masters', 'team'] },
     mapping: { groupsFilter: '^team' },
@@ -495,6 +514,37 @@ const DENIED: readonly Denied[] = [
       ],
     },
     denial: { reason: 'identity_group_reserved', group: 'system:system:masters' },
+  },
+  {
+    title: 'a name that Kubernetes keeps for itself',
+    claims: { name: 'system:admin' },
+    denial: { reason: 'identity_name_reserved', claim: 'name', name: 'system:admin' },
+  },
+  {
+    title: "a ServiceAccount's own name, which Dex passes on",
+    claims: { sub: 'system:serviceaccount:ci:deployer' },
+    mapping: { userNameKey: 'sub' },
+    denial: {
+      reason: 'identity_name_reserved',
+      claim: 'name',
+      name: 'system:serviceaccount:ci:deployer',
+    },
+  },
+  {
+    title: "a preferred name that is another client's virtual group",
+    claims: { preferred_username: 'client:ci-pipeline' },
+    denial: { reason: 'identity_name_reserved', claim: 'preferred_username' },
+  },
+  {
+    title: 'a reserved name under a key of its own',
+    claims: { login: 'system:admin' },
+    mapping: { preferredUsernameKey: 'login' },
+    denial: { reason: 'identity_name_reserved', claim: 'preferred_username' },
+  },
+  {
+    title: 'an address that is no address but a reserved name',
+    claims: { email: 'system:admin' },
+    denial: { reason: 'identity_name_reserved', claim: 'email' },
   },
 ]
 

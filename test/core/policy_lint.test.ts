@@ -183,8 +183,10 @@ t.test('reserved groups, user names and claims are refused (TH-B24)', async (t) 
   t.same(grant({ username: '${actor}' }), ['warning output_username_unprefixed grant.username'])
   t.same(grant({ username: 'github:${actor}' }), [])
   t.same(grant({ username: 'github:${actor' }), ['error template_malformed grant.username'])
-  t.same(grant({ claims: { groups: 'x', team: 'y', 'a b': 'z' } }), [
+  t.same(grant({ claims: { groups: 'x', team: 'y', username: 'x', uid: 'x', 'a b': 'z' } }), [
     'error output_claim_reserved grant.claims.groups',
+    'error output_claim_reserved grant.claims.username',
+    'error output_claim_reserved grant.claims.uid',
     'error output_claim_reserved grant.claims.a b',
   ])
 })

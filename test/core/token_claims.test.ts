@@ -144,6 +144,18 @@ t.test('a policy’s claims are added and replace nothing', async (t) => {
   }
 })
 
+t.test('a subject that would be a name of Kubernetes itself is never signed', async (t) => {
+  for (const profile of ['kubernetes', 'rfc9068'] as const) {
+    const named = (plain: string): TokenContents => ({
+      ...VALID,
+      target: { ...target, profile },
+      subject: { ...VALID.subject, plain },
+    })
+    for (const plain of ['system:1', 'client:1']) t.throws(() => tokenClaims(named(plain)), /was let in/)
+    t.equal(present(named('systems:1'))['sub'], 'systems:1')
+  }
+})
+
 t.test('only outside the dex profile times lie five seconds back', async (t) => {
   t.same(tokenTimes('dex', 100, 600), { iat: 100, nbf: undefined, exp: 700 })
   for (const profile of ['kubernetes', 'rfc9068'] as const)

@@ -99,6 +99,25 @@ t.test('Dex’s row with permissions: group:permission behind the groups', async
   })
 })
 
+const reserved = (group: string): object => ({
+  ok: false,
+  denial: { reason: 'identity_group_reserved', group },
+})
+
+t.test('a group or a name that means something to others is denied, whatever made it', async (t) => {
+  const groupsOf = (userinfo: unknown): Answers => ({ ...WELL, '/oauth/userinfo': userinfo })
+  answers = groupsOf({ groups: ['team-1', 'system:masters'] })
+  t.match(await identity(), reserved('system:masters'))
+  t.match(await identity({ groups: ['team-1'] }), { ok: true }, 'a filter may drop it')
+  answers = groupsOf({ groups: ['system'], [claim('owner')]: ['system'] })
+  t.match(await identity({ getGroupsPermission: true }), reserved('system:owner'))
+  t.match(await identity(), { ok: true, value: { groups: ['system'] } })
+  answers = { ...WELL, '/api/v4/user': { ...USER, name: 'system:admin' } }
+  t.match(await identity(), { ok: false, denial: { reason: 'identity_name_reserved', claim: 'name' } })
+  answers = WELL
+  t.match(await identity(), { ok: true })
+})
+
 t.test('Dex’s row with the login as id', async (t) => {
   t.match(await identity({ useLoginAsId: true }), { ok: true, value: { userId: 'joebloggs' } })
 })

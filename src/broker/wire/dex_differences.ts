@@ -184,11 +184,12 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
   },
   {
     id: 'reserved-groups',
-    title: 'Groups in a subject token',
-    dex: 'passed on whatever they say, `system:masters` too',
-    sallyport: '`system:` and `client:` are denied',
+    title: 'Groups and names in a subject token',
+    dex: 'passed on whatever they say, `system:masters` and `system:admin` too',
+    sallyport:
+      '`system:` and `client:` are denied, in groups, `name`, `preferred_username` and `email`; so is a ServiceAccount named by `userNameKey: sub`',
     why: 'Kubernetes and OpenDepot give these prefixes a meaning of their own.',
-    probes: ['te group system:masters'],
+    probes: ['te group system:masters', 'te name system:admin'],
   },
   {
     id: 'connector-by-issuer',

@@ -103,6 +103,7 @@ export function toOAuthError(denial: Denial): OAuthError {
     case 'identity_claim_missing':
     case 'identity_groups_not_allowed':
     case 'identity_group_reserved':
+    case 'identity_name_reserved':
     case 'policy_none_matched':
     case 'policy_unknown':
     case 'policy_output_refused':

@@ -4,14 +4,12 @@ import { RE2JS } from 're2js'
 import { claimAt, isJsonObject } from '#core/claims.ts'
 import type { Claims, JsonValue } from '#core/claims.ts'
 import type { IdentityMapping, NewGroupFromClaims } from '#core/connector.ts'
+import { reservedPrefix } from '#core/policy/outputs.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 
 /** A token for a place carries its groups in a header; 200 names of 40 characters are the usual 8 KiB. */
 export const MAX_GROUPS = 200
-
-/** Kubernetes' own groups, and the virtual group of a client_credentials token at the registry. */
-export const RESERVED_GROUP_PREFIXES = ['system:', 'client:'] as const
 
 export type GroupsFilter = (group: string) => boolean
 export type GroupsFilterCompiled =
@@ -38,8 +36,8 @@ export function mapGroups(claims: Claims, mapping: IdentityMapping): Result<read
   const renamed = allowed.value.map((group) => `${prefix}${group}${suffix}`)
   const added = mapping.newGroups.map((rule) => newGroup(claims, rule)).filter((group) => group !== undefined)
   const groups = [...renamed, ...added]
-  // Before and after renaming: neither the claim nor what is made of it may be a reserved name.
-  const reserved = [...allowed.value, ...groups].find((group) => isReserved(group))
+  // Before renaming as well: neither the claim nor what is made of it (identity.ts) may be a reserved name.
+  const reserved = allowed.value.find((group) => reservedPrefix(group) !== undefined)
   if (reserved !== undefined) return deny({ reason: 'identity_group_reserved', group: reserved })
   return groups.length > MAX_GROUPS ? tooMany('groups', groups.length) : ok(groups)
 }
@@ -100,10 +98,6 @@ function newGroup(claims: Claims, rule: NewGroupFromClaims): string | undefined 
     // A value that holds the delimiter could pass for two segments.
     .map((value) => (rule.clearDelimiter ? value.replaceAll(rule.delimiter, '') : value))
   return values.length === 0 ? undefined : [rule.prefix, ...values].join(rule.delimiter)
-}
-
-function isReserved(group: string): boolean {
-  return RESERVED_GROUP_PREFIXES.some((prefix) => group.startsWith(prefix))
 }
 
 function tooMany(claim: string, count: number): Result<never> {

@@ -3,9 +3,11 @@
 import { claimAt } from '#core/claims.ts'
 import type { Claims } from '#core/claims.ts'
 import type { Connector, IdentityMapping } from '#core/connector.ts'
+import { checkReservedNames } from '#core/identity.ts'
 import type { Identity } from '#core/identity.ts'
 import type { PresetName } from '#core/issuer/preset.ts'
 import { presetOf } from '#core/issuer/presets.ts'
+import { reservedPrefix } from '#core/policy/outputs.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Denied, Result } from '#core/result.ts'
 import type { SubjectDenial } from '#core/denial.ts'
@@ -38,14 +40,17 @@ export function mapIdentity(claims: Claims, connector: Connector): Result<Identi
   // 5. the user id
   const userId = userIdOf(claims, connector, sub)
   if (!userId.ok) return userId
-  return ok({
+  const identity = {
     userId: userId.value,
     username: username.value,
     preferredUsername: preferredUsernameOf(claims, mapping),
     email: email.value,
     emailVerified: emailVerified.value,
     groups: groups.value,
-  })
+  }
+  // 6. no name that means something to others
+  const reserved = checkReservedNames(identity)
+  return reserved === undefined ? ok(identity) : deny(reserved)
 }
 
 /**
@@ -80,7 +85,9 @@ function usernameOf(claims: Claims, connector: Connector, sub: string): Result<s
   if (configured !== undefined) return ok(configured)
   if (userNameRequired) return missing(userNameKey, 'must be a string')
   const preset = presetOf(connector.preset)
-  return ok(preset.displayName?.(claims) ?? preset.facts(claims, connector.issuer).source ?? sub)
+  // Nobody asked for `sub` as the name, so a ServiceAccount's (`system:serviceaccount:...`) need not be refused.
+  const plain = reservedPrefix(sub) === undefined ? sub : `${connector.id}:${sub}`
+  return ok(preset.displayName?.(claims) ?? preset.facts(claims, connector.issuer).source ?? plain)
 }
 
 function preferredUsernameOf(claims: Claims, mapping: IdentityMapping): string {

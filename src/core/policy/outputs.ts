@@ -1,5 +1,6 @@
 // What a policy may put out, and the names it may never put out: those that mean something to kube-apiserver or
-// that the broker itself gives (`client:` identities of client_credentials tokens, registered claims).
+// that the broker itself gives (registered claims, and `client:`, the registry's virtual group of a client_credentials
+// token).
 import type { LocalProblem } from './problem.ts'
 
 const RESERVED_PREFIXES = ['system:', 'client:'] as const
@@ -22,7 +23,7 @@ const RESERVED_CLAIMS: ReadonlySet<string> = new Set(
   [
     'iss sub aud exp nbf iat jti azp typ cnf act may_act nonce sid',
     'at_hash c_hash auth_time acr amr scope client_id grant token_use policy',
-    'name email email_verified preferred_username groups federated_claims',
+    'name email email_verified preferred_username username uid groups federated_claims',
     '__proto__ constructor prototype',
   ].flatMap((names) => names.split(' ')),
 )

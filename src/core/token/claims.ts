@@ -5,6 +5,7 @@ import type { JsonObject, JsonValue } from '#core/claims.ts'
 import type { Scopes } from '#core/dex/scopes.ts'
 import type { Identity } from '#core/identity.ts'
 import type { SourceFacts } from '#core/issuer/preset.ts'
+import { reservedPrefix } from '#core/policy/outputs.ts'
 
 export type TokenSubject = {
   /** Dex's encoded `sub`. */
@@ -137,7 +138,7 @@ function registeredClaims(contents: TokenContents): Record<string, JsonValue | u
   const { audiences } = contents.target
   return {
     iss: contents.issuer,
-    sub: contents.subject.plain,
+    sub: unreserved(contents.subject.plain),
     aud:
       audiences.length === 1
         ? (audiences[0] ?? contents.client)
@@ -149,6 +150,13 @@ function registeredClaims(contents: TokenContents): Record<string, JsonValue | u
     nbf: contents.times.nbf,
     jti: contents.jti,
   }
+}
+
+/** The loaders refuse the ids of which a reserved name could come; should one get past them, nothing is signed. */
+function unreserved(subject: string): string {
+  const prefix = reservedPrefix(subject)
+  if (prefix !== undefined) throw new Error(`a subject that begins with ${prefix} was let in`)
+  return subject
 }
 
 function sourceClaims(contents: TokenContents): Record<string, JsonValue | undefined> {

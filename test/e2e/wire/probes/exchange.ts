@@ -406,6 +406,9 @@ const hostile: readonly Probe[] = [
   exchange('te group system:masters', '9', { ...subject('reserved group'), scope: 'groups' }, granted, {
     ours: denied,
   }),
+  exchange('te name system:admin', '9', { ...subject('reserved name'), scope: 'profile' }, granted, {
+    ours: denied,
+  }),
   exchange('te access token without userinfo', '2.6 row 8', { subject_token_type: types.access }, denied, {
     ours: granted,
   }),
