@@ -496,6 +496,14 @@ const CASES: readonly Case[] = [
     BASE,
     'type: oidc\n    id: gitlab',
   ),
+  warning(
+    'connector_open_to_strangers',
+    'a connector for the jobs of a public forge that no policy names',
+    GITLAB,
+    '      issuer: https://token.actions.githubusercontent.com\n',
+    'type: oidc\n    id: gitlab',
+    { message: /any repository or job on/, wayOut: /connectors\.gitlab\.type: github-actions/ },
+  ),
   error('connector_issuer_missing', 'a connector without issuer', GITLAB, '', 'config:\n      clientID'),
   warning(
     'connector_issuer_plain_http',

@@ -112,6 +112,16 @@ t.test('what sallyport.yaml would refuse is left out and named', async (t) => {
   )
 })
 
+t.test('a connector for the jobs of a public forge waits for a policy of its own', async (t) => {
+  const dex = SEED_002.replace('issuer: https://gitlab.example.test\n', 'issuer: https://gitlab.com\n')
+  const text = printNativeConfig(loadDex(dex, SQLITE)) ?? ''
+  t.match(text, /# +connector gitlab: strangers get tokens from its issuer/)
+  t.notMatch(text, 'dex-gitlab')
+  t.match(text, "# dex-keycloak: Dex's rule", 'the other stays as in Dex')
+  const native = loadNativeConfig('sallyport.yaml', text, dexEnv({ files }))
+  t.ok(native.config !== undefined)
+})
+
 t.test('certificates are written out as a comment for the file that is named', async (t) => {
   const pem = dexFixture('ca.pem')
   const load = loadDex(

@@ -66,6 +66,35 @@ t.test('the warning about connectors without policy names those that have none',
   t.same(warned(OVERLAY), ['connectors[1]'])
 })
 
+t.test('a connector without policy on a public forge says that strangers come in', async (t) => {
+  const text = BASE.replace('issuer: https://gitlab.example.test\n', 'issuer: https://gitlab.com\n')
+  const open = loadDex(text, { files, overlay: '{}' }).findings.filter(({ path }) => path === 'connectors[0]')
+  t.match(open, [
+    {
+      severity: 'warning',
+      code: 'connector_open_to_strangers',
+      message: /any repository or job on https:\/\/gitlab\.com that asks for this audience .* is accepted/,
+      wayOut: /connectors\.gitlab\.type: gitlab-ci/,
+    },
+  ])
+  t.equal(open.length, 1)
+  const governed = loadDex(text, { files, overlay: OVERLAY })
+  t.notOk(governed.findings.some(({ code }) => code === 'connector_open_to_strangers'))
+})
+
+t.test(
+  'a policy on a public forge that is written as type oidc must pin what that forge never gives away',
+  async (t) => {
+    const text = BASE.replace('issuer: https://gitlab.example.test\n', 'issuer: https://gitlab.com\n')
+    const untyped = changed(OVERLAY, '    type: gitlab-ci\n', '')
+    t.same(errorsOf(loadDex(text, { files, overlay: untyped })), [], 'project_id is such a pin')
+    const named = untyped.replace('project_id: "42"\n      namespace_id: "7"', 'sub: project_path:acme/infra')
+    t.match(errorsOf(loadDex(text, { files, overlay: named })), [
+      { code: 'shared_issuer_without_immutable_pin', wayOut: /type: gitlab-ci .*connectors\.gitlab\.type/ },
+    ])
+  },
+)
+
 t.test('a client gets default audiences and may ask for them from then on', async (t) => {
   const config = whole(OVERLAY)
   t.match(

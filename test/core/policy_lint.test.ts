@@ -48,6 +48,28 @@ t.test('on a shared issuer a policy without an immutable id is refused', async (
   t.same(lint(pins({ organization_slug: 'acme' }), 'buildkite', 'https://agent.buildkite.com'), refused)
 })
 
+t.test('another type is no way around what is known of a shared issuer', async (t) => {
+  const shared = [
+    ['github-actions', GITHUB, 'repository_id'],
+    ['gitlab-ci', 'https://gitlab.com', 'project_id'],
+    ['buildkite', 'https://agent.buildkite.com', 'pipeline_id'],
+    ['forgejo-actions', 'https://codeberg.org/api/actions', 'repository_id'],
+    ['gitea-actions', 'https://gitea.com/api/actions', 'repository_owner_id'],
+    ['circleci', 'https://oidc.circleci.com', 'oidc.circleci.com/project-id'],
+  ] as const
+  for (const [type, issuer, pin] of shared) {
+    for (const other of ['oidc', 'keycloak'] as const) {
+      const [problem] = lintPolicy(policyOf(pins({ sub: 'repo:acme/vpc' })), presetOf(other), issuer)
+      t.match(problem, { severity: 'error', code: 'shared_issuer_without_immutable_pin' }, issuer)
+      t.match(problem?.wayOut, `type: ${type} (in an overlay: connectors.forge.type), and pin`)
+    }
+    t.same(lint(pins({ [pin]: '1' }), 'oidc', issuer), [], `${issuer} with its own pin`)
+  }
+  t.same(lint(pins({ sub: 'repo:acme/vpc' }), 'oidc', 'https://sso.example.test'), [], 'an own issuer')
+  const [own] = lintPolicy(policyOf(pins({ repository: 'acme/vpc' })), presetOf('github-actions'), GITHUB)
+  t.match(own?.wayOut, /^pin the exact value/, 'the right type is not advised again')
+})
+
 t.test('an issuer that cannot name the broker as audience counts as shared', async (t) => {
   const issuer = 'https://vstoken.dev.azure.com/11111111-2222-3333-4444-555555555555'
   t.same(lint(pins({ sub: 'p://acme/platform/deploy' }), 'azure-devops', issuer), [

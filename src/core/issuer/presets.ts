@@ -30,3 +30,8 @@ export const ALL_PRESETS: readonly IssuerPreset[] = Object.values(PRESETS)
 export function presetOf(name: PresetName): IssuerPreset {
   return PRESETS[name]
 }
+
+/** The kind that knows `issuer` as one that strangers' jobs get tokens from, whatever type a connector gives it. */
+export function sharedPreset(issuer: string): IssuerPreset | undefined {
+  return ALL_PRESETS.find((preset) => preset.isShared(issuer))
+}

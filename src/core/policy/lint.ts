@@ -1,6 +1,7 @@
 // Reads one policy as an attacker would. Errors refuse to start; warnings are said at each start. Whatever keeps a
 // policy from being compiled is among the errors, so that a loader shows everything at once.
 import type { IssuerPreset } from '#core/issuer/preset.ts'
+import { sharedPreset } from '#core/issuer/presets.ts'
 import { everyGroup } from './compile_grant.ts'
 import { compilePolicy } from './compile_policy.ts'
 import { problemAt } from './problem.ts'
@@ -52,14 +53,17 @@ function* identityProblems(
   issuer: string,
 ): Generator<PolicyProblem> {
   const pinned = new Set(Object.keys(source.claims).filter((claim) => isExact(source.claims[claim])))
-  const isImmutable = preset.immutablePins.some((set) => set.every((claim) => pinned.has(claim)))
-  const sets = preset.immutablePins.map((set) => set.join(' + ')).join(', or ')
+  // A connector of another type on such an issuer is no way around what is known of it: `sub` of a job is a name.
+  const known = sharedPreset(issuer) ?? preset
+  const isImmutable = known.immutablePins.some((set) => set.every((claim) => pinned.has(claim)))
+  const sets = known.immutablePins.map((set) => set.join(' + ')).join(', or ')
   // A token that cannot name the broker as audience may have been meant for anybody.
-  const shared = preset.isShared(issuer) || preset.fixedAudience !== undefined
+  const shared = known.isShared(issuer) || known.fixedAudience !== undefined
   if (shared && !isImmutable) {
     const message = 'strangers get tokens from this issuer, and nothing pinned here is yours for good'
-    yield error('shared_issuer_without_immutable_pin', ['claims'], message, `pin the exact value of ${sets}`)
-  } else if (!isImmutable && preset.immutablePins.length > 0) {
+    const wayOut = `${retype(source.connector, preset, known)}pin the exact value of ${sets}`
+    yield error('shared_issuer_without_immutable_pin', ['claims'], message, wayOut)
+  } else if (!isImmutable && known.immutablePins.length > 0) {
     const message = 'only names are pinned; whoever registers a freed name again is let in'
     yield warning('only_mutable_pins', ['claims'], message, `pin the exact value of ${sets}, too`)
   }
@@ -75,6 +79,12 @@ function* identityProblems(
     )
   }
   if (!isImmutable && !pinned.has('repository')) yield* ambiguousSub(source, preset)
+}
+
+/** What to write first where a connector hides which kind its issuer is. */
+function retype(connector: string, preset: IssuerPreset, known: IssuerPreset): string {
+  if (preset.name === known.name) return ''
+  return `give connector ${connector} type: ${known.name} (in an overlay: connectors.${connector}.type), and `
 }
 
 /** Forgejo joins names and ids with the hyphen that names may contain: `acme-123/net-456` is a repository, too. */

@@ -56,6 +56,8 @@ export const DEX_CODES = {
   connector_type_unknown: 'A connector type that Dex does not know.',
   connector_unserved: 'A connector type that is not served yet.',
   connector_without_policy: 'Whoever has a token of this issuer for this broker is let in.',
+  connector_open_to_strangers:
+    'Any repository or job of a public forge that asks for this audience is let in: no policy names the connector.',
   connector_issuer_missing: 'An oidc connector without issuer.',
   connector_issuer_plain_http: 'An issuer over plain HTTP off the loopback.',
   connector_tls_unchecked: "Certificates of the issuer aren't checked.",

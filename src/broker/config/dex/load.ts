@@ -1,5 +1,8 @@
 // `serve --dex-config FILE`: an unmodified Dex configuration as this broker's, with the truth about every key of it.
 // The order is that of the file's sections; everything that is wrong is said at once.
+import type { Connector } from '#core/connector.ts'
+import type { IssuerPreset } from '#core/issuer/preset.ts'
+import { presetOf, sharedPreset } from '#core/issuer/presets.ts'
 import type { Finding } from '#platform/config/finding.ts'
 import type { BrokerConfig } from '../broker_config.ts'
 import type { ConfigEnv, ConfigLoad } from '../config_env.ts'
@@ -136,8 +139,21 @@ function warnUngoverned(config: BrokerConfig, report: Reporter): void {
         ? `every token that ${connector.issuer} issues with \`aud\` ${connector.audiences.join(' or ')} is accepted`
         : `every access token of ${connector.gitlabApi.baseUrl} is accepted`
     const wayOut = `add a policy for ${id} in the overlay (--config) that pins who may come`
-    report.warn(['connectors', index], 'connector_without_policy', `${proof}, whoever it speaks of`, wayOut)
+    const known = strangersOf(connector)
+    if (known === undefined) {
+      report.warn(['connectors', index], 'connector_without_policy', `${proof}, whoever it speaks of`, wayOut)
+      continue
+    }
+    const message = `any repository or job on ${connector.issuer} that asks for this audience (${connector.audiences.join(' or ')}) is accepted, strangers' ones, too`
+    const typed = `${wayOut}, and write connectors.${id}.type: ${known.name} there`
+    report.warn(['connectors', index], 'connector_open_to_strangers', message, typed)
   }
+}
+
+/** The kind of an issuer at which strangers' jobs can ask for a token that this connector takes. */
+function strangersOf({ issuer, preset, gitlabApi }: Connector): IssuerPreset | undefined {
+  if (gitlabApi !== undefined) return undefined
+  return sharedPreset(issuer) ?? (presetOf(preset).fixedAudience === undefined ? undefined : presetOf(preset))
 }
 
 function readIssuer(root: DexObject, source: DexSource, overlayIssuer: string, report: Reporter): string {

@@ -2,7 +2,7 @@
 // that says openly what Dex does: whoever has a token of this issuer for this broker may ask for everything.
 import type { Client } from '#core/client.ts'
 import type { Connector } from '#core/connector.ts'
-import { presetOf } from '#core/issuer/presets.ts'
+import { presetOf, sharedPreset } from '#core/issuer/presets.ts'
 import type { ClaimPin, GrantSource, PolicySource } from '#core/policy/trust_policy.ts'
 import { formatDuration } from '#platform/config/duration.ts'
 import type { BrokerConfig } from '../broker_config.ts'
@@ -34,13 +34,17 @@ export function nativePolicies(
 }
 
 /** sallyport.yaml has no word for letting strangers in. */
-function mayStayOpen({ id, preset, issuer }: Connector, left: string[]): boolean {
-  const known = presetOf(preset)
-  if (!known.isShared(issuer) && known.fixedAudience === undefined) return true
+function mayStayOpen(connector: Connector, left: string[]): boolean {
+  if (!admitsStrangers(connector)) return true
   left.push(
-    `connector ${id}: strangers get tokens from its issuer, so it needs a policy; until then it denies all`,
+    `connector ${connector.id}: strangers get tokens from its issuer, so it needs a policy; until then it denies all`,
   )
   return false
+}
+
+/** Whether strangers' jobs get tokens of its issuer, or ones whose audience cannot be this broker. */
+export function admitsStrangers({ preset, issuer }: Connector): boolean {
+  return sharedPreset(issuer) !== undefined || presetOf(preset).fixedAudience !== undefined
 }
 
 /** A pin that every verified token holds. What userinfo answers has no issuer in it, but always a subject. */

@@ -4,7 +4,7 @@ import { Document } from 'yaml'
 import type { BrokerConfig } from '../broker_config.ts'
 import type { DexConfigLoad } from './load.ts'
 import { caFileOf, toNativeForm } from './native_form.ts'
-import { openPolicyName } from './native_form_policies.ts'
+import { admitsStrangers, openPolicyName } from './native_form_policies.ts'
 
 /** Text of sallyport.yaml; `undefined` when the Dex configuration does not load. */
 export function printNativeConfig(load: DexConfigLoad): string | undefined {
@@ -42,7 +42,11 @@ function wordsFor(name: string, config: BrokerConfig): readonly string[] {
       return ['Hashes stand for secrets that stood in the Dex file; the secrets themselves stay as they are.']
     case 'policies': {
       const open = config.connectors.filter(
-        ({ kind, needsPolicy, gitlabApi }) => kind === 'issuer' && !needsPolicy && gitlabApi === undefined,
+        (connector) =>
+          connector.kind === 'issuer' &&
+          !connector.needsPolicy &&
+          connector.gitlabApi === undefined &&
+          !admitsStrangers(connector),
       )
       if (open.length === 0) return []
       return [
