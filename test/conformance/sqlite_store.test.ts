@@ -79,7 +79,18 @@ t.test('file and folder are closed to others, also when the file was not', async
   await first.close()
   chmodSync(file, 0o644)
   await open(t, file)
-  t.equal(statSync(file).mode & 0o777, 0o600)
+  for (const each of [file, `${file}-wal`, `${file}-shm`]) t.equal(statSync(each).mode & 0o777, 0o600, each)
+})
+
+t.test('a log that a crash left open to others is closed too', async (t) => {
+  const file = fileOf(t)
+  const writer = start(t, 'write', file, 'r')
+  await writer.sees('claimed r/1')
+  writer.kill()
+  await writer.ended
+  for (const each of [file, `${file}-wal`, `${file}-shm`]) chmodSync(each, 0o644)
+  await open(t, file)
+  for (const each of [file, `${file}-wal`, `${file}-shm`]) t.equal(statSync(each).mode & 0o777, 0o600, each)
 })
 
 t.test('two processes that claim the same keys at the same time share them out exactly', async (t) => {
@@ -178,7 +189,9 @@ t.test('a damaged file, a foreign file and a newer file are refused as what they
   const dex = new DatabaseSync(join(folder, 'dex.db'))
   dex.exec('CREATE TABLE migrations (num integer)')
   dex.close()
+  chmodSync(join(folder, 'dex.db'), 0o640)
   await refused('dex.db', /belongs to another program/)
+  t.equal(statSync(join(folder, 'dex.db')).mode & 0o777, 0o640)
   t.equal(
     new DatabaseSync(join(folder, 'dex.db')).prepare('PRAGMA journal_mode').get()?.['journal_mode'],
     'delete',

@@ -7,6 +7,14 @@ import { StoreFailure } from './store.ts'
 const applicationId = 0x53414c59
 const schemaVersion = 1
 
+/** As much of a file as `isOurHeader` wants. */
+export const sqliteHeaderBytes = 72
+
+/** Whether a file's first bytes say that it is ours, as far as SQLite has copied its log back (file format §1.3). */
+export function isOurHeader(head: Buffer): boolean {
+  return head.length >= sqliteHeaderBytes && head.readUInt32BE(68) === applicationId
+}
+
 /** Rejects with StoreFailure. */
 export async function openDatabase(file: string, busyTimeoutMs: number): Promise<DatabaseSync> {
   // Loaded here, so that a start without SQLite does not pay for it.

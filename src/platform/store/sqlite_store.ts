@@ -25,6 +25,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const database = await openDatabase(file, options.busyTimeoutMs ?? 1000)
   await closeToOthers(file)
   const sql = prepare(database, file)
+  // Again: what a crash left may have had its header in the log.
   const writes = createWriteQueue(database, sql, file)
 
   return {
@@ -200,11 +201,15 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** The file's inode. Made here, before SQLite would with the default mode; its log takes the mode of the file. */
+/**
+ * The file's inode. Made here, before SQLite would with the default mode. Its log takes the mode of the file, so an old
+ * file is closed to others before that; another program's is left as it is, and refused when it is opened.
+ */
 async function prepareFile(file: string): Promise<bigint> {
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-    await (await open(file, 'a', 0o600)).close()
+    const head = await makeOrReadHead(file)
+    if (head.length === 0 || isOurHeader(head)) await closeToOthers(file)
   } catch (cause) {
     throw storeFailure(file, cause)
   }
@@ -213,13 +218,28 @@ async function prepareFile(file: string): Promise<bigint> {
   return inode
 }
 
-/** It holds signing keys: a store of this user that others may read is closed to them. */
-async function closeToOthers(file: string): Promise<void> {
+async function makeOrReadHead(file: string): Promise<Buffer> {
+  const handle = await open(file, 'a+', 0o600)
   try {
-    const found = await stat(file)
-    if (found.uid === process.getuid?.() && (found.mode & 0o077) !== 0) await chmod(file, 0o600)
-  } catch (cause) {
-    throw storeFailure(file, cause)
+    const { buffer, bytesRead } = await handle.read({ buffer: Buffer.alloc(sqliteHeaderBytes), position: 0 })
+    return buffer.subarray(0, bytesRead)
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * It holds signing keys: a store of this user that others may read is closed to them, with its log and index. By path,
+ * since closing a descriptor of an open database would drop SQLite's locks on it (fcntl).
+ */
+async function closeToOthers(file: string): Promise<void> {
+  for (const each of [file, `${file}-wal`, `${file}-shm`]) {
+    try {
+      const { uid, mode } = await stat(each)
+      if (uid === process.getuid?.() && (mode & 0o077) !== 0) await chmod(each, 0o600)
+    } catch (cause) {
+      if (!isAbsent(cause)) throw storeFailure(file, cause)
+    }
   }
 }
 
@@ -227,7 +247,11 @@ async function inodeOf(file: string): Promise<bigint | undefined> {
   try {
     return (await stat(file, { bigint: true })).ino
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined
+    if (isAbsent(cause)) return undefined
     throw storeFailure(file, cause)
   }
+}
+
+function isAbsent(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
 }
