@@ -58,7 +58,7 @@ export async function explain(
   const served = servedGrant(request.grantType, new Set(config.grants))
   if (!served.ok) return { steps: stepsUpTo(served.denial), facts, denial: served.denial, claims: undefined }
   let claims: Explanation['claims']
-  const store = { claimOnce: async () => true }
+  const store = { claimOnce: async () => true, claimAllOnce: async () => true }
   const grants = buildGrantDeps(config, { ...parts, store }, async (order) => {
     const issuing = { issuer: config.issuer, defaultTtlSeconds: config.tokens.ttlSeconds, ...parts }
     claims = tokenClaims(contentsOf(order, issuing))

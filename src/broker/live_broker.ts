@@ -94,7 +94,7 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts): LiveB
 export type GrantParts = Pick<
   BrokerParts,
   'verifier' | 'userinfo' | 'gitlabIdentity' | 'clock' | 'randomBytes' | 'pool'
-> & { readonly store: Pick<Store, 'claimOnce'> }
+> & { readonly store: Pick<Store, 'claimOnce' | 'claimAllOnce'> }
 
 /** The grants' world; explain puts a store that writes nothing and an `issue` that signs nothing in. */
 export function buildGrantDeps(

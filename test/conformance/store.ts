@@ -11,6 +11,9 @@ export type StoreUnderTest = {
 const start = Date.UTC(2026, 10, 21)
 const minute = 60_000
 
+const whole = (key: string, expiresAt = start + minute) => ({ key, parts: [], expiresAt })
+const part = (key: string, ...parts: readonly string[]) => ({ key, parts, expiresAt: start + minute })
+
 export function describeStore(t: Test, subject: StoreUnderTest): void {
   function build(tt: Test): Promise<{ store: Store; at: (time: number) => void }> {
     let now = start
@@ -119,6 +122,71 @@ export function describeStore(t: Test, subject: StoreUnderTest): void {
     await store.put('k', 'mine')
     t.equal(await store.claimOnce('k', start + minute), false)
     t.equal(await store.get('k'), 'mine')
+  })
+
+  t.test('several claims are taken together or not at all', async (t) => {
+    const { store } = await build(t)
+    t.equal(await store.claimAllOnce([whole('a')]), true)
+    t.equal(await store.claimAllOnce([whole('b'), whole('a')]), false)
+    t.equal(await store.claimAllOnce([whole('a'), whole('b')]), false)
+    t.equal(await store.get('b'), undefined, 'the refused pair took nothing')
+    t.equal(await store.claimAllOnce([whole('b'), part('c', 'x')]), true)
+    t.equal(await store.claimAllOnce([part('c', 'y'), whole('b')]), false)
+    t.equal(await store.claimAllOnce([part('c', 'y')]), true, 'nor did this one')
+    t.equal(await store.claimAllOnce([]), true)
+  })
+
+  t.test('a part is taken once, and a refused set of parts takes none of them', async (t) => {
+    const { store } = await build(t)
+    t.equal(await store.claimAllOnce([part('k', 'app')]), true)
+    t.equal(await store.claimAllOnce([part('k', 'app')]), false)
+    t.equal(await store.claimAllOnce([part('k', 'second', 'app')]), false)
+    t.equal(await store.claimAllOnce([part('k', 'second', 'third')]), true)
+    t.equal(await store.claimAllOnce([part('k', 'third')]), false)
+    t.equal(await store.claimAllOnce([part('other', 'third')]), true, 'another key has parts of its own')
+  })
+
+  t.test('whole and part keep each other out', async (t) => {
+    const { store } = await build(t)
+    t.equal(await store.claimAllOnce([part('parts first', 'app')]), true)
+    t.equal(await store.claimAllOnce([whole('parts first')]), false)
+    t.equal(await store.claimOnce('parts first', start + minute), false)
+    t.equal(await store.claimAllOnce([whole('whole first')]), true)
+    t.equal(await store.claimAllOnce([part('whole first', 'app')]), false)
+    t.equal(await store.claimOnce('claimed once', start + minute), true)
+    t.equal(await store.claimAllOnce([part('claimed once', 'app')]), false)
+    await store.put('mine', 'a value that stays')
+    t.equal(await store.claimAllOnce([part('mine', 'app')]), false)
+    t.equal(await store.get('mine'), 'a value that stays')
+  })
+
+  t.test('a part can have any name', async (t) => {
+    const { store } = await build(t)
+    const odd = ['', '"', '[]', 'a","b', '\u0000é🔑', '\n']
+    for (const name of odd) t.equal(await store.claimAllOnce([part('k', name)]), true, JSON.stringify(name))
+    for (const name of odd) t.equal(await store.claimAllOnce([part('k', name)]), false, JSON.stringify(name))
+  })
+
+  t.test('of 100 who claim the same set at once exactly one has it', async (t) => {
+    const { store } = await build(t)
+    const claims = await Promise.all(
+      Array.from({ length: 100 }, async (_, index) =>
+        store.claimAllOnce([part('k', `own ${index}`, 'shared'), whole(`w${index % 2}`)]),
+      ),
+    )
+    t.equal(claims.filter(Boolean).length, 1)
+    t.equal(await store.claimAllOnce([part('k', 'own 50')]), true)
+  })
+
+  t.test('a set of claims ends with the last of them, and then is free', async (t) => {
+    const { store, at } = await build(t)
+    t.equal(await store.claimAllOnce([part('k', 'app'), whole('w')]), true)
+    t.equal(await store.claimAllOnce([{ key: 'k', parts: ['second'], expiresAt: start + 3 * minute }]), true)
+    at(start + minute)
+    t.equal(await store.claimAllOnce([whole('w', start + 2 * minute)]), true)
+    t.equal(await store.claimAllOnce([part('k', 'app')]), false, 'a later part keeps the whole record')
+    at(start + 3 * minute)
+    t.equal(await store.claimAllOnce([{ key: 'k', parts: ['app'], expiresAt: start + 4 * minute }]), true)
   })
 
   t.test('a list holds what begins with the prefix, taken literally, in the order of bytes', async (t) => {

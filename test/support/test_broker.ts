@@ -381,10 +381,10 @@ function faultyStore(store: Store, faults: Faults): Store {
   }
   return {
     ...store,
-    async claimOnce(key, expiresAt) {
+    async claimAllOnce(claims) {
       check()
       if (faults.broken) throw new Error('secret /path/to/db')
-      return store.claimOnce(key, expiresAt)
+      return store.claimAllOnce(claims)
     },
     async ping() {
       check()

@@ -16,9 +16,13 @@ export type AuthenticatedClient = {
   readonly client: Client
   readonly method: Client['auth']['method']
   /** The CI job behind a `federated_jwt` client, and what its policy grants. */
-  readonly job:
-    | { readonly subject: Subject; readonly connector: Connector; readonly grant: PolicyGrant }
-    | undefined
+  readonly job: JobCredential | undefined
+}
+
+export type JobCredential = {
+  readonly subject: Subject
+  readonly connector: Connector
+  readonly grant: PolicyGrant
 }
 
 export type ClientDeps = {

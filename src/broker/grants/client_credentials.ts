@@ -14,7 +14,7 @@ import { authenticateClient } from '../clients/authenticate_client.ts'
 import type { AuthenticatedClient } from '../clients/authenticate_client.ts'
 import type { Issued, TokenOrder } from '../tokens/issue.ts'
 import type { GrantDeps } from './grant_deps.ts'
-import { claimReplay } from './replay.ts'
+import { claimUses, placesOf, useOf } from './replay.ts'
 import type { TokenRequest } from './request.ts'
 import { namedAudiences, resolveTarget } from './target.ts'
 import { subjectFacts, union } from './token_exchange.ts'
@@ -50,8 +50,8 @@ export async function grantClientCredentials(
 
   // 4. not twice, where a job's token is the credential
   if (job !== undefined) {
-    const singleUse = job.grant.singleUse ?? job.connector.singleUse
-    const claim = await claimReplay(job.subject, job.connector, singleUse, target.value, client.id, deps)
+    const use = useOf(job.subject, job.connector, job.grant, deps.clock)
+    const claim = await claimUses([use], placesOf(target.value, client.id), deps.store)
     if (!claim.ok) return claim
   }
 

@@ -12,7 +12,7 @@ import type { PolicyTable } from './decide.ts'
 export type GrantDeps = ClientDeps & {
   readonly audiences: AudienceTable
   readonly policies: PolicyTable
-  readonly store: Pick<Store, 'claimOnce'>
+  readonly store: Pick<Store, 'claimAllOnce'>
   readonly clock: Clock
   readonly issue: (order: TokenOrder, facts: DecisionFacts) => Promise<Result<Issued>>
 }

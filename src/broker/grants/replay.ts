@@ -4,40 +4,71 @@ import type { Target } from '#core/audience.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Connector } from '#core/connector.ts'
 import type { SingleUse } from '#core/issuer/preset.ts'
+import type { PolicyGrant } from '#core/policy/trust_policy.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 import { StoreFailure } from '#platform/store/store.ts'
 import type { Store } from '#platform/store/store.ts'
 import type { Subject } from '../connectors/subject.ts'
 
+/** A token that this request uses, and how often that may be done. */
+export type TokenUse = {
+  readonly hash: string
+  /** `off`: as often as one likes. */
+  readonly singleUse: SingleUse
+  /** Milliseconds since the epoch after which the token is worth nothing. */
+  readonly endsAt: number
+}
+
 /** How long an opaque token, whose expiry nobody tells us, stays claimed. */
 const OPAQUE_CLAIM_SECONDS = 24 * 60 * 60
 
-/**
- * Claims the subject token for this target, if it may be used only once. `per_audience`: each named audience is claimed by
- * itself, so that a token used for A is not good for "A and B" again. A claim stays when signing fails afterwards: replay
- * safety before a retry on a rare fault.
- */
-export async function claimReplay(
-  subject: Subject,
+/** A token as a connector and a policy let it be used. */
+export function useOf(
+  { token }: Subject,
   connector: Connector,
-  singleUse: SingleUse,
-  target: Target,
-  client: string,
-  deps: { readonly store: Pick<Store, 'claimOnce'>; readonly clock: Clock },
+  grant: PolicyGrant | undefined,
+  clock: Clock,
+): TokenUse {
+  const exp = token.exp ?? Math.floor(clock() / 1000) + OPAQUE_CLAIM_SECONDS
+  return {
+    hash: token.hash,
+    singleUse: grant?.singleUse ?? connector.singleUse,
+    endsAt: (exp + connector.clockSkewSeconds + 1) * 1000,
+  }
+}
+
+/** What a request for this target takes of a token: one token may be both credential and subject, and is used once then. */
+export function strictestUse(first: TokenUse, second: TokenUse | undefined): readonly TokenUse[] {
+  if (second === undefined) return [first]
+  if (first.hash !== second.hash) return [first, second]
+  return STRICTNESS.indexOf(second.singleUse) > STRICTNESS.indexOf(first.singleUse) ? [second] : [first]
+}
+
+const STRICTNESS: readonly SingleUse[] = ['off', 'per_audience', 'once']
+
+/**
+ * Claims what may be used only once, all of it or nothing, so that a refused request burns nothing. `per_audience`: a
+ * token used for A is not good for "A and B" again; one that was spent `once` is spent for every audience, and the other
+ * way round. A claim stays when signing fails afterwards: replay safety before a retry on a rare fault.
+ */
+export async function claimUses(
+  uses: readonly TokenUse[],
+  places: readonly string[],
+  store: Pick<Store, 'claimAllOnce'>,
 ): Promise<Result<undefined>> {
-  if (singleUse === 'off') return ok(undefined)
-  const exp = subject.token.exp ?? Math.floor(deps.clock() / 1000) + OPAQUE_CLAIM_SECONDS
-  const expiresAt = (exp + connector.clockSkewSeconds + 1) * 1000
+  const limited = uses.filter(({ singleUse }) => singleUse !== 'off')
+  const [first] = limited
+  if (first === undefined) return ok(undefined)
   // Without the connector: two of them may share an issuer, and the token is one.
-  const token = `replay/${subject.token.hash}`
-  const keys = singleUse === 'once' ? [token] : placesOf(target, client).map((place) => `${token}/${place}`)
+  const claims = limited.map(({ hash, singleUse, endsAt }) => ({
+    key: `replay/${hash}`,
+    parts: singleUse === 'once' ? [] : places,
+    expiresAt: endsAt,
+  }))
   try {
-    for (const key of keys) {
-      const first = await deps.store.claimOnce(key, expiresAt)
-      if (!first) return deny({ reason: 'subject_replayed', scope: singleUse })
-    }
-    return ok(undefined)
+    if (await store.claimAllOnce(claims)) return ok(undefined)
+    return deny({ reason: 'subject_replayed', scope: first.singleUse === 'once' ? 'once' : 'per_audience' })
   } catch (error) {
     if (error instanceof StoreFailure) return deny({ reason: 'store_unavailable', detail: error.message })
     throw error
@@ -45,7 +76,7 @@ export async function claimReplay(
 }
 
 /** The named audiences without the client's own id, which the dex profile adds anyway; the client when it is all. */
-function placesOf(target: Target, client: string): readonly string[] {
-  const others = [...new Set(target.audiences)].filter((id) => id !== client).sort()
+export function placesOf(target: Target, client: string): readonly string[] {
+  const others = [...new Set(target.audiences)].filter((id) => id !== client)
   return others.length === 0 ? [client] : others
 }

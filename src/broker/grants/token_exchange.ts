@@ -15,7 +15,7 @@ import type { PresentedToken, Subject } from '../connectors/subject.ts'
 import type { Issued, TokenOrder } from '../tokens/issue.ts'
 import { decideGrant } from './decide.ts'
 import type { GrantDeps } from './grant_deps.ts'
-import { claimReplay } from './replay.ts'
+import { claimUses, placesOf, strictestUse, useOf } from './replay.ts'
 import type { TokenRequest } from './request.ts'
 import { namedAudiences, resolveTarget } from './target.ts'
 
@@ -27,7 +27,7 @@ export async function exchangeToken(
   // 1. who asks
   const authenticated = await authenticateClient(request.credentials, request.subjectToken, deps)
   if (!authenticated.ok) return authenticated
-  const { client, method } = authenticated.value
+  const { client, method, job } = authenticated.value
   facts.client = client.id
   facts.clientAuth = method
   if (client.grants !== undefined && !client.grants.includes(TOKEN_EXCHANGE)) {
@@ -60,8 +60,10 @@ export async function exchangeToken(
   facts.profile = target.value.profile
 
   // 6. not twice: last, so that a refused request burns nothing
-  const singleUse = grant.value?.singleUse ?? connector.singleUse
-  const claim = await claimReplay(subject.value, connector, singleUse, target.value, client.id, deps)
+  const use = useOf(subject.value, connector, grant.value, deps.clock)
+  const asCredential = job && useOf(job.subject, job.connector, job.grant, deps.clock)
+  const places = placesOf(target.value, client.id)
+  const claim = await claimUses(strictestUse(use, asCredential), places, deps.store)
   if (!claim.ok) return claim
 
   // 7. mint

@@ -1,7 +1,9 @@
 // POST /token/introspect (RFC 7662) in Dex's shape, for authenticated confidential clients only. Everything that is not a
 // living token of ours is `{"active":false}`.
+import { isFault } from '#core/audit_event.ts'
 import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Claims, JsonValue } from '#core/claims.ts'
+import type { Client } from '#core/client.ts'
 import type { Denial } from '#core/denial.ts'
 import { goJson } from '#core/dex/go_text.ts'
 import { readCredentials } from '#core/oauth/credentials.ts'
@@ -10,8 +12,9 @@ import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 import type { RateLimit } from '#platform/rate_limit.ts'
 import { authenticateClient } from '../clients/authenticate_client.ts'
-import type { ClientDeps } from '../clients/authenticate_client.ts'
+import type { ClientDeps, JobCredential } from '../clients/authenticate_client.ts'
 import type { GrantDeps } from '../grants/grant_deps.ts'
+import { claimUses, useOf } from '../grants/replay.ts'
 import { verifyOwnToken } from '../tokens/own_token.ts'
 import type { OwnTokenDeps } from '../tokens/own_token.ts'
 import { errorAnswer, jsonAnswer } from './answer.ts'
@@ -24,7 +27,7 @@ import { clientKey, readForm } from './token_endpoint.ts'
 import type { RawRequest } from './token_endpoint.ts'
 
 export type IntrospectionDeps = ConcludeDeps & {
-  readonly clientDeps: ClientDeps & Pick<GrantDeps, 'audiences'>
+  readonly clientDeps: ClientDeps & Pick<GrantDeps, 'audiences' | 'store' | 'clock'>
   readonly ownToken: OwnTokenDeps
   /** The token endpoint's own: a guess here counts as one there. */
   readonly addressLimit: RateLimit
@@ -100,12 +103,27 @@ async function authenticate(
   if (wait > 0) return deny({ reason: 'rate_limited', key: 'client', retryAfterSeconds: wait })
   const authenticated = await authenticateClient(credentials.value, '', deps.clientDeps)
   if (!authenticated.ok) return authenticated
-  const { client, method } = authenticated.value
+  const { client, method, job } = authenticated.value
   facts.client = client.id
   facts.clientAuth = method
   // A public client's id is no secret: whoever knows it could ask for anybody's token.
-  return method === 'none' ? deny({ reason: 'client_public', client: client.id }) : ok(undefined)
+  if (method === 'none') return deny({ reason: 'client_public', client: client.id })
+  return job === undefined ? ok(undefined) : claimJob(client, job, deps)
 }
+
+/** A job's token that is good once is used by asking, too: here is a place of its own beside all audiences. */
+async function claimJob(
+  client: Client,
+  job: JobCredential,
+  { clientDeps }: IntrospectionDeps,
+): Promise<Result<undefined>> {
+  const use = useOf(job.subject, job.connector, job.grant, clientDeps.clock)
+  const claim = await claimUses([use], [INTROSPECTION_PLACE], clientDeps.store)
+  if (claim.ok || isFault(claim.denial)) return claim
+  return deny({ reason: 'client_assertion_invalid', client: client.id, cause: claim.denial })
+}
+
+const INTROSPECTION_PLACE = 'token/introspect'
 
 /** A token whose client was removed is dead with it; Dex answers 500 there. A Kubernetes token names its audience only. */
 function isKnown(claims: Claims, { clientDeps }: IntrospectionDeps): boolean {

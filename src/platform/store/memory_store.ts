@@ -1,5 +1,7 @@
 // The store in memory: for `storage: memory`, tests and one-shot commands. Nothing outlives the process.
 import type { Clock } from '#core/clock.ts'
+import { claimedToo, claimedValue } from './claim.ts'
+import type { Claim } from './claim.ts'
 import type { Store, StoreEntry } from './store.ts'
 
 type Entry = { readonly value: string; readonly expiresAt: number | undefined }
@@ -21,6 +23,15 @@ export function createMemoryStore({ clock }: { readonly clock: Clock }): Store {
     entries.set(key, { value, expiresAt })
     writesSinceSweep += 1
     if (writesSinceSweep >= sweepEvery) sweep()
+  }
+
+  /** What the claim would leave; `undefined` when it cannot be made. */
+  function afterClaim({ key, parts, expiresAt }: Claim): (Entry & { readonly key: string }) | undefined {
+    const held = living(key)
+    if (held === undefined) return { key, value: claimedValue(parts), expiresAt }
+    const value = claimedToo(held.value, parts)
+    if (value === undefined) return undefined
+    return { key, value, expiresAt: Math.max(held.expiresAt ?? Infinity, expiresAt) }
   }
 
   function sweep(): number {
@@ -47,6 +58,12 @@ export function createMemoryStore({ clock }: { readonly clock: Clock }): Store {
     async claimOnce(key, expiresAt) {
       if (living(key) !== undefined) return false
       write(key, '', expiresAt)
+      return true
+    },
+    async claimAllOnce(claims) {
+      const left = claims.map((claim) => afterClaim(claim))
+      if (left.includes(undefined)) return false
+      for (const entry of left) if (entry !== undefined) write(entry.key, entry.value, entry.expiresAt)
       return true
     },
     async list(prefix) {

@@ -4,7 +4,9 @@ import { chmod, mkdir, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Clock } from '#core/clock.ts'
-import { openDatabase, storeFailure } from './sqlite_file.ts'
+import { claimedToo, claimedValue } from './claim.ts'
+import type { Claim } from './claim.ts'
+import { isOurHeader, openDatabase, sqliteHeaderBytes, storeFailure } from './sqlite_file.ts'
 import { StoreFailure } from './store.ts'
 import type { Store } from './store.ts'
 
@@ -23,9 +25,9 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const { file, clock } = options
   const inode = await prepareFile(file)
   const database = await openDatabase(file, options.busyTimeoutMs ?? 1000)
+  // Again: what a crash left may have had its header in the log.
   await closeToOthers(file)
   const sql = prepare(database, file)
-  // Again: what a crash left may have had its header in the log.
   const writes = createWriteQueue(database, sql, file)
 
   return {
@@ -42,7 +44,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
         return true
       }),
     claimOnce: async (key, expiresAt) =>
-      writes.run('claim', () => sql.claim.run(key, expiresAt, clock()).changes === 1),
+      writes.run('claim', () => sql.claim.run(key, '', expiresAt, clock()).changes === 1),
+    claimAllOnce: async (claims) => writes.run('claim', () => claimAll(sql, claims, clock())),
     async list(prefix) {
       // 0xff never occurs in UTF-8, so this is the first key after all that begin with the prefix.
       const end = Buffer.concat([Buffer.from(prefix), Buffer.from([0xff])])
@@ -74,7 +77,17 @@ const expireBatch = 1000
 
 type Statements = Readonly<
   Record<
-    'get' | 'put' | 'remove' | 'claim' | 'list' | 'expire' | 'version' | 'begin' | 'commit' | 'rollback',
+    | 'get'
+    | 'put'
+    | 'remove'
+    | 'claim'
+    | 'widen'
+    | 'list'
+    | 'expire'
+    | 'version'
+    | 'begin'
+    | 'commit'
+    | 'rollback',
     StatementSync
   >
 >
@@ -87,9 +100,10 @@ function prepare(database: DatabaseSync, file: string): Statements {
     put: database.prepare('INSERT OR REPLACE INTO entries (key, value, expires_at) VALUES (?, ?, ?)'),
     remove: database.prepare('DELETE FROM entries WHERE key = ?'),
     claim: database.prepare(
-      `INSERT INTO entries (key, value, expires_at) VALUES (?, '', ?) ON CONFLICT (key) DO UPDATE
-       SET value = '', expires_at = excluded.expires_at WHERE entries.expires_at <= ?`,
+      `INSERT INTO entries (key, value, expires_at) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE
+       SET value = excluded.value, expires_at = excluded.expires_at WHERE entries.expires_at <= ?`,
     ),
+    widen: database.prepare('UPDATE entries SET value = ?, expires_at = max(expires_at, ?) WHERE key = ?'),
     list: database.prepare(
       `SELECT key, value FROM entries WHERE key >= ? AND key < CAST(? AS TEXT)
        AND (expires_at IS NULL OR expires_at > ?) ORDER BY key`,
@@ -102,6 +116,32 @@ function prepare(database: DatabaseSync, file: string): Statements {
     commit: database.prepare('COMMIT'),
     rollback: database.prepare('ROLLBACK'),
   }))
+}
+
+/** Within one transaction, whose other writes stay whatever comes out here: so looks at all before it writes any. */
+function claimAll(sql: Statements, claims: readonly Claim[], now: number): boolean {
+  const [only, second] = claims
+  // Nearly always one token, and new: one statement.
+  if (only !== undefined && second === undefined)
+    return claimNew(sql, only, now) || claimMore(sql, [only], now)
+  return claimMore(sql, claims, now)
+}
+
+function claimNew(sql: Statements, { key, parts, expiresAt }: Claim, now: number): boolean {
+  return sql.claim.run(key, claimedValue(parts), expiresAt, now).changes === 1
+}
+
+function claimMore(sql: Statements, claims: readonly Claim[], now: number): boolean {
+  const left = claims.map(({ key, parts }) => {
+    const held = textOf(sql.get.get(key, now)?.['value'])
+    return held === undefined ? claimedValue(parts) : claimedToo(held, parts)
+  })
+  if (left.includes(undefined)) return false
+  for (const [index, claim] of claims.entries()) {
+    if (claimNew(sql, claim, now)) continue
+    sql.widen.run(left[index] ?? '', claim.expiresAt, claim.key)
+  }
+  return true
 }
 
 /**

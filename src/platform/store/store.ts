@@ -1,5 +1,6 @@
 // The one store port. Small enough to hold in the head; every implementation passes test/conformance/store.ts.
 // Values are strings (JSON, written by their owner). Keys are `<owner>/<id>`; docs/architecture.md lists every owner.
+import type { Claim } from './claim.ts'
 
 export interface Store {
   /** The value, or `undefined` when absent or expired. */
@@ -21,6 +22,12 @@ export interface Store {
 
   /** True for exactly one caller of one key until `expiresAt`; atomic across processes and durable before it resolves. */
   claimOnce(key: string, expiresAt: number): Promise<boolean>
+
+  /**
+   * Takes all of the claims, each of another key, or none: true when it took them. As atomic and durable as `claimOnce`,
+   * which is one claim of a whole.
+   */
+  claimAllOnce(claims: readonly Claim[]): Promise<boolean>
 
   /** Living entries whose key begins with `prefix`, in key order. */
   list(prefix: string): Promise<readonly StoreEntry[]>
