@@ -18,7 +18,7 @@ export type Audience = {
 }
 
 export type Target = {
-  /** In request order, duplicates kept, without the client's own id unless it was asked for. */
+  /** In request order, without the client's own id unless it was asked for; only the dex profile keeps duplicates. */
   readonly audiences: readonly string[]
   readonly profile: AudienceProfile
   /** The shortest `maxTtlSeconds` among them. */
@@ -50,7 +50,8 @@ export function resolveAudiences(
     return deny({ reason: 'audience_profiles_mixed', profiles: audiences.map(() => 'kubernetes') })
   }
   return ok({
-    audiences,
+    // Dex says an audience as often as it was asked for. To kube-apiserver and RFC 9068 readers two of one are not one.
+    audiences: profile === 'dex' ? audiences : [...new Set(audiences)],
     profile,
     maxTtlSeconds: shortest(carried.map((id) => table.get(id)?.maxTtlSeconds)),
   })

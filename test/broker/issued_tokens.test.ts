@@ -48,6 +48,13 @@ t.test(
   },
 )
 
+t.test('a kubernetes token says its audience once, however often it was named', async (t) => {
+  const twice = await broker.exchange({ scope: `${audience('kubernetes')} ${audience('kubernetes')}` })
+  t.equal(twice.token?.claims['aud'], 'kubernetes')
+  const byParameter = await broker.exchange({ scope: undefined, audience: ['kubernetes', 'kubernetes'] })
+  t.equal(byParameter.token?.claims['aud'], 'kubernetes')
+})
+
 t.test('an RFC 9068 token says at+jwt, whose client asked and by which grant', async (t) => {
   const answer = await broker.exchange({
     scope: `openid ${audience('registry')}`,
@@ -58,12 +65,25 @@ t.test('an RFC 9068 token says at+jwt, whose client asked and by which grant', a
     sub: 'gitlab:48291',
     aud: 'registry',
     client_id: 'ci',
-    scope: `openid ${audience('registry')}`,
+    scope: 'openid',
     grant: 'token-exchange',
     policy: 'acme-main',
     repository_id: '48291',
   })
   t.match(answer.json['issued_token_type'], /access_token$/, 'whatever was asked for')
+})
+
+t.test('an RFC 9068 token states scopes that were granted, never what a caller made up', async (t) => {
+  const asked = `openid registry:admin groups offline_access ${audience('registry')} ${audience('registry')}`
+  const free = await broker.exchange({ scope: asked })
+  t.equal(free.token?.claims['scope'], 'openid groups')
+  t.equal(free.token?.claims['aud'], 'registry', 'named twice, said once')
+  const world = await startTestBroker(t, {
+    issuer,
+    change: (config) => void Object.assign(grantOf(config), { scopes: ['registry:read', 'openid'] }),
+  })
+  const narrowed = await world.exchange({ scope: `${asked} registry:read` })
+  t.equal(narrowed.token?.claims['scope'], 'openid registry:read')
 })
 
 t.test('every token verifies with the key that its kid names in the key set', async (t) => {

@@ -22,6 +22,9 @@ const table = new Map([
   audience('kubernetes'),
   audience('registry', { maxTtlSeconds: 60 }),
   audience('prod', { profile: 'kubernetes', maxTtlSeconds: 900 }),
+  audience('prod-2', { profile: 'kubernetes' }),
+  audience('api', { profile: 'rfc9068' }),
+  audience('other-api', { profile: 'rfc9068' }),
   audience('other', { trustedPeers: [] }),
 ])
 
@@ -51,6 +54,18 @@ t.test('audiences of two profiles do not fit in one token', async (t) => {
     ok: false,
     denial: { reason: 'audience_profiles_mixed', profiles: ['dex', 'kubernetes'] },
   })
+})
+
+function named(...ids: readonly string[]): unknown {
+  const target = resolveAudiences(ids, ci, table)
+  return target.ok ? target.value.audiences : target.denial
+}
+
+t.test('an audience that is named twice stands once, except where Dex says it twice', async (t) => {
+  t.same(named('prod', 'prod'), ['prod'])
+  t.same(named('api', 'other-api', 'api'), ['api', 'other-api'])
+  t.same(named('kubernetes', 'kubernetes'), ['kubernetes', 'kubernetes'])
+  t.match(named('prod', 'prod-2', 'prod'), { reason: 'audience_profiles_mixed' })
 })
 
 t.test(

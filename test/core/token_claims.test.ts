@@ -24,6 +24,7 @@ const VALID: TokenContents = {
   },
   connector: 'gitlab',
   scopes: parseScopes('openid email profile groups federated:id'),
+  allowedScopes: undefined,
   nonce: 'n',
   policy: 'p',
   username: undefined,
@@ -130,6 +131,20 @@ t.test('the RFC 9068 profile has every claim that the RFC requires', async (t) =
     scope: VALID.scopes.all.join(' '),
   })
   t.notOk('azp' in claims)
+})
+
+function scopeOf(asked: string, allowedScopes?: readonly string[]): unknown {
+  const scopes = parseScopes(asked)
+  return present({ ...VALID, scopes, allowedScopes, target: { ...target, profile: 'rfc9068' } })['scope']
+}
+
+t.test('the scope of an RFC 9068 token holds nothing that the caller made up', async (t) => {
+  const all = 'groups openid admin:everything offline_access audience:server:client_id:app groups write'
+  t.equal(scopeOf(all), 'groups openid')
+  t.equal(scopeOf(all, ['openid', 'write']), 'openid write')
+  t.equal(scopeOf(all, ['offline_access', 'audience:server:client_id:app', 'read']), undefined)
+  t.equal(scopeOf(all, []), undefined)
+  t.equal(scopeOf('', ['openid']), undefined, 'what nobody asked for is not added')
 })
 
 t.test('a policy’s claims are added and replace nothing', async (t) => {

@@ -112,6 +112,7 @@ export function contentsOf(order: TokenOrder, deps: Omit<IssueDeps, 'signingKey'
     identity: order.identity,
     connector: order.connector,
     scopes: policy?.scopes === undefined ? order.scopes : narrow(order.scopes, policy.scopes),
+    allowedScopes: policy?.scopes,
     nonce: order.nonce,
     policy: policy?.policy,
     username: policy?.username,
@@ -130,7 +131,6 @@ function narrow(scopes: Scopes, allowed: readonly string[]): Scopes {
     profile: scopes.profile && allowed.includes('profile'),
     groups: scopes.groups && allowed.includes('groups'),
     federatedId: scopes.federatedId && allowed.includes('federated:id'),
-    all: scopes.all.filter((scope) => allowed.includes(scope)),
   }
 }
 

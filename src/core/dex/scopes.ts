@@ -42,4 +42,20 @@ export function audienceScope(id: string): string {
   return `${AUDIENCE_PREFIX}${id}`
 }
 
-const KNOWN_SCOPES = new Set(['openid', 'email', 'profile', 'groups', 'federated:id', 'offline_access'])
+/**
+ * The `scope` of an RFC 9068 token: of what was asked for, in that order and once each, what the policy lists, and without
+ * a list the scopes that mean something here. Whoever reads the claim takes it for granted, so nothing stands in it that a
+ * caller made up; audiences have a claim of their own, and there are no refresh tokens.
+ */
+export function grantedScope({ all }: Scopes, allowed: readonly string[] | undefined): string | undefined {
+  const granted = all.filter(
+    (scope) =>
+      (allowed === undefined ? CLAIM_SCOPES.has(scope) : allowed.includes(scope)) &&
+      scope !== 'offline_access' &&
+      !scope.startsWith(AUDIENCE_PREFIX),
+  )
+  return granted.length === 0 ? undefined : [...new Set(granted)].join(' ')
+}
+
+const CLAIM_SCOPES = new Set(['openid', 'email', 'profile', 'groups', 'federated:id'])
+const KNOWN_SCOPES = new Set([...CLAIM_SCOPES, 'offline_access'])

@@ -2,6 +2,7 @@
 // (server/tokens); the others state what kube-apiserver and RFC 9068 want.
 import type { Target } from '#core/audience.ts'
 import type { JsonObject, JsonValue } from '#core/claims.ts'
+import { grantedScope } from '#core/dex/scopes.ts'
 import type { Scopes } from '#core/dex/scopes.ts'
 import type { Identity } from '#core/identity.ts'
 import type { SourceFacts } from '#core/issuer/preset.ts'
@@ -23,6 +24,8 @@ export type TokenContents = {
   readonly identity: Identity
   readonly connector: string
   readonly scopes: Scopes
+  /** Scopes that the policy lists; `undefined` when it lists none. */
+  readonly allowedScopes: readonly string[] | undefined
   readonly nonce: string
   /** The policy that granted it; `undefined` in Dex mode without one, and for client_credentials. */
   readonly policy: string | undefined
@@ -126,7 +129,7 @@ function accessTokenClaims(contents: TokenContents): Record<string, JsonValue | 
   return {
     ...registeredClaims(contents),
     client_id: contents.client,
-    scope: contents.scopes.all.length > 0 ? contents.scopes.all.join(' ') : undefined,
+    scope: grantedScope(contents.scopes, contents.allowedScopes),
     grant: contents.grant,
     username: contents.username,
     groups: contents.identity.groups.length > 0 ? contents.identity.groups : undefined,
