@@ -10,6 +10,7 @@ const BASE = dexFixture('seed_002.yaml')
 const MEMORY = 'storage:\n  type: memory\n'
 const SQLITE = 'storage:\n  type: sqlite3\n  config:\n    file: /var/dex/dex.db\n'
 const CLIENTS = 'staticClients:\n'
+const OWN_TOKENS = { DEX_CLIENT_CREDENTIAL_GRANT_ENABLED_BY_DEFAULT: 'true' }
 const CI = '  - id: dex-client-ci-token-exchange@d8-user-authn\n    name: ci-token-exchange\n'
 const GITLAB = '      issuer: https://gitlab.example.test\n'
 
@@ -495,6 +496,60 @@ const CASES: readonly Case[] = [
     BASE,
     BASE,
     'type: oidc\n    id: gitlab',
+  ),
+  error(
+    'connector_id_ambiguous',
+    'a connector whose jobs could be those of another one',
+    'id: keycloak',
+    'id: gitlab:ci',
+    'id: gitlab:ci',
+    { wayOut: /":" out/ },
+  ),
+  error(
+    'connector_id_reserved',
+    'a connector whose jobs would be Kubernetes’ own users',
+    'id: keycloak',
+    'id: system',
+    'id: system',
+    { world: { overlay: 'audiences: { kubernetes: { profile: kubernetes } }' }, wayOut: /another id/ },
+  ),
+  error(
+    'client_id_reserved',
+    'a client whose own token would be one of Kubernetes’ users',
+    CLIENTS,
+    `${CLIENTS}  - { id: "system:admin", name: x, secretEnv: CI_CLIENT_SECRET }\n`,
+    'id: "system:admin"',
+    {
+      world: { env: OWN_TOKENS, overlay: 'clients: { "system:admin": { subject: plain } }' },
+      wayOut: /does not begin/,
+    },
+  ),
+  error(
+    'client_id_ambiguous',
+    'a client whose own token would be a job’s',
+    CLIENTS,
+    `${CLIENTS}  - { id: "gitlab:42", name: x, secretEnv: CI_CLIENT_SECRET }\n`,
+    'id: "gitlab:42"',
+    {
+      world: { env: OWN_TOKENS, overlay: 'clients: { "gitlab:42": { subject: plain } }' },
+      wayOut: /does not begin/,
+    },
+  ),
+  error(
+    'connector_issuer_ours',
+    'a connector for our own tokens',
+    GITLAB,
+    '      issuer: https://dex.example.test\n',
+    'issuer: https://dex.example.test\n',
+    { wayOut: /jobs/ },
+  ),
+  error(
+    'connector_issuer_ours',
+    'a connector whose alias is our own issuer',
+    GITLAB,
+    `${GITLAB}      issuerAlias: https://dex.example.test/\n`,
+    'issuerAlias',
+    { wayOut: /jobs/ },
   ),
   warning(
     'connector_open_to_strangers',

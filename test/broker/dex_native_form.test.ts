@@ -122,6 +122,21 @@ t.test('a connector for the jobs of a public forge waits for a policy of its own
   t.ok(native.config !== undefined)
 })
 
+t.test('ids that sallyport.yaml would refuse are left out and named', async (t) => {
+  let dex = changed(SEED_002, 'id: keycloak', 'id: key:cloak')
+  dex = changed(dex, '  - id: kubernetes\n', '  - id: gitlab:42\n')
+  const env = { DEX_CLIENT_CREDENTIAL_GRANT_ENABLED_BY_DEFAULT: 'true' }
+  const text = printNativeConfig(loadDex(dex, { ...SQLITE, env })) ?? ''
+  t.match(text, /# +connector key:cloak: its id may not have a colon/)
+  t.match(text, /# +client gitlab:42: no client_credentials, its own tokens would have the subject of a job/)
+  const native = loadNativeConfig('sallyport.yaml', text, dexEnv({ files }))
+  t.same(
+    native.findings.filter(({ severity }) => severity === 'error'),
+    [],
+  )
+  t.same(native.config?.clients[0]?.grants, ['urn:ietf:params:oauth:grant-type:token-exchange'])
+})
+
 t.test('certificates are written out as a comment for the file that is named', async (t) => {
   const pem = dexFixture('ca.pem')
   const load = loadDex(

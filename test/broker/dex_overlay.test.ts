@@ -29,6 +29,16 @@ function refused(overlay: string): readonly string[] {
   )
 }
 
+function clientEntry(id: string): string {
+  return `staticClients:\n  - { id: '${id}', name: x, secretEnv: CI_CLIENT_SECRET }\n`
+}
+
+function idFindings(text: string, world: World = {}): readonly string[] {
+  return loadDex(text, world)
+    .findings.filter(({ code }) => /_id_(reserved|ambiguous)$/.test(code))
+    .map(({ severity, code }) => `${severity} ${code}`)
+}
+
 t.test('a connector learns what is known of its kind of issuer', async (t) => {
   const before = whole('{}').connectors[0]
   const after = whole(OVERLAY).connectors[0]
@@ -94,6 +104,37 @@ t.test(
     ])
   },
 )
+
+t.test("in Dex's own encoding of subjects no id is in the way; a reserved one is warned of", async (t) => {
+  const env = { DEX_CLIENT_CREDENTIAL_GRANT_ENABLED_BY_DEFAULT: 'true' }
+  const job = changed(BASE, 'staticClients:\n', clientEntry('gitlab:42'))
+  t.same(idFindings(job, { env }), [])
+  t.same(idFindings(job, { env, overlay: "clients: { 'gitlab:42': { subject: plain } }" }), [
+    'error client_id_ambiguous',
+  ])
+  const profile = 'audiences: { kubernetes: { profile: rfc9068, clients: [gitlab:42] } }'
+  t.same(
+    idFindings(job, { env, overlay: profile }),
+    ['error client_id_ambiguous'],
+    'asked for by another name',
+  )
+  t.same(idFindings(job, { overlay: profile }), [], 'a client without tokens of its own')
+  t.same(
+    idFindings(job, { env, overlay: 'audiences: { kubernetes: { profile: rfc9068 } }' }),
+    [],
+    'not for it',
+  )
+  t.same(idFindings(changed(BASE, 'staticClients:\n', clientEntry('other:42')), { env, overlay: '{}' }), [])
+
+  for (const id of ['system:admin', 'client:x'])
+    t.same(idFindings(changed(BASE, 'staticClients:\n', clientEntry(id)), { env }), [
+      'warning client_id_reserved',
+    ])
+  for (const id of ['system', 'client', 'system:x'])
+    t.same(idFindings(changed(BASE, 'id: keycloak', `id: ${id}`)), ['warning connector_id_reserved'])
+  t.same(idFindings(changed(BASE, 'id: keycloak', 'id: systems')), [])
+  t.same(idFindings(changed(BASE, 'id: keycloak', 'id: key:cloak')), [], 'a colon alone is in nobody’s way')
+})
 
 t.test('a client gets default audiences and may ask for them from then on', async (t) => {
   const config = whole(OVERLAY)

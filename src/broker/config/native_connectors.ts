@@ -19,6 +19,7 @@ import { isPlainHttp, seconds } from './native_server.ts'
 import { readJwksFile } from './public_keys.ts'
 import { ConnectorSchema, DEFAULTS } from './schema.ts'
 import type { ConnectorFile } from './schema.ts'
+import { reservedConnector } from './subject_ids.ts'
 
 const LARGE_SKEW_SECONDS = 300
 
@@ -32,6 +33,7 @@ export function readConnectors(context: LoadContext, brokerIssuer: string): Conn
 
 function readConnector(context: LoadContext, entry: Entry<ConnectorFile>, brokerIssuer: string): Connector {
   const { path, value: file } = entry
+  checkId(context, path, file.id)
   checkSafety(context, path, file)
   checkIssuer(context, path, file, brokerIssuer)
   const preset = presetOf(file.type)
@@ -156,6 +158,21 @@ function checkGroups(context: LoadContext, path: YamlPath, file: ConnectorFile):
   const at = [...path, 'claimMapping', 'groupsFilter']
   const { message, wayOut } = filter.problem
   reportError(context, { code: 'connector_groups_filter_malformed', path: at, message, wayOut })
+}
+
+/** `<id>:<user id>` is the subject of its jobs: the first colon must be the one that ends the id. */
+function checkId(context: LoadContext, path: YamlPath, id: string): void {
+  const at = [...path, 'id']
+  const reserved = reservedConnector(id)
+  if (reserved !== undefined) {
+    const message = `subjects of its jobs would begin with the reserved ${JSON.stringify(reserved)}`
+    const wayOut = 'choose another id'
+    reportError(context, { code: 'connector_id_reserved', path: at, message, wayOut })
+  } else if (id.includes(':')) {
+    const message = 'subjects of its jobs could read like those of another connector'
+    const wayOut = `write ${id.replaceAll(':', '-')}`
+    reportError(context, { code: 'connector_id_ambiguous', path: at, message, wayOut })
+  }
 }
 
 function checkSafety(context: LoadContext, path: YamlPath, file: ConnectorFile): void {

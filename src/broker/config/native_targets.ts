@@ -12,6 +12,7 @@ import { checkTtl, seconds } from './native_server.ts'
 import { PolicySchema, toPolicySource } from './policy_schema.ts'
 import { AudienceSchema } from './schema.ts'
 import type { AudienceFile } from './schema.ts'
+import { clientIdProblem } from './subject_ids.ts'
 
 /** kube-apiserver does not ask back about a token, so it lives only as long as a deploy step. */
 export const KUBERNETES_TTL_SECONDS = 900
@@ -138,11 +139,9 @@ function checkClientId(
   { path, value }: Entry<Client>,
   connectors: readonly Connector[],
 ): void {
-  const connector = connectors.find(({ id }) => value.id.startsWith(`${id}:`))
-  if (connector === undefined || value.grants?.includes(CLIENT_CREDENTIALS) !== true) return
-  const message = `its own tokens would have the subject of a job of connector ${JSON.stringify(connector.id)}`
-  const wayOut = `choose an id that does not begin with ${JSON.stringify(`${connector.id}:`)}`
-  reportError(context, { code: 'client_id_ambiguous', path: [...path, 'id'], message, wayOut })
+  if (value.grants?.includes(CLIENT_CREDENTIALS) !== true) return
+  const problem = clientIdProblem(value.id, connectors)
+  if (problem !== undefined) reportError(context, { ...problem, path: [...path, 'id'] })
 }
 
 function checkDefaultAudiences(context: LoadContext, client: Entry<Client>, table: AudienceTable): void {

@@ -79,7 +79,17 @@ function readOidcConnector(
   deps: ConnectorDeps,
 ): OidcOptions & Pick<Connector, 'kind' | 'audiences'> {
   const options = readOidc(config, deps.env, deps.report)
+  refuseOwnIssuer(config, options.issuer, deps)
   return { ...options, kind: 'issuer', audiences: brokerAudiences(deps.issuer) }
+}
+
+/** What the broker has issued would come back as a subject: a short lifetime could be renewed without end. */
+function refuseOwnIssuer(config: DexObject, issuer: string, { issuer: ours, report }: ConnectorDeps): void {
+  if (issuer === '' || issuer.replace(/\/$/, '') !== ours.replace(/\/$/, '')) return
+  const message =
+    'this broker would take its own tokens in, and a short lifetime could be renewed without end'
+  const key = textOf(config, 'issuerAlias') === '' ? 'issuer' : 'issuerAlias'
+  report.refuse(pathOf(config, key), 'connector_issuer_ours', message, 'name the issuer of the jobs')
 }
 
 /** Dex proves these tokens by one request to GitLab's user API, whatever type the caller names. */

@@ -13,7 +13,7 @@ import { readConnectors } from './connectors.ts'
 import { readDexFlags } from './dex_flags.ts'
 import { readGrants } from './grants.ts'
 import { DEX_KEYS } from './keys.ts'
-import { keyHomes, pathOf, readObject, sectionOf, textOf } from './read_keys.ts'
+import { keyHomes, objectsOf, pathOf, readObject, sectionOf, textOf } from './read_keys.ts'
 import type { DexObject } from './read_keys.ts'
 import { createReporter } from './report.ts'
 import type { Reporter, TruthReport } from './report.ts'
@@ -21,6 +21,8 @@ import { applyOverlay, readOverlay } from './overlay.ts'
 import type { OverlayText } from './overlay.ts'
 import { readKeys, readTokenTtl } from './signer.ts'
 import { readStore } from './storage.ts'
+import { checkSubjects } from './subject_checks.ts'
+import type { IdPaths } from './subject_checks.ts'
 import { unwrapDexConfig } from './unwrap.ts'
 import { parseHttpUrl, urlWayOut } from './url_check.ts'
 import type { DexSource } from './unwrap.ts'
@@ -61,13 +63,13 @@ export function loadDexConfig(
     return { config: undefined, findings: all, report: undefined, secretVariables: new Map() }
   }
   const report = createReporter(source.placeOf)
-  const { config: base, secretVariables } = readConfig(
-    source,
-    env,
-    { ...options, overlayIssuer: read?.overlay?.issuer ?? '' },
-    report,
-  )
+  const {
+    config: base,
+    secretVariables,
+    paths,
+  } = readConfig(source, env, { ...options, overlayIssuer: read?.overlay?.issuer ?? '' }, report)
   const laid = read?.overlay === undefined ? { config: base, findings: [] } : applyOverlay(base, read.overlay)
+  checkSubjects(laid.config, paths, report)
   warnUngoverned(laid.config, report)
   const all = [
     ...inFileOrder([...findings, ...report.findings()]),
@@ -87,7 +89,11 @@ function readConfig(
   env: ConfigEnv,
   options: DexLoadOptions & { readonly overlayIssuer: string },
   report: Reporter,
-): { readonly config: BrokerConfig; readonly secretVariables: SecretVariables } {
+): {
+  readonly config: BrokerConfig
+  readonly secretVariables: SecretVariables
+  readonly paths: IdPaths
+} {
   const { flags, hashLiteral } = options
   const dexFlags = readDexFlags(env.env)
   const root = readObject(source.data, [], DEX_KEYS, {
@@ -126,7 +132,19 @@ function readConfig(
     log: readLog(root, report),
     audit: { destination: DEFAULTS.audit },
   }
-  return { config, secretVariables }
+  return { config, secretVariables, paths: idPaths(root, env.env) }
+}
+
+function idPaths(root: DexObject, env: ConfigEnv['env']): IdPaths {
+  const connectors = objectsOf(root, 'connectors').map(
+    (entry) => [textOf(entry, 'id'), pathOf(entry, 'id')] as const,
+  )
+  const clients = objectsOf(root, 'staticClients').map((entry) => {
+    const variable = textOf(entry, 'idEnv')
+    if (variable === '') return [textOf(entry, 'id'), pathOf(entry, 'id')] as const
+    return [env[variable] ?? '', pathOf(entry, 'idEnv')] as const
+  })
+  return { connectors: new Map(connectors), clients: new Map(clients) }
 }
 
 /** Dex's rule, "who is verified may ask", stays for a connector that no policy names. Said at each start. */

@@ -11,6 +11,7 @@ import { reservedPrefix } from '#core/policy/outputs.ts'
 import { formatDuration } from '#platform/config/duration.ts'
 import type { BrokerConfig, ListenerConfig } from '../broker_config.ts'
 import { DEFAULTS } from '../schema.ts'
+import { clientIdProblem, reservedConnector } from '../subject_ids.ts'
 import type { SecretVariables } from './clients.ts'
 import { brokerAudiences } from './connectors.ts'
 import { nativePolicies } from './native_form_policies.ts'
@@ -117,6 +118,10 @@ function nativeLimits({ limits }: BrokerConfig): Section {
 
 function servesExchange(connector: Connector, left: string[]): boolean {
   const { id, type, kind, grants, gitlabApi } = connector
+  if (id.includes(':') || reservedConnector(id) !== undefined) {
+    left.push(`connector ${id}: its id may not have a colon or begin with a reserved name`)
+    return false
+  }
   if (kind !== 'issuer') {
     left.push(`connector ${id}: type ${type} has no exchange`)
     return false
@@ -198,13 +203,16 @@ function nativeClient(
   const usable = connectors.filter(
     ({ id }) => client.connectors.length === 0 || client.connectors.includes(id),
   )
-  const grants = (client.grants ?? config.grants).filter(
+  const served = (client.grants ?? config.grants).filter(
     (grant) =>
       config.grants.includes(grant) &&
       (grant === CLIENT_CREDENTIALS
         ? !isPublic && client.isPublic !== true
         : grant === TOKEN_EXCHANGE && usable.length > 0),
   )
+  const problem = served.includes(CLIENT_CREDENTIALS) ? clientIdProblem(client.id, connectors) : undefined
+  if (problem !== undefined) left.push(`client ${client.id}: no client_credentials, ${problem.message}`)
+  const grants = served.filter((grant) => problem === undefined || grant !== CLIENT_CREDENTIALS)
   if (grants.length === 0) {
     left.push(`client ${client.id}: no grant that is served is open to it; it logs people in`)
     return []
