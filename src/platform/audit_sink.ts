@@ -30,6 +30,10 @@ export type AuditSinkOptions = {
   readonly isIdle: () => boolean
 }
 
+/** A loaded broker gathers so many events, or for so long; the answers that belong to them wait as long. */
+const GATHER_EVENTS = 8
+const GATHER_MS = 1
+
 /** Throws AuditFailure when the destination cannot be opened. */
 export function openAuditSink({ destination, isIdle }: AuditSinkOptions): AuditSink {
   let fd = openDestination(destination)
@@ -40,6 +44,8 @@ export function openAuditSink({ destination, isIdle }: AuditSinkOptions): AuditS
   let isTorn = false
 
   const flush = (): void => {
+    // The timer of a batch that was full before it.
+    if (batch === undefined) return
     const [text, done] = [`${isTorn ? '\n' : ''}${lines.join('')}`, batch]
     lines = []
     batch = undefined
@@ -59,11 +65,16 @@ export function openAuditSink({ destination, isIdle }: AuditSinkOptions): AuditS
   return {
     write(event) {
       lines.push(`${JSON.stringify(event)}\n`)
+      if (batch !== undefined && lines.length >= GATHER_EVENTS) {
+        const { promise } = batch
+        flush()
+        return promise
+      }
       if (batch === undefined) {
         batch = Promise.withResolvers<void>()
         const { promise } = batch
         if (isIdle()) flush()
-        else setImmediate(flush)
+        else setTimeout(flush, GATHER_MS)
         return promise
       }
       return batch.promise

@@ -28,13 +28,7 @@ export function tokenAnswer(issued: Issued): Answer {
   return {
     status: 200,
     headers: JSON_NO_STORE,
-    body: JSON.stringify({
-      access_token: issued.accessToken,
-      issued_token_type: issued.issuedTokenType,
-      token_type: 'bearer',
-      expires_in: issued.expiresInSeconds === 0 ? undefined : issued.expiresInSeconds,
-      id_token: issued.idToken,
-    }),
+    body: tokenBody(issued),
   }
 }
 
@@ -44,4 +38,12 @@ export function jsonAnswer(
   headers: Readonly<Record<string, string>> = {},
 ): Answer {
   return { status, headers: { 'content-type': 'application/json', ...headers }, body }
+}
+
+/** Dex's member order. Tokens, token types and numbers need no escape, so none is looked for. */
+function tokenBody({ accessToken, issuedTokenType, expiresInSeconds, idToken }: Issued): string {
+  const type = issuedTokenType === undefined ? '' : `"issued_token_type":"${issuedTokenType}",`
+  const expires = expiresInSeconds === 0 ? '' : `,"expires_in":${expiresInSeconds}`
+  const id = idToken === undefined ? '' : `,"id_token":"${idToken}"`
+  return `{"access_token":"${accessToken}",${type}"token_type":"bearer"${expires}${id}}`
 }

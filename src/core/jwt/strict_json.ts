@@ -21,9 +21,47 @@ export function readStrictJson(bytes: Buffer, limits: JsonLimits): Result<JsonVa
   const text = bytes.toString('utf8')
   // An invalid sequence becomes U+FFFD; only a text that has one needs the slower proof that it stood there already.
   if (text.includes('\uFFFD') && !Buffer.from(text, 'utf8').equals(bytes)) return no('invalid UTF-8')
+  const plain = readPlain(text, limits)
+  if (plain !== undefined) return { ok: true, value: plain }
   const reader = new Reader(text, limits)
   const value = reader.document()
   return value === undefined ? no(reader.problem) : { ok: true, value }
+}
+
+/**
+ * The short way for what issuers really send: compact JSON that JSON.stringify would write letter by letter again. Then
+ * no name came twice, no number was rounded and nothing stood around the values, and half the time is saved. `undefined`
+ * sends the text to the reader, which knows what is wrong with it, if anything is.
+ */
+function readPlain(text: string, limits: JsonLimits): JsonValue | undefined {
+  // Escapes of characters can hide a lone surrogate, which JSON.stringify writes as it came.
+  if (text.includes('\\u')) return undefined
+  try {
+    const value: JsonValue = JSON.parse(text)
+    if (JSON.stringify(value) !== text) return undefined
+    return strip(value, limits, 1, { names: 0 }) ? value : undefined
+  } catch {
+    // Not JSON, or nested deeper than the stack: the reader says which.
+    return undefined
+  }
+}
+
+/** Takes the prototype from every object, and says whether all limits are kept. */
+function strip(value: JsonValue, limits: JsonLimits, depth: number, count: { names: number }): boolean {
+  if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER
+  if (typeof value !== 'object' || value === null) return true
+  if (depth > limits.maxDepth) return false
+  if (isArray(value)) {
+    return value.length <= limits.maxItems && value.every((item) => strip(item, limits, depth + 1, count))
+  }
+  Object.setPrototypeOf(value, null)
+  for (const name in value) {
+    count.names += 1
+    const member = value[name]
+    if (count.names > limits.maxNames || member === undefined) return false
+    if (!strip(member, limits, depth + 1, count)) return false
+  }
+  return true
 }
 
 /** Reads one JSON text that must be an object. */
