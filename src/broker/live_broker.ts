@@ -14,7 +14,7 @@ import type { KeyRing } from '#platform/keys/key_ring.ts'
 import type { Log } from '#platform/log.ts'
 import type { Metrics } from '#platform/metrics.ts'
 import { createRateLimit } from '#platform/rate_limit.ts'
-import { createSecretCheck, dummyKindOf } from '#platform/secret_check.ts'
+import { createSecretCheck } from '#platform/secret_check.ts'
 import type { Store } from '#platform/store/store.ts'
 import type { SubjectVerifier } from '#platform/subject_verifier.ts'
 import { checkClientAssertion } from './clients/client_assertion.ts'
@@ -111,7 +111,7 @@ export function buildGrantDeps(
     connectors,
     audiences: new Map(config.audiences.map((audience): [string, Audience] => [audience.id, audience])),
     policies,
-    secrets: createSecretCheck({ clock, randomBytes, dummyKind: dummyKindOf(secretHashes(config)) }),
+    secrets: createSecretCheck({ clock, randomBytes, clients: secretHashes(config) }),
     parse: parseCompact,
     subject: {
       verify: (token, connector) => parts.verifier.verify(token, connector),
@@ -140,6 +140,6 @@ function compilePolicies(config: BrokerConfig): PolicyIndex {
   return indexPolicies(compiled)
 }
 
-function secretHashes(config: BrokerConfig): readonly string[] {
-  return config.clients.flatMap(({ auth }) => (auth.method === 'client_secret' ? auth.hashes : []))
+function secretHashes(config: BrokerConfig): readonly (readonly string[])[] {
+  return config.clients.flatMap(({ auth }) => (auth.method === 'client_secret' ? [auth.hashes] : []))
 }

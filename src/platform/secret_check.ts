@@ -1,36 +1,37 @@
 // Checks client secrets against their hashes: SHA-256 in place, scrypt on the thread pool, few at a time and with a
-// bounded queue, so that guessing cannot starve signing.
+// bounded queue in which clients take turns, so that guessing starves neither signing nor the other clients.
 import { createHmac, scrypt } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Clock, RandomBytes } from '#core/clock.ts'
 import {
   constantTimeEqual,
   formatScrypt,
-  hashGeneratedSecret,
   matchesSha256,
   parsePhc,
   saltBytes,
   scryptCost,
   scryptHashBytes,
 } from '#core/secret_hash.ts'
-import type { PhcHash, SecretHashKind } from '#core/secret_hash.ts'
+import type { PhcHash } from '#core/secret_hash.ts'
+import { createFairQueue } from './fair_queue.ts'
 
 export interface SecretCheck {
   /**
    * Whether `secret` is behind one of `hashes` (one, or two while it is rotated). Every SHA-256 is compared, also after
-   * a match. Rejects with SecretCheckBusy when too many scrypt checks wait.
+   * a match. A wrong secret costs what it costs at the client with the most and slowest hashes. Rejects with
+   * SecretCheckBusy when too many scrypt checks wait.
    */
   verify(secret: string, hashes: readonly string[]): Promise<boolean>
 
-  /** Costs what a wrong secret of a known client costs; for clients that do not exist. */
+  /** Costs what a wrong secret costs; for clients that do not exist, or that have no secret. Rejects as `verify`. */
   dummy(secret: string): Promise<void>
 }
 
 export type SecretCheckDeps = {
   readonly clock: Clock
   readonly randomBytes: RandomBytes
-  /** Which kind an unknown client pretends to have: `dummyKindOf` of all configured hashes. */
-  readonly dummyKind: SecretHashKind
+  /** The hashes of each client there is. */
+  readonly clients: readonly (readonly string[])[]
   /** Scrypt checks at once. 1 by default: each takes 32 MiB and one thread of a pool that also signs. */
   readonly maxConcurrent?: number
   /** Scrypt checks that may wait. 32 by default: some 3 s of waiting, then a refusal is kinder. */
@@ -49,15 +50,6 @@ export class SecretCheckBusy extends Error {
 /** Longer secrets cannot match: the limit keeps hashing cheap. */
 const maxSecretBytes = 4096
 
-/**
- * `scrypt` as soon as one client has it. Where both kinds are configured an unknown client is then as slow as the slow
- * ones; only a client with a generated secret can be told from it, and that its id exists is all one learns.
- */
-export function dummyKindOf(hashes: Iterable<string>): SecretHashKind {
-  for (const text of hashes) if (parsePhc(text)?.kind === 'scrypt') return 'scrypt'
-  return 'sha256'
-}
-
 /** The scrypt PHC string of a secret that a person chose. */
 export async function hashChosenSecret(secret: string, randomBytes: RandomBytes): Promise<string> {
   const salt = randomBytes(saltBytes)
@@ -71,7 +63,11 @@ export async function hashChosenSecret(secret: string, randomBytes: RandomBytes)
 }
 
 export function createSecretCheck(deps: SecretCheckDeps): SecretCheck {
-  const run = createQueue(deps.maxConcurrent ?? 1, deps.maxQueued ?? 32)
+  const run = createFairQueue({
+    maxConcurrent: deps.maxConcurrent ?? 1,
+    maxQueued: deps.maxQueued ?? 32,
+    refusal: () => new SecretCheckBusy(),
+  })
   // Successes only, by a keyed hash of hash and secret: a job that asks again within five minutes does not pay 80 ms
   // again, a guess always pays, and memory holds nothing from which a secret could be computed. The hash is part of
   // the key, so a secret taken out of the configuration stops working at once.
@@ -82,7 +78,7 @@ export function createSecretCheck(deps: SecretCheckDeps): SecretCheck {
     perf: { now: deps.clock },
     ttlResolution: 0,
   })
-  const dummyHash = parsePhc(dummyPhc(deps))
+  const decoys = makeDecoys(deps)
   // The texts come from the configuration and from nowhere else, so there are as many as it has.
   const parsed = new Map<string, PhcHash | undefined>()
   const parse = (text: string): PhcHash | undefined => {
@@ -90,40 +86,94 @@ export function createSecretCheck(deps: SecretCheckDeps): SecretCheck {
     return parsed.get(text)
   }
 
-  async function matchesScrypt(secret: string, phc: ScryptHash, text: string): Promise<boolean> {
+  async function matchesScrypt(
+    secret: string,
+    { text, phc }: Known<ScryptHash>,
+    lane: string,
+  ): Promise<boolean> {
     const key = createHmac('sha256', processKey).update(`${text}\0${secret}`).digest('base64')
     if (succeeded.get(key) === true) return true
-    const derived = await run(async () => deriveScrypt(secret, phc))
+    const derived = await run(lane, async () => deriveScrypt(secret, phc))
     if (!constantTimeEqual(derived, phc.hash)) return false
     succeeded.set(key, true)
     return true
   }
 
+  /** What a wrong secret has not cost yet, after so many hashes of each kind. */
+  async function payRest(secret: string, lane: string, fast: number, slow: number): Promise<void> {
+    for (const decoy of decoys.fast.slice(fast)) matchesSha256(secret, decoy)
+    for (const decoy of decoys.slow.slice(slow)) await run(lane, async () => deriveScrypt(secret, decoy))
+  }
+
   return {
     async verify(secret, hashes) {
       if (Buffer.byteLength(secret) > maxSecretBytes) return false
+      const { fast, slow } = byKind(hashes, parse)
       let matched = false
-      for (const text of hashes) {
-        const phc = parse(text)
-        if (phc?.kind === 'sha256') matched = matchesSha256(secret, phc) || matched
-        if (phc?.kind === 'scrypt' && !matched) matched = await matchesScrypt(secret, phc, text)
-      }
-      return matched
+      for (const { phc } of fast) matched = matchesSha256(secret, phc) || matched
+      if (matched) return true
+      // A client's hashes are its own, so they name its lane as well as its id does.
+      const lane = hashes[0] ?? decoyLane
+      for (const hash of slow) if (await matchesScrypt(secret, hash, lane)) return true
+      await payRest(secret, lane, fast.length, slow.length)
+      return false
     },
     async dummy(secret) {
-      if (Buffer.byteLength(secret) > maxSecretBytes) return
-      if (dummyHash?.kind === 'sha256') matchesSha256(secret, dummyHash)
-      if (dummyHash?.kind === 'scrypt') await matchesScrypt(secret, dummyHash, 'dummy')
+      if (Buffer.byteLength(secret) <= maxSecretBytes) await payRest(secret, decoyLane, 0, 0)
     },
   }
 }
 
-type ScryptHash = Extract<PhcHash, { kind: 'scrypt' }>
+/**
+ * One lane for all clients that do not exist: guesses at them hold up one another and nobody else. Whoever crowds it
+ * can tell from his waiting which ids are in it; ids are no secrets, and the clients' service is worth more.
+ */
+const decoyLane = 'decoys'
 
-function dummyPhc(deps: SecretCheckDeps): string {
-  const salt = deps.randomBytes(saltBytes)
-  if (deps.dummyKind === 'scrypt') return formatScrypt(scryptCost, salt, deps.randomBytes(scryptHashBytes))
-  return hashGeneratedSecret(Buffer.from(deps.randomBytes(32)).toString('base64'), salt)
+type Sha256Hash = Extract<PhcHash, { kind: 'sha256' }>
+type ScryptHash = Extract<PhcHash, { kind: 'scrypt' }>
+type Known<Hash> = { readonly text: string; readonly phc: Hash }
+type KnownHashes = {
+  readonly fast: readonly Known<Sha256Hash>[]
+  readonly slow: readonly Known<ScryptHash>[]
+}
+
+function byKind(texts: readonly string[], parse: (text: string) => PhcHash | undefined): KnownHashes {
+  const fast: Known<Sha256Hash>[] = []
+  const slow: Known<ScryptHash>[] = []
+  for (const text of texts) {
+    const phc = parse(text)
+    if (phc?.kind === 'sha256') fast.push({ text, phc })
+    if (phc?.kind === 'scrypt') slow.push({ text, phc })
+  }
+  return { fast, slow }
+}
+
+/**
+ * Hashes of nobody's secret: as many SHA-256 as any client has, and for the scrypt hashes of the client whose take
+ * longest one each of the same cost.
+ */
+function makeDecoys({ clients, randomBytes }: SecretCheckDeps): {
+  readonly fast: readonly Sha256Hash[]
+  readonly slow: readonly ScryptHash[]
+} {
+  let fastest: readonly Known<Sha256Hash>[] = []
+  let slowest: readonly Known<ScryptHash>[] = []
+  for (const hashes of clients) {
+    const { fast, slow } = byKind(hashes, parsePhc)
+    if (fast.length > fastest.length) fastest = fast
+    if (workOf(slow) > workOf(slowest)) slowest = slow
+  }
+  const salt = Buffer.from(randomBytes(saltBytes))
+  const hash = Buffer.from(randomBytes(scryptHashBytes))
+  return {
+    fast: fastest.map(() => ({ kind: 'sha256', salt, hash })),
+    slow: slowest.map(({ phc }) => ({ kind: 'scrypt', cost: phc.cost, salt, hash })),
+  }
+}
+
+function workOf(hashes: readonly Known<ScryptHash>[]): number {
+  return hashes.reduce((work, { phc: { cost } }) => work + 2 ** cost.ln * cost.r * cost.p, 0)
 }
 
 function deriveScrypt(secret: string, phc: ScryptHash): Promise<Buffer> {
@@ -133,24 +183,4 @@ function deriveScrypt(secret: string, phc: ScryptHash): Promise<Buffer> {
       error === null ? resolve(key) : reject(error),
     )
   })
-}
-
-/** Runs at most `maxConcurrent` jobs at once, first come first served; the one after `maxQueued` is refused. */
-function createQueue(maxConcurrent: number, maxQueued: number): <T>(job: () => Promise<T>) => Promise<T> {
-  let running = 0
-  const waiting: (() => void)[] = []
-  return async (job) => {
-    if (running >= maxConcurrent) {
-      if (waiting.length >= maxQueued) throw new SecretCheckBusy()
-      // Whoever finishes hands its place over, so `running` does not change here.
-      await new Promise<void>((resolve) => waiting.push(resolve))
-    } else running += 1
-    try {
-      return await job()
-    } finally {
-      const next = waiting.shift()
-      if (next === undefined) running -= 1
-      else next()
-    }
-  }
 }

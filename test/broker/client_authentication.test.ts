@@ -1,6 +1,10 @@
 // Who asks: every way to prove a client, every way to fail at it, and what a caller cannot tell apart.
+import { createHook } from 'node:async_hooks'
+import { scryptSync } from 'node:crypto'
 import t from 'tap'
+import type { Test } from 'tap'
 import { JWT_BEARER_ASSERTION } from '../../src/core/oauth/names.ts'
+import { formatScrypt } from '../../src/core/secret_hash.ts'
 import { SECRETS, SIGNER_KEY } from '../support/broker_config.ts'
 import { BROKER_ISSUER, START, basic, startTestBroker } from '../support/test_broker.ts'
 import type { Form } from '../support/test_broker.ts'
@@ -325,8 +329,57 @@ t.test('a wrong secret and an unknown client look alike and cost about the same'
   t.ok(Math.max(known, dummy) / Math.min(known, dummy) < 2, `${known.toFixed(3)} ms, ${dummy.toFixed(3)} ms`)
 })
 
+t.test('beside a client with a chosen secret every refused secret takes as long as its own', async (t) => {
+  const cost = { ln: 12, r: 8, p: 1 }
+  const salt = Buffer.alloc(16, 7)
+  const chosen = formatScrypt(cost, salt, scryptSync('correct horse', salt, 32, { N: 2 ** cost.ln }))
+  const slow = await startTestBroker(t, { issuer, change: (config) => addClient(config, 'person', chosen) })
+  const derivations = countDerivations(t)
+  const answered = async (change: Form, reason: string | undefined, expected: number): Promise<void> => {
+    const before = derivations()
+    const answer = await slow.exchange({ ...none, ...change })
+    const says = JSON.stringify([reason, change['client_id']])
+    t.equal(answer.status, reason === undefined ? 200 : 401, says)
+    t.equal(slow.audit()?.reason, reason, says)
+    t.equal(derivations() - before, expected, says)
+  }
+  const guess = { client_secret: 'guess' }
+  await answered({ client_id: 'person', ...guess }, 'client_secret_wrong', 1)
+  await answered({ client_id: 'nobody', ...guess }, 'client_unknown', 1)
+  await answered({ client_id: 'ci', ...guess }, 'client_secret_wrong', 1)
+  await answered({ client_id: 'open', ...guess }, 'client_secret_wrong', 1)
+  await answered({ client_id: 'signer', ...guess }, 'client_auth_method_wrong', 1)
+  await answered({ client_id: 'job', ...guess }, 'client_auth_method_wrong', 1)
+  await answered({ client_id: 'ci', client_secret: SECRETS.ci }, undefined, 0)
+  // Without a secret there is none to compare, for anybody.
+  await answered({ client_id: 'person' }, 'client_secret_missing', 0)
+  await answered({ client_id: 'nobody' }, 'client_unknown', 0)
+  await answered({ client_id: 'signer' }, 'client_auth_method_wrong', 0)
+  await answered(asSigner('x.y.z'), 'client_assertion_invalid', 0)
+  await answered(asSigner('x.y.z', { client_id: 'ci' }), 'client_auth_method_wrong', 0)
+  await answered(asSigner('x.y.z', { client_id: 'nobody' }), 'client_unknown', 0)
+})
+
 function setAuth(config: Readonly<Record<string, unknown>>, auth: unknown): void {
   const { clients } = config
   if (!Array.isArray(clients)) throw new Error('no clients')
   Object.assign(clients[0], { auth })
+}
+
+function addClient(config: Readonly<Record<string, unknown>>, id: string, hash: string): void {
+  const { clients } = config
+  if (!Array.isArray(clients)) throw new Error('no clients')
+  clients.push({ id, auth: { method: 'client_secret', secretHashes: [hash] } })
+}
+
+/** How many scrypt keys this process has derived since. */
+function countDerivations(t: Test): () => number {
+  let derived = 0
+  const hook = createHook({
+    init(_id, type) {
+      if (type === 'SCRYPTREQUEST') derived += 1
+    },
+  }).enable()
+  t.teardown(() => hook.disable())
+  return () => derived
 }

@@ -31,7 +31,7 @@ t.test('a secret that a person chose is hashed slowly, and the check knows it ag
   const check = createSecretCheck({
     clock: Date.now,
     randomBytes: (n) => new Uint8Array(n),
-    dummyKind: 'scrypt',
+    clients: [[run.stdout.trim()]],
   })
   t.ok(await check.verify('correct horse', [run.stdout.trim()]))
   t.notOk(await check.verify('correct horse\n', [run.stdout.trim()]))

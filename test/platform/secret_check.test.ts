@@ -1,13 +1,9 @@
+import { createHook } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { formatScrypt, hashGeneratedSecret, parsePhc } from '../../src/core/secret_hash.ts'
-import {
-  SecretCheckBusy,
-  createSecretCheck,
-  dummyKindOf,
-  hashChosenSecret,
-} from '../../src/platform/secret_check.ts'
-import type { SecretCheckDeps } from '../../src/platform/secret_check.ts'
+import { SecretCheckBusy, createSecretCheck, hashChosenSecret } from '../../src/platform/secret_check.ts'
+import type { SecretCheck, SecretCheckDeps } from '../../src/platform/secret_check.ts'
 
 const start = Date.UTC(2026, 10, 21)
 const generated = 'q5bFz0m1V6pTn8wXyR2cLk'
@@ -15,8 +11,8 @@ const next = 'Wc0Zt4Yh9Lr2Kx7Bv5Ns3D'
 const hash = (secret: string): string => hashGeneratedSecret(secret, randomBytes(16))
 const chosenHash = await hashChosenSecret('correct horse', randomBytes)
 
-function build(over: Partial<SecretCheckDeps> = {}): ReturnType<typeof createSecretCheck> {
-  return createSecretCheck({ clock: () => start, randomBytes, dummyKind: 'sha256', ...over })
+function build(over: Partial<SecretCheckDeps> = {}): SecretCheck {
+  return createSecretCheck({ clock: () => start, randomBytes, clients: [], ...over })
 }
 
 t.test('a generated secret is accepted, a wrong one is not', async (t) => {
@@ -64,17 +60,55 @@ t.test('scrypt runs one at a time; what waits beyond the queue is refused as bus
   t.equal(await check.verify('correct horse', [chosenHash]), true, 'and afterwards there is room again')
 })
 
-t.test('a client that does not exist costs what the slowest kind of client costs', async (t) => {
-  t.equal(dummyKindOf([hash(generated)]), 'sha256')
-  t.equal(dummyKindOf([hash(generated), chosenHash]), 'scrypt')
-  t.equal(dummyKindOf([]), 'sha256')
-  const check = build({ dummyKind: 'scrypt', maxQueued: 0 })
-  const first = check.dummy('guess')
-  await t.rejects(check.verify('guess', [chosenHash]), SecretCheckBusy, 'it takes the same place')
-  await first
-  await check.dummy('x'.repeat(5000))
-  await build().dummy('guess')
+t.test('guesses at one client, or at clients that do not exist, do not keep another one out', async (t) => {
+  const other = await hashChosenSecret('battery staple', randomBytes)
+  const crowds: readonly ((check: SecretCheck) => Promise<unknown>)[] = [
+    async (check) => check.verify('guess', [chosenHash]),
+    async (check) => check.dummy('guess'),
+  ]
+  for (const guess of crowds) {
+    const check = build({ clients: [[chosenHash], [other]], maxQueued: 3 })
+    const guesses = Array.from({ length: 6 }, async () => guess(check).catch(() => 'busy'))
+    t.equal(await check.verify('battery staple', [other]), true)
+    const answers = await Promise.all(guesses)
+    t.equal(answers.filter((answer) => answer === 'busy').length, 3, 'two were too many, and one made room')
+  }
 })
+
+t.test('whatever a client has and whether it exists, a wrong secret costs the same', async (t) => {
+  const both = [chosenHash, await hashChosenSecret('battery staple', randomBytes)]
+  const refusals: readonly ((check: SecretCheck) => Promise<unknown>)[] = [
+    async (check) => check.verify('guess', both),
+    async (check) => check.verify('guess', both.slice(0, 1)),
+    async (check) => check.verify('guess', [hash(generated)]),
+    async (check) => check.verify('guess', [hash(generated), hash(next)]),
+    async (check) => check.dummy('guess'),
+  ]
+  const clients = [[hash(generated)], both, both.slice(0, 1)]
+  for (const refuse of refusals) t.equal(await derivations(build({ clients }), refuse), 2)
+  t.equal(await derivations(build({ clients: [[hash(generated)]] }), async (check) => check.dummy('x')), 0)
+  t.equal(
+    await derivations(build({ clients }), async (check) => check.verify(generated, [hash(generated)])),
+    0,
+  )
+  t.equal(await derivations(build({ clients }), async (check) => check.dummy('x'.repeat(5000))), 0)
+})
+
+/** How many times `ask` makes Node derive a scrypt key. */
+async function derivations(
+  check: SecretCheck,
+  ask: (check: SecretCheck) => Promise<unknown>,
+): Promise<number> {
+  let count = 0
+  const hook = createHook({
+    init(_id, type) {
+      if (type === 'SCRYPTREQUEST') count += 1
+    },
+  }).enable()
+  await ask(check)
+  hook.disable()
+  return count
+}
 
 t.test('a job that asks again pays scrypt once in five minutes, a guess pays every time', async (t) => {
   let now = start

@@ -1,7 +1,8 @@
-// Who asks. Every failure is one answer on the wire and costs what success costs: an unknown client is compared with a
-// dummy of the same kind (RFC 6749 §2.3, RFC 7523 §2.2, JA-6 for `federated_jwt`).
+// Who asks. Every failure is one answer on the wire, and every secret that is refused costs the same, whatever the client
+// has and whether it exists (RFC 6749 §2.3, RFC 7523 §2.2, JA-6 for `federated_jwt`).
 import type { Client } from '#core/client.ts'
 import type { Connector } from '#core/connector.ts'
+import type { ClientDenial } from '#core/denial.ts'
 import type { ParsedToken } from '#core/jwt/compact.ts'
 import type { Credentials } from '#core/oauth/credentials.ts'
 import type { PolicyGrant } from '#core/policy/trust_policy.ts'
@@ -55,21 +56,19 @@ export async function authenticateClient(
 ): Promise<Result<AuthenticatedClient>> {
   const token = credentials.kind === 'assertion' ? credentials.assertion : subjectToken
   const client = deps.clients.get(clientIdOf(credentials, deps))
-  if (client === undefined) {
-    const spent = await guarded(deps.secrets.dummy(credentials.kind === 'secret' ? credentials.secret : ''))
-    return spent.ok ? deny({ reason: 'client_unknown', client: credentials.clientId }) : spent
-  }
+  if (client === undefined)
+    return denySlowly(credentials, { reason: 'client_unknown', client: credentials.clientId }, deps)
   const { auth } = client
   switch (auth.method) {
     case 'none':
-      return authenticatePublic(credentials, client)
+      return authenticatePublic(credentials, client, deps)
     case 'client_secret':
       return authenticateSecret(credentials, client, auth.hashes, deps)
     case 'private_key_jwt':
       return authenticateKey(credentials, client, deps)
     case 'federated_jwt':
       if (credentials.kind === 'secret' && credentials.secret !== '')
-        return wrongMethod(client, 'client_secret')
+        return wrongMethod(credentials, client, deps)
       return authenticateJob(token, client, auth, deps)
   }
 }
@@ -85,9 +84,14 @@ function clientIdOf(credentials: Credentials, deps: ClientDeps): string {
 }
 
 /** A public client is known by its id alone; Dex compares its empty secret, so a secret that is sent is wrong. */
-function authenticatePublic(credentials: Credentials, client: Client): Result<AuthenticatedClient> {
-  if (credentials.kind === 'assertion') return wrongMethod(client, 'client_assertion')
-  if (credentials.secret !== '') return deny({ reason: 'client_secret_wrong', client: client.id })
+async function authenticatePublic(
+  credentials: Credentials,
+  client: Client,
+  deps: ClientDeps,
+): Promise<Result<AuthenticatedClient>> {
+  if (credentials.kind === 'assertion') return wrongMethod(credentials, client, deps)
+  if (credentials.secret !== '')
+    return denySlowly(credentials, { reason: 'client_secret_wrong', client: client.id }, deps)
   return ok({ client, method: 'none', job: undefined })
 }
 
@@ -97,10 +101,10 @@ async function authenticateSecret(
   hashes: readonly string[],
   deps: ClientDeps,
 ): Promise<Result<AuthenticatedClient>> {
-  if (credentials.kind === 'assertion') return wrongMethod(client, 'client_assertion')
+  if (credentials.kind === 'assertion') return wrongMethod(credentials, client, deps)
+  if (credentials.secret === '') return deny({ reason: 'client_secret_missing', client: client.id })
   const right = await guarded(deps.secrets.verify(credentials.secret, hashes))
   if (!right.ok) return right
-  if (credentials.secret === '') return deny({ reason: 'client_secret_missing', client: client.id })
   if (!right.value) return deny({ reason: 'client_secret_wrong', client: client.id })
   return ok({ client, method: 'client_secret', job: undefined })
 }
@@ -110,7 +114,7 @@ async function authenticateKey(
   client: Client,
   deps: ClientDeps,
 ): Promise<Result<AuthenticatedClient>> {
-  if (credentials.kind === 'secret') return wrongMethod(client, 'client_secret')
+  if (credentials.kind === 'secret') return wrongMethod(credentials, client, deps)
   const parsed = deps.parse(credentials.assertion)
   const checked = parsed.ok ? await deps.checkAssertion(parsed.value, client) : parsed
   if (!checked.ok) return notProven(client, checked)
@@ -147,8 +151,25 @@ async function guarded<T>(check: Promise<T>): Promise<Result<T>> {
   }
 }
 
-function wrongMethod(client: Client, got: string): Result<never> {
-  return deny({ reason: 'client_auth_method_wrong', client: client.id, expected: client.auth.method, got })
+/** Denies after as long as a wrong secret takes. Without a secret nothing is hashed, whoever the client may be. */
+async function denySlowly(
+  credentials: Credentials,
+  denial: ClientDenial,
+  deps: ClientDeps,
+): Promise<Result<never>> {
+  if (credentials.kind === 'assertion' || credentials.secret === '') return deny(denial)
+  const spent = await guarded(deps.secrets.dummy(credentials.secret))
+  return spent.ok ? deny(denial) : spent
+}
+
+function wrongMethod(credentials: Credentials, client: Client, deps: ClientDeps): Promise<Result<never>> {
+  const got = credentials.kind === 'secret' ? 'client_secret' : 'client_assertion'
+  const expected = client.auth.method
+  return denySlowly(
+    credentials,
+    { reason: 'client_auth_method_wrong', client: client.id, expected, got },
+    deps,
+  )
 }
 
 /** Our own faults stay what they are; everything else about the assertion is a failed client authentication. */
