@@ -105,12 +105,18 @@ const FAULTS: ReadonlySet<DenialReason> = new Set<Fault['reason']>([
   'issuer_keys_unavailable',
   'store_unavailable',
   'client_check_busy',
+  'too_busy',
   'signing_failed',
   'audit_unavailable',
 ])
 
-/** Our fault, or the network's: nothing was decided about the caller. */
+/**
+ * Our fault, or the network's: nothing was decided about the caller. So is a job's proof that could not be checked, though
+ * its caller is told what everybody is told whose proof fails.
+ */
 export function isFault(denial: Denial): boolean {
+  if (denial.reason === 'client_assertion_invalid' && typeof denial.cause !== 'string')
+    return isFault(denial.cause)
   return FAULTS.has(denial.reason)
 }
 
@@ -157,7 +163,9 @@ export function stepOf(reason: DenialReason): Step {
     case 'body_too_large':
     case 'parameter_repeated':
     case 'grant_type_unsupported':
+    case 'actor_token_unsupported':
     case 'rate_limited':
+    case 'too_busy':
       return 'request'
     case 'credentials_repeated':
     case 'client_id_encoding':

@@ -9,6 +9,7 @@ export type RequestDenial =
   | { reason: 'body_too_large'; maxBytes: number }
   | { reason: 'parameter_repeated'; name: string }
   | { reason: 'grant_type_unsupported'; got: string }
+  | { reason: 'actor_token_unsupported' }
   | { reason: 'rate_limited'; key: 'address' | 'client'; retryAfterSeconds: number }
 
 /** Who asks. */
@@ -85,6 +86,7 @@ export type Fault =
   | { reason: 'issuer_keys_unavailable'; connector: string; detail: string }
   | { reason: 'store_unavailable'; detail: string }
   | { reason: 'client_check_busy' }
+  | { reason: 'too_busy'; maxRequests: number }
   | { reason: 'signing_failed'; detail: string }
   | { reason: 'audit_unavailable'; detail: string }
 

@@ -11,7 +11,7 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
   },
   form_malformed: {
     means:
-      'the body is not a well-formed form: bad escapes, a raw ";", invalid UTF-8, too many parameters, another charset',
+      'the body is not a well-formed form: bad escapes, a raw ";", invalid UTF-8, too many parameters, a text that is too long, another charset',
     wayOut: 'send application/x-www-form-urlencoded; let curl encode with --data-urlencode',
   },
   body_too_large: {
@@ -25,6 +25,12 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
   grant_type_unsupported: {
     means: 'the grant is unknown or switched off, or the parameters stand in the URL or in a JSON body',
     wayOut: 'send grant_type in a form body; in a Dex configuration list it in oauth2.grantTypes',
+  },
+  actor_token_unsupported: {
+    means:
+      'the request wants delegation (actor_token), and whoever grants it would have to look at both parties',
+    wayOut:
+      'leave actor_token and actor_token_type out; the exchange is impersonation as RFC 8693 §1.1 calls it',
   },
   rate_limited: {
     means: 'the address, or the client from this address, asked more often than the limits allow',
@@ -238,6 +244,10 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
   client_check_busy: {
     means: 'too many slow secret checks wait',
     wayOut: 'use generated secrets: their check costs a microsecond',
+  },
+  too_busy: {
+    means: 'more requests were in work than limits.maxConcurrentRequests allows',
+    wayOut: 'wait for Retry-After; raise the limit, or add a replica',
   },
   signing_failed: { means: 'the signature could not be made', wayOut: 'look at the log' },
   audit_unavailable: {

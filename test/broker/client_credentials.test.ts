@@ -53,6 +53,18 @@ t.test('a client without configured groups has none', async (t) => {
   t.notOk('groups' in (answer.token?.claims ?? {}))
 })
 
+t.test('a nonce may have 512 characters', async (t) => {
+  const answer = await broker.credentials({ nonce: 'n'.repeat(512) })
+  t.equal(answer.status, 200)
+  t.ok(String(answer.json['access_token']).length < 8192)
+  const longer = await broker.credentials({ nonce: 'n'.repeat(513) })
+  t.match(longer, { status: 400, text: '{"error":"invalid_request"}' })
+  t.match(broker.audit(), {
+    reason: 'form_malformed',
+    evidence: { detail: 'nonce is longer than 512 characters' },
+  })
+})
+
 t.test('a nonce comes back in both tokens', async (t) => {
   const answer = await broker.credentials({ nonce: 'n-<1>' })
   t.equal(answer.token?.claims['nonce'], 'n-<1>')

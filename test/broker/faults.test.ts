@@ -120,6 +120,29 @@ t.test(
   },
 )
 
+t.test(
+  'a job whose issuer’s keys cannot be had is told what every failed proof is told; the audit says whose fault it is',
+  async (t) => {
+    const world = await withIssuer(t)
+    world.issuer.behave({ jwks: 'status500' })
+    const job = { client_id: 'job', client_secret: undefined }
+    const answer = await world.exchange(job)
+    t.equal(answer.status, 401)
+    t.equal(answer.json['error'], 'invalid_client')
+    t.match(world.audit(), {
+      decision: 'fail',
+      step: 'client',
+      reason: 'client_assertion_invalid',
+      evidence: { client: 'job', cause: { reason: 'issuer_keys_unavailable', connector: 'gitlab' } },
+    })
+    world.issuer.behave({})
+    world.clock.now += 5000
+    t.equal((await world.exchange({ ...job, subject_token: world.mint({ ref: 'feature' }) })).status, 401)
+    t.match(world.audit(), { decision: 'deny', reason: 'client_assertion_invalid' })
+    t.equal((await world.exchange(job)).status, 200)
+  },
+)
+
 t.test('keys at hand outlive their issuer', async (t) => {
   const world = await withIssuer(t)
   t.equal((await world.exchange()).status, 200)

@@ -411,6 +411,62 @@ t.test('unknown scopes, offline_access and nonce change nothing in an exchange',
   t.notOk('nonce' in (answer.token?.claims ?? {}))
 })
 
+t.test('a request for delegation is refused, not answered as if an actor had been checked', async (t) => {
+  for (const change of [
+    { actor_token: broker.mint() },
+    { actor_token_type: ID_TOKEN_TYPE },
+    { actor_token: 'x', actor_token_type: ID_TOKEN_TYPE },
+  ]) {
+    const answer = await broker.exchange(change)
+    t.match(answer, {
+      status: 400,
+      json: { error: 'invalid_request', error_description: 'actor_token is not supported.' },
+    })
+    t.match(broker.audit(), { reason: 'actor_token_unsupported', step: 'request', decision: 'deny' })
+  }
+  t.equal((await broker.exchange({ actor_token: '' })).status, 200, 'empty is as if it were not there')
+  t.equal((await broker.credentials({ actor_token: 'x' })).status, 200, 'another grant knows no actor')
+})
+
+t.test('a subject token that says who may act is exchanged by nobody else', async (t) => {
+  const ask = async (may_act: unknown): Promise<number> =>
+    (await broker.exchange({ subject_token: broker.mint({ may_act }) })).status
+  t.equal(await ask({ sub: 'ci' }), 200)
+  t.equal(await ask({ client_id: 'ci' }), 200)
+  t.equal(await ask({ sub: 'somebody-else' }), 401)
+  t.match(broker.audit(), {
+    reason: 'subject_claim_invalid',
+    evidence: { claim: 'may_act', detail: 'does not name this client' },
+  })
+})
+
+function named(count: number): Form {
+  return { scope: scope(...Array.from({ length: count }, () => 'app')) }
+}
+
+t.test('what a caller chooses makes no token that fits into no header', async (t) => {
+  const longest = await broker.exchange(named(136))
+  t.equal(longest.status, 200)
+  t.ok(String(longest.json['access_token']).length < 8192)
+  const parameters = { scope: undefined, audience: Array.from({ length: 58 }, () => 'app') }
+  t.equal((await broker.exchange(parameters)).status, 200)
+  const rows: readonly (readonly [Form, string])[] = [
+    [named(137), 'scope is longer than 4096 characters'],
+    [{ scope: 'x'.repeat(4097) }, 'scope is longer than 4096 characters'],
+    [
+      { audience: 'x'.repeat(2049), resource: 'y'.repeat(2048) },
+      'audience and resource are longer than 4096 characters',
+    ],
+    [{ nonce: 'n'.repeat(513) }, 'nonce is longer than 512 characters'],
+  ]
+  for (const [change, detail] of rows) {
+    const answer = await broker.exchange(change)
+    t.equal(answer.status, 400)
+    t.equal(answer.text, '{"error":"invalid_request"}')
+    t.match(broker.audit(), { reason: 'form_malformed', step: 'request', evidence: { detail } })
+  }
+})
+
 t.test('a token that this broker issued is no subject token', async (t) => {
   const issued = await broker.exchange()
   const own = String(issued.json['access_token'])

@@ -111,6 +111,7 @@ const DENIED: readonly (readonly [reason: string, change: () => Form])[] = [
     () => ({ subject_token: broker.mint({ aud: 'https://vault.example.test' }) }),
   ],
   ['subject_claim_invalid', () => ({ subject_token: broker.mint({ exp: String(seconds + 300) }) })],
+  ['subject_claim_invalid', () => ({ subject_token: broker.mint({ may_act: { sub: 'other' } }) })],
   ['subject_shape_wrong', () => ({ subject_token: broker.mint({ job_project_id: '1' }) })],
   ['subject_type_mismatch', () => ({ subject_token: broker.mint({ typ: 'Refresh' }) })],
   [

@@ -30,6 +30,11 @@ t.test('a denied event holds step, reason and evidence; our own faults say fail'
   })
   t.equal(isFault({ reason: 'client_check_busy' }), true)
   t.equal(isFault({ reason: 'connector_missing', candidates: 0 }), false)
+  const away = { reason: 'issuer_keys_unavailable', connector: 'gitlab', detail: 'x' } as const
+  t.equal(isFault({ reason: 'client_assertion_invalid', client: 'job', cause: away }), true)
+  const expired = { reason: 'subject_expired', exp: 1, now: 2 } as const
+  t.equal(isFault({ reason: 'client_assertion_invalid', client: 'job', cause: expired }), false)
+  t.equal(isFault({ reason: 'client_assertion_invalid', client: 'job', cause: 'signature' }), false)
 })
 
 t.test('every step is one of the pipeline’s', async (t) => {

@@ -5,6 +5,7 @@ import {
   checkAudience,
   checkHeaderType,
   checkIssuer,
+  checkMayAct,
   checkSubject,
   checkTimes,
 } from '../../src/core/jwt/claim_rules.ts'
@@ -256,6 +257,21 @@ t.test('issuers are compared byte for byte (TH-B10)', async (t) => {
   for (const iss of [null, 1, [issuer], { a: issuer }])
     t.match(checkIssuer({ iss }, issuer), { reason: 'subject_claim_invalid', claim: 'iss' })
   t.match(checkIssuer({}, issuer), { reason: 'subject_claim_invalid', claim: 'iss' })
+})
+
+t.test('a token that says who may act is for that client alone', async (t) => {
+  for (const may_act of [{ sub: 'ci' }, { client_id: 'ci' }, { sub: 'admin@example.test', client_id: 'ci' }])
+    t.equal(checkMayAct({ may_act }, 'ci'), undefined)
+  t.equal(checkMayAct({}, 'ci'), undefined, 'most tokens say nothing')
+  for (const may_act of [{ sub: 'other' }, { client_id: 'CI' }, {}, { sub: ['ci'] }, { name: 'ci' }]) {
+    t.match(checkMayAct({ may_act }, 'ci'), {
+      reason: 'subject_claim_invalid',
+      claim: 'may_act',
+      detail: 'does not name this client',
+    })
+  }
+  for (const may_act of ['ci', null, ['ci'], true])
+    t.match(checkMayAct({ may_act }, 'ci'), { reason: 'subject_claim_invalid', detail: 'not an object' })
 })
 
 t.test('a header type must be listed when there is one (TH-A25)', async (t) => {

@@ -36,7 +36,7 @@ export function renderAudit(): string {
     '| member | meaning |',
     '|---|---|',
     '| `time`, `requestId`, `peer` | when (UTC), the `X-Request-Id` of the answer, who called |',
-    '| `decision` | `allow`; `deny` by a rule; `fail`: our fault or the network’s |',
+    '| `decision` | `allow`; `deny` by a rule; `fail`: our fault or the network’s, also where the wire says no more than `invalid_client` (`evidence.cause` names it) |',
     '| `step`, `reason`, `evidence` | where it ended, why, and the facts of that reason |',
     '| `grant`, `client`, `clientAuth`, `connector`, `policy` | what was asked and what decided |',
     '| `subject` | `iss`, `sub`, `jti`, `hash`, `kid` of the subject token, once it is verified |',

@@ -1,11 +1,13 @@
 // A token request as its grant sees it: parsed once from the form, typed, never reached into again.
+import type { RequestDenial } from '#core/denial.ts'
 import { parseScopes } from '#core/dex/scopes.ts'
 import type { Scopes } from '#core/dex/scopes.ts'
 import { readCredentials } from '#core/oauth/credentials.ts'
 import type { Credentials } from '#core/oauth/credentials.ts'
 import type { Form } from '#core/oauth/form.ts'
 import type { GrantType } from '#core/oauth/names.ts'
-import { ok } from '#core/result.ts'
+import { TOKEN_EXCHANGE } from '#core/oauth/names.ts'
+import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 
 export type TokenRequest = {
@@ -30,6 +32,8 @@ export function readTokenRequest(
   form: Form,
   authorization: readonly string[],
 ): Result<TokenRequest> {
+  const denial = requestDenial(grantType, form)
+  if (denial !== undefined) return deny(denial)
   const credentials = readCredentials(authorization, form)
   if (!credentials.ok) return credentials
   return ok({
@@ -45,4 +49,30 @@ export function readTokenRequest(
     requestedTokenType: form.get('requested_token_type'),
     policy: form.get('policy'),
   })
+}
+
+/** What the caller chooses and the token repeats: within these no token outgrows the 8 KB that a server's header may have. */
+const MAX_NONCE_LENGTH = 512
+const MAX_TARGETS_LENGTH = 4096
+
+function requestDenial(grantType: GrantType, form: Form): RequestDenial | undefined {
+  // Nobody checks an actor here, so nobody may believe that one was checked (RFC 8693 §2.1).
+  if (grantType === TOKEN_EXCHANGE && (form.get('actor_token') !== '' || form.get('actor_token_type') !== ''))
+    return { reason: 'actor_token_unsupported' }
+  if (form.get('nonce').length > MAX_NONCE_LENGTH)
+    return { reason: 'form_malformed', detail: `nonce is longer than ${MAX_NONCE_LENGTH} characters` }
+  if (form.get('scope').length > MAX_TARGETS_LENGTH)
+    return { reason: 'form_malformed', detail: `scope is longer than ${MAX_TARGETS_LENGTH} characters` }
+  if (lengthOf(form.all('audience')) + lengthOf(form.all('resource')) > MAX_TARGETS_LENGTH)
+    return {
+      reason: 'form_malformed',
+      detail: `audience and resource are longer than ${MAX_TARGETS_LENGTH} characters`,
+    }
+  return undefined
+}
+
+function lengthOf(values: readonly string[]): number {
+  let length = 0
+  for (const value of values) length += value.length
+  return length
 }

@@ -4,6 +4,7 @@ import type { Client } from '#core/client.ts'
 import type { Connector } from '#core/connector.ts'
 import type { DecisionFacts } from '#core/audit_event.ts'
 import { encodeSubject } from '#core/dex/subject.ts'
+import { checkMayAct } from '#core/jwt/claim_rules.ts'
 import { ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import type { TokenType } from '#core/oauth/names.ts'
 import { deny, ok } from '#core/result.ts'
@@ -44,6 +45,8 @@ export async function exchangeToken(
   const subject = await readSubject(presented, connector, deps.subject)
   if (!subject.ok) return subject
   facts.subject = subjectFacts(subject.value, connector)
+  const notAllowed = checkMayAct(subject.value.claims, client.id)
+  if (notAllowed !== undefined) return deny(notAllowed)
 
   // 4. what that is worth here
   const grant = decideGrant(subject.value, client, connector, request.policy, deps)

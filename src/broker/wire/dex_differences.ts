@@ -162,9 +162,19 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     id: 'jwt-access-tokens',
     title: 'JWT access tokens as subject tokens',
     dex: 'only through the issuer’s userinfo endpoint (`getUserInfo: true`)',
-    sallyport: 'verified like any JWT, with its audience; userinfo is for opaque tokens',
+    sallyport:
+      'verified like any JWT, with its audience; userinfo is for opaque tokens, and what begins as a JWT is none',
     why: 'Keycloak’s service accounts work without the `openid` scope, and the token’s audience counts.',
     probes: ['te access token without userinfo'],
+  },
+  {
+    id: 'actor-token',
+    title: 'Delegation: `actor_token` and `may_act`',
+    dex: 'both are ignored',
+    sallyport:
+      '400 `invalid_request` for `actor_token`; the denial for a subject token whose `may_act` does not name the client',
+    why: 'RFC 8693 §2.1, §4.4: who asks for two parties to be checked must not get a token for which one was.',
+    probes: ['te actor_token', 'te may_act of another party'],
   },
   {
     id: 'token-class',
@@ -218,6 +228,15 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
       '429 `temporarily_unavailable` with `Retry-After`, by address and by client and address; 503 above a limit of requests at once',
     why: 'One caller must not take the service from the others.',
     probes: [],
+  },
+  {
+    id: 'long-parameters',
+    title: 'Long parameters that the token repeats',
+    dex: 'put into the token, whatever their length',
+    sallyport:
+      '400 `invalid_request` for a `nonce` of more than 512 characters, a `scope`, or `audience` and `resource` together, of more than 4096',
+    why: 'A token that fits into no header is of no use, and large ones cost everybody.',
+    probes: ['cc nonce of 513 characters'],
   },
   {
     id: 'form-utf8',

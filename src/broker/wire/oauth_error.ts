@@ -14,6 +14,9 @@ export type OAuthError = {
 /** Seconds after which a caller may try again when an issuer's keys or our store are away. */
 const FAULT_RETRY_SECONDS = 5
 
+/** Requests under way are answered in milliseconds. */
+const BUSY_RETRY_SECONDS = 1
+
 const ACCESS_DENIED: OAuthError = { status: 401, error: 'access_denied' }
 const INVALID_CLIENT: OAuthError = {
   status: 401,
@@ -37,6 +40,8 @@ export function toOAuthError(denial: Denial): OAuthError {
       return invalidRequest('A parameter is repeated.')
     case 'grant_type_unsupported':
       return { status: 400, error: 'unsupported_grant_type' }
+    case 'actor_token_unsupported':
+      return invalidRequest('actor_token is not supported.')
     case 'rate_limited':
       return {
         status: 429,
@@ -128,6 +133,8 @@ export function toOAuthError(denial: Denial): OAuthError {
     case 'client_check_busy':
     case 'audit_unavailable':
       return { status: 503, error: 'temporarily_unavailable', retryAfterSeconds: FAULT_RETRY_SECONDS }
+    case 'too_busy':
+      return { status: 503, error: 'temporarily_unavailable', retryAfterSeconds: BUSY_RETRY_SECONDS }
     case 'signing_failed':
       return { status: 500, error: 'server_error' }
     // No default: a new reason does not compile until somebody decides what the world may know of it.

@@ -1,5 +1,6 @@
 // What the registered claims of a verified token must say, as pure checks: `undefined` when the rule holds.
 // RFC 7519 §4.1, RFC 8725 §3.8 to §3.10. Signature and key were checked before.
+import { isJsonObject } from '#core/claims.ts'
 import type { Claims } from '#core/claims.ts'
 import type { SubjectDenial } from '#core/denial.ts'
 
@@ -83,6 +84,18 @@ export function checkSubject(claims: Claims): SubjectDenial | undefined {
   if (sub.length > MAX_SUBJECT_LENGTH) return invalid('sub', `longer than ${MAX_SUBJECT_LENGTH} characters`)
   if (UNPRINTABLE.test(sub)) return invalid('sub', 'control or direction characters')
   return undefined
+}
+
+/**
+ * `may_act` (RFC 8693 §4.4) says who alone may act for the subject. A token with it is exchanged only by the client that
+ * it names, by `sub` or `client_id`.
+ */
+export function checkMayAct(claims: Claims, client: string): SubjectDenial | undefined {
+  const actor = claims['may_act']
+  if (actor === undefined) return undefined
+  if (!isJsonObject(actor)) return invalid('may_act', 'not an object')
+  if (actor['sub'] === client || actor['client_id'] === client) return undefined
+  return invalid('may_act', 'does not name this client')
 }
 
 /**

@@ -197,6 +197,8 @@ export function subjectTokens(world: World, upstream: Upstream, now: number): Re
     'gitlab HS256 with public key': sign(gitlab, { alg: 'HS256' }),
     'gitlab ES256': sign(gitlab, { alg: 'ES256' }),
     'gitlab reserved group': sign({ ...gitlab, groups_direct: ['system:masters'] }),
+    'gitlab may_act of this client': sign({ ...gitlab, may_act: { sub: ciClient } }),
+    'gitlab may_act of another party': sign({ ...gitlab, may_act: { sub: 'somebody-else' } }),
     'gitlab reserved name': sign({ ...gitlab, user_login: 'system:admin' }),
     'gitlab long sub': sign({ ...gitlab, sub: `project_path:${'x'.repeat(180)}:ref:main` }),
     'gitlab unicode sub': sign({ ...gitlab, sub: 'project_path:gruppe/übung:ref:main' }),

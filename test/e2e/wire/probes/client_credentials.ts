@@ -47,6 +47,10 @@ const successes: readonly Probe[] = [
   ),
   clientCredentials('cc nonce', '2.5', { scope: 'openid', nonce: 'n-0S6_WzA2Mj' }, granted),
   clientCredentials('cc nonce with html', '2.5, 1.7', { scope: 'openid', nonce: '<n>&"\\\u2028é' }, granted),
+  clientCredentials('cc nonce of 512 characters', '2.5', { nonce: 'n'.repeat(512) }, granted),
+  clientCredentials('cc nonce of 513 characters', '2.5', { nonce: 'n'.repeat(513) }, granted, {
+    ours: refused(400, 'invalid_request'),
+  }),
   clientCredentials(
     'cc connector_id is ignored',
     '2.5',

@@ -37,7 +37,9 @@ const successes: readonly Probe[] = [
     { scope: 'openid profile', nonce: 'n-0S6_WzA2Mj' },
     granted,
   ),
-  exchange('te actor_token is ignored', '2.6', { actor_token: 'x', actor_token_type: types.jwt }, granted),
+  exchange('te actor_token', '2.6', { actor_token: 'x', actor_token_type: types.jwt }, granted, {
+    ours: refused(400, 'invalid_request', 'actor_token is not supported.'),
+  }),
   exchange('te public client without a secret', '2.2', {}, granted, {
     headers: { ...formType, ...basic('public-ci', '') },
   }),
@@ -411,6 +413,10 @@ const hostile: readonly Probe[] = [
   }),
   exchange('te access token without userinfo', '2.6 row 8', { subject_token_type: types.access }, denied, {
     ours: granted,
+  }),
+  exchange('te may_act of this client', '2.6', subject('may_act of this client'), granted),
+  exchange('te may_act of another party', '2.6', subject('may_act of another party'), granted, {
+    ours: denied,
   }),
   exchange('te token of another connector', '2.6 row 8', { connector_id: 'plain' }, denied),
 ]
