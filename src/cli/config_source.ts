@@ -1,6 +1,6 @@
 // Where the configuration comes from, and how it is loaded: the native file, or an unmodified Dex file with an overlay.
 // serve, explain, keys and config check all ask here.
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Finding } from '#platform/config/finding.ts'
@@ -116,6 +116,18 @@ function configEnv(file: string, io: LoadIo): ConfigEnv {
     baseDir: dirname(file),
     randomBytes: io.randomBytes,
     readFile: (path) => readFileSync(path, 'utf8'),
+    fileMode,
+  }
+}
+
+/** `undefined` for a file that is not there or lies where we may not look: whoever reads it says so. */
+function fileMode(path: string): number | undefined {
+  // Windows answers 0666 for every file
+  if (process.platform === 'win32') return undefined
+  try {
+    return statSync(path).mode
+  } catch {
+    return undefined
   }
 }
 

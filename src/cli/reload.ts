@@ -6,7 +6,7 @@ import type { BrokerConfig } from '../broker/config/broker_config.ts'
 
 const BOUND = ['publicListeners', 'opsListener', 'web', 'store', 'keys', 'log', 'audit'] as const
 
-export type Reload =
+type Reload =
   | {
       readonly ok: true
       readonly config: BrokerConfig

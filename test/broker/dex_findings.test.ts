@@ -245,6 +245,14 @@ const CASES: readonly Case[] = [
       message: /^no cert specified for HTTPS$/,
     },
   ),
+  warning(
+    'file_readable_by_others',
+    'a private key that every user can read',
+    '  http: 127.0.0.1:5556',
+    '  https: 127.0.0.1:5554\n  tlsCert: /etc/dex/tls.crt\n  tlsKey: /etc/dex/tls.key',
+    'tlsKey',
+    { world: { modes: { '/etc/dex/tls.key': 0o100644 } }, message: /mode 0644/, wayOut: /chmod 600/ },
+  ),
   error(
     'tls_version',
     'an old TLS version',

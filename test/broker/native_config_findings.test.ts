@@ -17,6 +17,7 @@ type Case = {
   readonly severity?: 'error' | 'warning' | 'note'
   readonly files?: Readonly<Record<string, string>>
   readonly env?: Readonly<Record<string, string | undefined>>
+  readonly modes?: Readonly<Record<string, number>>
 }
 
 const withFile = (path: string, text: string): Readonly<Record<string, string>> => ({
@@ -195,6 +196,45 @@ const CASES: readonly Case[] = [
     to: 'caFile: no.pem',
     at: 'caFile',
     wayOut: /folder/,
+  },
+  {
+    code: 'file_readable_by_others',
+    says: 'a sealing key that every user can read',
+    from: 'sealingKeyFile: sealing.key',
+    to: 'sealingKeyFile: sealing.key',
+    at: 'sealingKeyFile',
+    modes: { '/etc/sallyport/sealing.key': 0o100644 },
+    wayOut: /chmod 600/,
+  },
+  {
+    code: 'file_readable_by_others',
+    says: 'a sealing key that its group can read',
+    severity: 'warning',
+    from: 'sealingKeyFile: sealing.key',
+    to: 'sealingKeyFile: sealing.key',
+    at: 'sealingKeyFile',
+    modes: { '/etc/sallyport/sealing.key': 0o100640 },
+    wayOut: /defaultMode/,
+  },
+  {
+    code: 'file_readable_by_others',
+    says: 'a private key that every user can read',
+    severity: 'warning',
+    from: 'keyFile: tls/key.pem',
+    to: 'keyFile: tls/key.pem',
+    at: 'keyFile: tls/key.pem',
+    modes: { '/etc/sallyport/tls/key.pem': 0o100644 },
+    wayOut: /chmod 600/,
+  },
+  {
+    code: 'file_readable_by_others',
+    says: 'a secret that every user can read',
+    severity: 'warning',
+    from: 'secretFile: secret',
+    to: 'secretFile: secret',
+    at: 'secretFile: secret',
+    modes: { '/etc/sallyport/secret': 0o100604 },
+    wayOut: /chmod 600/,
   },
   {
     code: 'env_unset',
@@ -583,7 +623,11 @@ for (const one of CASES) {
   t.test(`${one.says}: ${one.code}, with its place`, (t) => {
     t.equal(VALID_CONFIG.split(one.from).length - 1 > 0, true, 'the valid file holds what the case changes')
     const text = VALID_CONFIG.replace(one.from, () => one.to)
-    const env = configEnv({ ...(one.files && { files: one.files }), ...(one.env && { env: one.env }) })
+    const env = configEnv({
+      ...(one.files && { files: one.files }),
+      ...(one.env && { env: one.env }),
+      ...(one.modes && { modes: one.modes }),
+    })
     const { config, findings } = loadNativeConfig('sallyport.yaml', text, env)
     const finding = findings.find((candidate) => candidate.code === one.code)
     t.equal(finding?.severity, one.severity ?? 'error', findings.map((each) => each.code).join(' '))

@@ -1,6 +1,6 @@
 // `sallyport keys` on the store that a configuration names.
 import { randomBytes } from 'node:crypto'
-import { existsSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -124,8 +124,11 @@ t.test('a store in memory, a store that is not there and a bad configuration mak
 t.test('a damaged store and a wrong sealing key are failures with a reason', async (t) => {
   const { cwd, run } = await build(t)
   const sealed = configText('{ type: sqlite, file: sallyport.db }', 'keys: { sealingKeyFile: seal }')
-  writeFileSync(join(cwd, 'seal'), randomBytes(32))
+  writeFileSync(join(cwd, 'seal'), randomBytes(32), { mode: 0o644 })
   writeFileSync(join(cwd, 'sallyport.yaml'), sealed)
+  const modes = process.platform !== 'win32'
+  if (modes) t.match(await run('list'), { code: 78, stderr: /file_readable_by_others .*\(mode 0644\)/ })
+  chmodSync(join(cwd, 'seal'), 0o600)
   t.equal((await run('list')).code, 0)
   writeFileSync(join(cwd, 'seal'), randomBytes(32))
   t.match(await run('list'), { code: 1, stderr: /cannot be opened with this sealing key/ })

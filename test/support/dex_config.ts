@@ -24,6 +24,8 @@ export function dexFixture(name: string): string {
 export type World = {
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly files?: Readonly<Record<string, string>>
+  /** Permission bits by path; 0600 for all others. */
+  readonly modes?: Readonly<Record<string, number>>
   readonly flags?: Partial<DexLoadOptions['flags']>
   readonly overlay?: string
 }
@@ -37,6 +39,7 @@ export function dexEnv(world: World = {}): ConfigEnv {
       if (text === undefined) throw new Error(`ENOENT: ${path}`)
       return text
     },
+    fileMode: (path) => world.modes?.[path] ?? 0o100600,
     baseDir: '/etc/dex',
     randomBytes: (length) => new Uint8Array(length),
   }

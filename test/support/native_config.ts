@@ -113,6 +113,8 @@ export function configEnv(
   change: {
     readonly files?: Readonly<Record<string, string>>
     readonly env?: Readonly<Record<string, string | undefined>>
+    /** Permission bits by path; 0600 for all others. */
+    readonly modes?: Readonly<Record<string, number>>
   } = {},
 ): ConfigEnv {
   const files = { ...FILES, ...change.files }
@@ -123,6 +125,7 @@ export function configEnv(
       if (text === undefined) throw new Error(`ENOENT: no such file ${path}`)
       return text
     },
+    fileMode: (path) => change.modes?.[path] ?? 0o100600,
     baseDir: '/etc/sallyport',
     randomBytes: (length) => new Uint8Array(length).fill(7),
   }

@@ -8,6 +8,8 @@ export type ConfigEnv = {
   readonly env: Readonly<Record<string, string | undefined>>
   /** UTF-8 text of an absolute path. Throws as `fs.readFileSync` does. */
   readonly readFile: (path: string) => string
+  /** Permission bits of a file; `undefined` where there is none or the system knows no such bits. */
+  readonly fileMode?: (path: string) => number | undefined
   /** Absolute folder that relative paths of the configuration start from: the folder of the file. */
   readonly baseDir: string
   /** Salts of secrets that are hashed at load. */

@@ -31,6 +31,7 @@ export const NATIVE_CODES = {
   id_duplicate: 'Two entries have one id, or two policies one name.',
   reference_unknown: 'An id or name that no entry has.',
   file_unreadable: 'A file that the configuration names cannot be read.',
+  file_readable_by_others: 'A file with a secret can be read by its group or by every user of the machine.',
   env_unset: 'An environment variable that the configuration names is not set.',
   issuer_plain_http:
     'Issuer of this broker is plain HTTP off the loopback: tokens and secrets travel in the open.',

@@ -9,6 +9,7 @@ import { pathText } from '#platform/config/yaml_document.ts'
 import type { YamlDocument, YamlPath } from '#platform/config/yaml_document.ts'
 import type { ConfigEnv } from './config_env.ts'
 import type { NativeCode } from './finding_codes.ts'
+import { privacyProblem } from './file_privacy.ts'
 import { CONFIG_FORMATS } from './formats.ts'
 
 export type LoadContext = {
@@ -55,6 +56,19 @@ export function readNamedFile(context: LoadContext, path: YamlPath, file: string
     reportError(context, { code: 'file_unreadable', path, message, wayOut })
     return undefined
   }
+}
+
+/** Reports a secret that others than the broker can read. `world`: how bad it is when every user can. */
+export function checkPrivate(
+  context: LoadContext,
+  path: YamlPath,
+  file: string,
+  world: 'error' | 'warning' = 'warning',
+): void {
+  const problem = privacyProblem(file, context.env.fileMode?.(absolute(context, file)))
+  if (problem === undefined) return
+  const { isWorld, message, wayOut } = problem
+  push(context, isWorld ? world : 'warning', { code: 'file_readable_by_others', path, message, wayOut })
 }
 
 export function absolute(context: LoadContext, file: string): string {

@@ -5,6 +5,7 @@ import { reservedPrefix } from '#core/policy/outputs.ts'
 import { hashGeneratedSecret, looksGenerated, parsePhc, saltBytes } from '#core/secret_hash.ts'
 import type { YamlPath } from '#platform/config/yaml_document.ts'
 import {
+  checkPrivate,
   checkReference,
   checkUnique,
   entries,
@@ -145,6 +146,7 @@ function readSecretEnv(context: LoadContext, path: YamlPath, name: string): stri
 
 function readSecretFile(context: LoadContext, path: YamlPath, file: string): string | undefined {
   const text = readNamedFile(context, path, file)
+  checkPrivate(context, path, file)
   // an editor ends a file with a line break that is no part of the secret
   return text === undefined ? undefined : hashSecret(context, path, text.replace(/\r?\n$/, ''))
 }

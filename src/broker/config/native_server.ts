@@ -12,6 +12,7 @@ import type {
 import { isLoopback, parseListenAddress } from './formats.ts'
 import {
   absolute,
+  checkPrivate,
   isBroken,
   readNamedFile,
   reportError,
@@ -159,6 +160,7 @@ function readListener(context: LoadContext, path: YamlPath, file: ListenerFile):
   if (tls === undefined) return { ...address, tls: undefined }
   readNamedFile(context, [...path, 'tls', 'certFile'], tls.certFile)
   readNamedFile(context, [...path, 'tls', 'keyFile'], tls.keyFile)
+  checkPrivate(context, [...path, 'tls', 'keyFile'], tls.keyFile)
   const minVersion = tls.minVersion ?? DEFAULTS.tlsMinVersion
   const certFile = absolute(context, tls.certFile)
   const keyFile = absolute(context, tls.keyFile)
@@ -232,7 +234,11 @@ function readStore(context: LoadContext): StoreConfig {
 function readKeys(context: LoadContext): KeysConfig {
   const keys = section(context, 'keys', KeysSchema) ?? {}
   const { sealingKeyFile, extraPublicKeysFile } = keys
-  if (sealingKeyFile !== undefined) readNamedFile(context, ['keys', 'sealingKeyFile'], sealingKeyFile)
+  if (sealingKeyFile !== undefined) {
+    readNamedFile(context, ['keys', 'sealingKeyFile'], sealingKeyFile)
+    // It opens every private key in the store: where everybody has it, nothing is sealed.
+    checkPrivate(context, ['keys', 'sealingKeyFile'], sealingKeyFile, 'error')
+  }
   if (extraPublicKeysFile !== undefined)
     readJwksFile(context, ['keys', 'extraPublicKeysFile'], extraPublicKeysFile)
   const rotationSeconds = seconds(keys.rotateEvery ?? DEFAULTS.rotateEvery)
@@ -260,7 +266,7 @@ function checkKeys(context: LoadContext, rotationSeconds: number, sealingKeyFile
   const isMemory = section(context, 'store', StoreSchema)?.type === 'memory'
   if (sealingKeyFile !== undefined || isMemory || isBroken(context, 'store', StoreSchema)) return
   const message = 'private keys lie in the store as they are (file mode 0600)'
-  const wayOut = 'head -c 32 /dev/urandom > sealing.key, and keys: {sealingKeyFile: sealing.key}'
+  const wayOut = '(umask 077; head -c 32 /dev/urandom > sealing.key), and keys: {sealingKeyFile: sealing.key}'
   reportNote(context, { code: 'keys_unsealed', path: ['keys'], message, wayOut })
 }
 

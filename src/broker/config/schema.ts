@@ -110,7 +110,8 @@ export const KeysSchema = Type.Object(
     rotateEvery: Type.Optional(duration('How long one key signs.', DEFAULTS.rotateEvery)),
     sealingKeyFile: Type.Optional(
       path(
-        '32 bytes, raw or base64, that seal private keys in the store. Left out: they lie there as they are.',
+        '32 bytes, raw or base64, that seal private keys in the store. Mode 0600: a file that every user can read is ' +
+          'refused. Left out: they lie there as they are.',
       ),
     ),
     extraPublicKeysFile: Type.Optional(

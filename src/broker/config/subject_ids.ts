@@ -15,7 +15,7 @@ export function shadowedConnector(id: string, connectors: readonly Identified[])
 }
 
 /** Why a token for the client itself cannot bear its id as subject, and what to write instead. */
-export type ClientIdProblem = {
+type ClientIdProblem = {
   readonly code: 'client_id_reserved' | 'client_id_ambiguous'
   readonly message: string
   readonly wayOut: string

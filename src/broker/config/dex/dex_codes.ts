@@ -22,6 +22,7 @@ export const DEX_CODES = {
   listener_plain_http: 'A plain HTTP listener is reachable from elsewhere.',
   telemetry_default: "Metrics are served where Dex's chart serves them.",
   tls_files: 'HTTPS without certificate or key.',
+  file_readable_by_others: 'The private key can be read by its group or by every user of the machine.',
   tls_version: 'A TLS version that is not known, or a range without members.',
   client_address_unused: 'A header for the address of the client that no proxy is trusted to send.',
   log_level: 'Not a log level.',

@@ -112,7 +112,7 @@ function readConfig(
     mode: 'dex',
     issuer,
     store,
-    publicListeners: readPublicListeners(root, flags, report),
+    publicListeners: readPublicListeners(root, flags, env, report),
     opsListener: readOpsListener(root, flags, source.wrapping, report),
     web: readWeb(root, report),
     keys: readKeys(root, report),

@@ -1,6 +1,8 @@
 // Dex's web and telemetry sections and the three flags of `dex serve`: what is listened on, and what every response
 // carries.
 import type { ListenerConfig, TlsFiles, WebConfig } from '../broker_config.ts'
+import type { ConfigEnv } from '../config_env.ts'
+import { privacyProblem } from '../file_privacy.ts'
 import { CONFIG_FORMATS, isLoopback, parseListenAddress } from '../formats.ts'
 import { pathOf, sectionOf, textOf, textsOf } from './read_keys.ts'
 import type { DexObject } from './read_keys.ts'
@@ -27,6 +29,7 @@ const HEADER_NAMES = [
 export function readPublicListeners(
   root: DexObject,
   flags: AddressFlags,
+  env: ConfigEnv,
   report: Reporter,
 ): readonly ListenerConfig[] {
   const web = sectionOf(root, 'web')
@@ -38,6 +41,9 @@ export function readPublicListeners(
     report.note(web.path, 'listen_default', message, 'write web.http or give --web-http-addr')
   }
   const tls = readTls(web, https !== '', report)
+  const open = tls === undefined ? undefined : privacyProblem(tls.keyFile, env.fileMode?.(tls.keyFile))
+  if (open !== undefined)
+    report.warn(pathOf(web, 'tlsKey'), 'file_readable_by_others', open.message, open.wayOut)
   return [
     ...listener(http, pathOf(web, 'http'), undefined, report),
     ...(tls === undefined ? [] : listener(https, pathOf(web, 'https'), tls, report)),

@@ -1,0 +1,24 @@
+// Who besides the broker can read a file with a secret, by its permission bits.
+
+const GROUP_READ = 0o040
+const WORLD_READ = 0o004
+
+type PrivacyProblem = {
+  /** Every user of the machine, not only the group of the file. */
+  readonly isWorld: boolean
+  readonly message: string
+  readonly wayOut: string
+}
+
+/** `mode`: permission bits, `undefined` when they are not known. `file` is only named. */
+export function privacyProblem(file: string, mode: number | undefined): PrivacyProblem | undefined {
+  if (mode === undefined || (mode & (GROUP_READ | WORLD_READ)) === 0) return undefined
+  const isWorld = (mode & WORLD_READ) !== 0
+  const digits = (mode & 0o777).toString(8).padStart(4, '0')
+  const who = isWorld ? 'every user of this machine' : 'its whole group'
+  return {
+    isWorld,
+    message: `${JSON.stringify(file)} can be read by ${who} (mode ${digits})`,
+    wayOut: 'chmod 600, as the user that runs the broker; for a Kubernetes Secret defaultMode: 0400',
+  }
+}
