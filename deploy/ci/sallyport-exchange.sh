@@ -167,7 +167,8 @@ fi
 command -v curl >/dev/null 2>&1 || fail 'failed: curl is not installed'
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/sallyport.XXXXXX")
-trap 'rm -rf "$dir"' EXIT
+draft=''
+trap 'rm -rf "$dir" ${draft:+"$draft"}' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -342,16 +343,21 @@ if [ -n "$github_output" ]; then
   printed=yes
 fi
 if [ -n "$dotenv" ]; then
-  { printf '%s=' "$dotenv_name" && cat "$dir/token" && echo; } >>"$dotenv"
+  # A link may stand in the repository; what it points to is not ours to open or to close.
+  [ ! -h "$dotenv" ] || fail "$dotenv is a symbolic link: name the file itself"
+  : >>"$dotenv"
   chmod 600 "$dotenv"
+  { printf '%s=' "$dotenv_name" && cat "$dir/token" && echo; } >>"$dotenv"
   printf '%s holds a token: keep it out of artifacts, or set artifacts: {access: none, reports: {dotenv: ...}}\n' "$dotenv" >&2
   printed=yes
 fi
 if [ -n "$output_file" ]; then
-  # Beside its place, then renamed: a reader sees the old file or the whole new one.
-  draft=$output_file.$$
+  # Beside its place, then renamed: a reader sees the old file or the whole new one. mktemp makes it, with mode 0600 and
+  # a name that nobody could have taken before.
+  draft=$(mktemp "$output_file.XXXXXX")
   { cat "$answer" && echo; } >"$draft"
   mv -f "$draft" "$output_file"
+  draft=''
   printed=yes
 fi
 if [ $printed = no ]; then cat "$answer" && echo; fi

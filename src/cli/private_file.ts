@@ -1,6 +1,9 @@
 // Files that hold a token or a secret: mode 0600 from the first byte on.
-import { chmod, open, rename, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import type { RandomBytes } from '#core/clock.ts'
+import { InputFailure } from './secret_input.ts'
 
 const PRIVATE = 0o600
 
@@ -19,13 +22,26 @@ export async function writePrivateFile(file: string, text: string, randomBytes: 
   }
 }
 
-/** Appends to a file and takes everybody else's rights to it away. */
+/**
+ * Appends to a file and takes everybody else's rights to it away. Throws InputFailure for a symbolic link: it may stand
+ * in a repository, and what it points to is not ours to open or to close.
+ */
 export async function appendPrivately(file: string, text: string): Promise<void> {
-  const handle = await open(file, 'a', PRIVATE)
+  const handle = await openItself(file)
   try {
-    await chmod(file, PRIVATE)
+    await handle.chmod(PRIVATE)
     await handle.appendFile(text)
   } finally {
     await handle.close()
+  }
+}
+
+async function openItself(file: string): Promise<FileHandle> {
+  const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants
+  try {
+    return await open(file, O_APPEND | O_CREAT | O_NOFOLLOW | O_WRONLY, PRIVATE)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ELOOP')) throw error
+    throw new InputFailure(`${file} is a symbolic link: name the file itself`, { cause: error })
   }
 }

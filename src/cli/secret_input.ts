@@ -6,7 +6,7 @@ import type { CommandIo } from './command.ts'
 
 const MAX_SECRET_BYTES = 64 * 1024
 
-/** A file that cannot be read or is too long; the message names the file and never quotes it. */
+/** A file that cannot be read, is too long or may not be written to; the message names the file and never quotes it. */
 export class InputFailure extends Error {
   readonly code = 'SALLYPORT_INPUT'
   constructor(message: string, options?: { cause?: unknown }) {

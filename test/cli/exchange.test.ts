@@ -1,5 +1,5 @@
 // `sallyport exchange` towards a fake token endpoint on this machine: what it sends, what it does with the answer.
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ensureDevCertificate } from '../../src/platform/dev_certificate.ts'
@@ -124,6 +124,22 @@ t.test('--dotenv appends to a private file and says how to keep it private', asy
   t.equal(statSync(join(cwd, 'job.env')).mode & 0o777, 0o600)
   t.match(run.stderr, /Keep it out of artifacts/)
   t.notMatch(run.stderr, /issued\.token/)
+})
+
+t.test('--dotenv leaves alone what a symbolic link points to', async (t) => {
+  const broker = await fakeServer(t, [GRANTED])
+  const cwd = folder(t)
+  writeFileSync(join(cwd, 'target'), 'old\n', { mode: 0o644 })
+  symlinkSync('target', join(cwd, 'job.env'))
+  const argv = ['exchange', '--broker', broker.url, '--dotenv']
+  const run = await runCli([...argv, 'job.env'], { env: gitlab, cwd })
+  t.equal(run.code, 1)
+  t.match(run.stderr, /job\.env is a symbolic link/)
+  t.notMatch(run.stderr, /issued\.token/)
+  t.equal(readFileSync(join(cwd, 'target'), 'utf8'), 'old\n')
+  t.equal(statSync(join(cwd, 'target')).mode & 0o777, 0o644)
+  t.equal((await runCli([...argv, 'target'], { env: gitlab, cwd })).code, 0)
+  t.equal(statSync(join(cwd, 'target')).mode & 0o777, 0o600, 'the file itself is closed to others')
 })
 
 t.test('--json prints the whole answer with the time at which the token ends', async (t) => {

@@ -241,6 +241,25 @@ async function describeScript(t: Test, shell: Shell): Promise<void> {
     t.match(JSON.parse(json.stdout), { expires_in: 599 })
   })
 
+  t.test('writes the token through no link, and leaves no draft', async (t) => {
+    const broker = await fakeServer(t, [GRANTED])
+    const cwd = folder(t)
+    const env = { ...gitlab, SALLYPORT_BROKER: broker.url }
+    writeFileSync(join(cwd, 'target'), 'old\n', { mode: 0o644 })
+    symlinkSync('target', join(cwd, 'job.env'))
+    symlinkSync('target', join(cwd, 'token'))
+    const refused = await runScript(t, shell, ['--dotenv', 'job.env'], { env, cwd })
+    t.match(refused, { code: 1, stdout: '' })
+    t.match(refused.stderr, 'job.env is a symbolic link')
+    t.match(await runScript(t, shell, ['--output-file', 'token'], { env, cwd }), { code: 0 })
+    t.equal(readFileSync(join(cwd, 'token'), 'utf8'), 'issued.token.value\n', 'the link is replaced')
+    t.equal(readFileSync(join(cwd, 'target'), 'utf8'), 'old\n')
+    t.equal(statSync(join(cwd, 'target')).mode & 0o777, 0o644)
+    t.match(await runScript(t, shell, ['--dotenv', 'target'], { env, cwd }), { code: 0 })
+    t.equal(statSync(join(cwd, 'target')).mode & 0o777, 0o600)
+    t.same(readdirSync(cwd).toSorted(), ['job.env', 'target', 'token'])
+  })
+
   t.test('says no as the command does: exit code 1, the error, the request id', async (t) => {
     const headers = { 'X-Request-Id': 'req-42' }
     const body = { error: 'access_denied', error_description: 'The subject token was not accepted.' }
