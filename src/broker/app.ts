@@ -3,18 +3,21 @@
 import cors from '@fastify/cors'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Fault } from '#core/denial.ts'
 import { jwksMaxAgeSeconds } from '#core/key_rotation.ts'
 import { createClientAddress } from '#platform/http/client_address.ts'
 import type { ClientAddressOf } from '#platform/http/client_address.ts'
+import { MAX_CONNECTIONS, SERVER_TIMEOUTS, serverOptions } from '#platform/http/server_limits.ts'
+import type { ServerTimeouts } from '#platform/http/server_limits.ts'
 import type { Metrics } from '#platform/metrics.ts'
 import { createRequestIds } from '#platform/http/request_id.ts'
 import type { Broker } from './broker.ts'
 import type { Answer } from './wire/answer.ts'
 import { brokerPaths } from './wire/documents.ts'
-import { answerIntrospection } from './wire/introspection_endpoint.ts'
+import { answerBusyIntrospection, answerIntrospection } from './wire/introspection_endpoint.ts'
 import { answerRejected, answerToken } from './wire/token_endpoint.ts'
 import type { RawRequest } from './wire/token_endpoint.ts'
-import { answerUserinfo } from './wire/userinfo_endpoint.ts'
+import { answerBusyUserinfo, answerUserinfo } from './wire/userinfo_endpoint.ts'
 
 /** Form bodies of all endpoints; a subject token is 16 KiB at most. */
 const MAX_BODY_BYTES = 64 * 1024
@@ -31,6 +34,7 @@ export type PublicServerOptions = {
         readonly maxVersion: string
       }
     | undefined
+  readonly timeouts?: ServerTimeouts
 }
 
 export async function createPublicApp(
@@ -38,18 +42,23 @@ export async function createPublicApp(
   options: PublicServerOptions,
 ): Promise<FastifyInstance> {
   const requestId = createRequestIds(broker.parts.randomBytes)
+  const timeouts = options.timeouts ?? SERVER_TIMEOUTS
+  const server = serverOptions(timeouts)
   const app: FastifyInstance = Fastify({
-    ...(options.https === undefined ? {} : { https: options.https }),
+    ...(options.https === undefined
+      ? { http: server }
+      : { https: { ...server, handshakeTimeout: timeouts.requestMs, ...options.https } }),
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: false,
     genReqId: requestId,
-    // A body that trickles in holds a socket, not the process: 10 s for the whole request.
-    requestTimeout: 10_000,
+    // A body that trickles in holds a socket, for so long, and no place among the requests in work.
+    requestTimeout: timeouts.requestMs,
     connectionTimeout: 30_000,
     keepAliveTimeout: 72_000,
     routerOptions: { onBadUrl: (_path, _request, response) => void response.writeHead(400).end() },
   })
+  app.server.maxConnections = MAX_CONNECTIONS
   const { web, issuer } = broker.live().config
   const paths = brokerPaths(issuer)
   const addressOf = createClientAddress(web.clientAddress)
@@ -59,7 +68,7 @@ export async function createPublicApp(
   if (Object.keys(web.headers).length > 0)
     app.addHook('onRequest', async (_request, reply) => void reply.headers(web.headers))
   const send = createSender(broker.parts.metrics)
-  limitConcurrency(app, broker, send)
+  const limited = limitConcurrency(broker, send, addressOf)
   // Before the routes: a scope takes the handler that is there when it is made.
   answerFailures(app, broker, paths.token, addressOf, send)
 
@@ -71,18 +80,26 @@ export async function createPublicApp(
         methods: ['GET', 'HEAD', 'POST'],
       })
     }
-    scope.all(paths.token, async (request, reply) =>
-      sendAnswer(send, reply, await answerToken(rawRequest(request, addressOf), broker.live().token)),
-    )
-    scope.all(paths.introspect, async (request, reply) =>
-      sendAnswer(
-        send,
-        reply,
-        await answerIntrospection(rawRequest(request, addressOf), broker.live().introspection),
+    scope.all(
+      paths.token,
+      limited(
+        (raw) => answerToken(raw, broker.live().token),
+        (raw, busy) => answerRejected(raw, busy, broker.live().token),
       ),
     )
-    scope.all(paths.userinfo, async (request, reply) =>
-      sendAnswer(send, reply, await answerUserinfo(rawRequest(request, addressOf), broker.live().userinfo)),
+    scope.all(
+      paths.introspect,
+      limited(
+        (raw) => answerIntrospection(raw, broker.live().introspection),
+        (raw, busy) => answerBusyIntrospection(raw, busy, broker.live().introspection),
+      ),
+    )
+    scope.all(
+      paths.userinfo,
+      limited(
+        (raw) => answerUserinfo(raw, broker.live().userinfo),
+        async (_raw, busy) => answerBusyUserinfo(busy),
+      ),
     )
     scope.all(paths.discovery, (_request, reply) => void send(reply, 200, JSON_TYPE, broker.live().discovery))
     scope.all(paths.metadata, (_request, reply) => void send(reply, 200, JSON_TYPE, broker.live().metadata))
@@ -104,19 +121,33 @@ function readBodiesRaw(app: FastifyInstance): void {
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 }
 
-/** Callbacks, not promises: these run for every request, and a promise each would cost more than what they do. */
-function limitConcurrency(app: FastifyInstance, broker: Broker, send: Send): void {
+type Busy = Extract<Fault, { reason: 'too_busy' }>
+type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
+type Limited = (
+  answer: (raw: RawRequest) => Promise<Answer>,
+  refuse: (raw: RawRequest, busy: Busy) => Promise<Answer>,
+) => Handler
+
+/**
+ * Wraps what costs cryptography. A request counts from its complete body until its work is done, be its caller there or
+ * not: neither slow bodies nor callers that leave take or free a place. Keys, discovery and health are never refused.
+ */
+function limitConcurrency(broker: Broker, send: Send, addressOf: ClientAddressOf): Limited {
   let running = 0
-  app.addHook('onRequest', (_request, reply, done) => {
+  return (answer, refuse) => async (request, reply) => {
+    const raw = rawRequest(request, addressOf)
+    const { maxConcurrentRequests: maxRequests } = broker.live().config.limits
+    if (maxRequests !== 0 && running >= maxRequests)
+      return sendAnswer(send, reply, await refuse(raw, { reason: 'too_busy', maxRequests }))
     running += 1
-    // Not `onResponse`, which never comes for a caller that went away: its place must be free again.
-    reply.raw.once('close', () => {
+    let answered: Answer
+    try {
+      answered = await answer(raw)
+    } finally {
       running -= 1
-    })
-    const { maxConcurrentRequests } = broker.live().config.limits
-    if (maxConcurrentRequests === 0 || running <= maxConcurrentRequests) return done()
-    send(reply, 503, { ...JSON_TYPE, 'retry-after': '1' }, BUSY)
-  })
+    }
+    return sendAnswer(send, reply, answered)
+  }
 }
 
 type Headers = Readonly<Record<string, string>>
@@ -200,7 +231,6 @@ const KEYS_HEADERS = {
   ...JSON_TYPE,
   'cache-control': `public, max-age=${jwksMaxAgeSeconds}, must-revalidate`,
 }
-const BUSY = '{"error":"temporarily_unavailable"}'
 const NOT_FOUND = '404 page not found\n'
 
 /** Go's 404 page, one constant 500, and the frame's own refusals in the endpoint's words. */

@@ -3,6 +3,7 @@
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { IssuerKeysStatus } from '#platform/issuer_keys/issuer_keys.ts'
+import { SERVER_TIMEOUTS, serverOptions } from '#platform/http/server_limits.ts'
 import type { Broker } from './broker.ts'
 
 /** `isRequired`: without it the broker is not ready. A dead issuer concerns its own jobs only. */
@@ -16,7 +17,11 @@ type Check = {
 type IssuerStatuses = () => readonly IssuerKeysStatus[]
 
 export function createOpsApp(broker: Broker, issuers: IssuerStatuses): FastifyInstance {
-  const app = Fastify({ logger: false, requestTimeout: 10_000 })
+  const app = Fastify({
+    logger: false,
+    http: serverOptions(SERVER_TIMEOUTS),
+    requestTimeout: SERVER_TIMEOUTS.requestMs,
+  })
   app.get('/metrics', async (_request, reply) => {
     const { registry } = broker.parts.metrics
     return reply.header('content-type', registry.contentType).send(await registry.metrics())

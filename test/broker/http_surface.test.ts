@@ -1,6 +1,8 @@
 // The HTTP frame around the endpoints: paths, methods, content types, sizes, CORS, headers, limits.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import type { Test } from 'tap'
+import { createPublicApp } from '../../src/broker/app.ts'
 import { CLIENT_CREDENTIALS } from '../../src/core/oauth/names.ts'
 import { SECRETS } from '../support/broker_config.ts'
 import { portOf } from '../support/child_server.ts'
@@ -292,33 +294,69 @@ t.test('guesses at one client’s secret are limited for that address alone', as
   )
 })
 
-t.test('more requests at once than configured are told to come back', async (t) => {
+/** A broker with room for one request, whose one request waits for the issuer's keys until `finish`. */
+async function busyBroker(t: Test) {
   const world = await startTestBroker(t, {
     issuer,
     change: (config) => void Object.assign(config, { limits: { maxConcurrentRequests: 1 } }),
   })
-  await world.app.listen({ port: 0, host: '127.0.0.1' })
-  const busy = await openSocket(portOf(world.app.server))
-  busy.write('POST /dex/token HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc')
-  await sleep(50)
-  const refused = await world.get('/keys')
+  const { promise: held, resolve: finish } = Promise.withResolvers<void>()
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
+  const keys = JSON.stringify(issuer.publicJwks())
+  issuer.behave({
+    jwks: (_request, response) => {
+      ask()
+      void held.then(() => response.end(keys))
+    },
+  })
+  t.teardown(() => issuer.behave({}))
+  return { world, asked, finish }
+}
+
+t.test('more requests in work than configured are told to come back, and the audit says so', async (t) => {
+  const { world, asked, finish } = await busyBroker(t)
+  const first = world.exchange()
+  await asked
+  const refused = await world.credentials()
   t.equal(refused.status, 503)
+  t.equal(refused.text, '{"error":"temporarily_unavailable"}')
   t.equal(refused.headers['retry-after'], '1')
-  // Whoever goes away before the answer gives the place back.
-  busy.destroy()
-  await sleep(50)
-  t.equal((await world.get('/keys')).status, 200)
-  t.equal((await world.get('/keys')).status, 200)
+  t.equal(refused.headers['x-request-id'], world.audit()?.requestId)
+  t.match(world.audit(), {
+    event: 'token',
+    decision: 'fail',
+    step: 'request',
+    reason: 'too_busy',
+    evidence: { maxRequests: 1 },
+  })
+  const introspect = { client_id: 'ci', client_secret: SECRETS.ci, token: 'x' }
+  t.equal((await world.post(introspect, { path: '/token/introspect' })).status, 503)
+  t.match(world.audit(), { event: 'introspection', reason: 'too_busy' })
+  const userinfo = await world.get('/userinfo', { authorization: 'Bearer x' })
+  t.match(userinfo, { status: 503, headers: { 'retry-after': '1' } })
+  for (const path of ['/keys', '/.well-known/openid-configuration', '/healthz'])
+    t.equal((await world.get(path)).status, 200, `${path} is for everybody at any time`)
+  finish()
+  t.equal((await first).status, 200)
+  t.equal((await world.credentials()).status, 200)
 })
 
-t.test('callers that leave while their answer is made give their place back', async (t) => {
-  const world = await startTestBroker(t, {
-    issuer,
-    change: (config) => void Object.assign(config, { limits: { maxConcurrentRequests: 2 } }),
-  })
+t.test('a body that trickles in takes no place', async (t) => {
+  const { world, finish } = await busyBroker(t)
+  finish()
   await world.app.listen({ port: 0, host: '127.0.0.1' })
-  issuer.behave({ jwks: (_request, response) => void setTimeout(() => response.end('{}'), 150) })
-  const gone = await Promise.all([1, 2].map(() => openSocket(portOf(world.app.server))))
+  const slow = await Promise.all([1, 2, 3].map(() => openSocket(portOf(world.app.server))))
+  for (const socket of slow)
+    socket.write('POST /dex/token HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc')
+  await sleep(50)
+  t.equal((await world.credentials()).status, 200)
+  for (const socket of slow) socket.destroy()
+})
+
+t.test('callers that leave keep their place until their work is done, and then give it back', async (t) => {
+  const { world, asked, finish } = await busyBroker(t)
+  await world.app.listen({ port: 0, host: '127.0.0.1' })
+  const gone = await openSocket(portOf(world.app.server))
   const body = encodeForm({
     grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
     client_id: 'ci',
@@ -327,14 +365,54 @@ t.test('callers that leave while their answer is made give their place back', as
     subject_token: world.mint(),
     subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
   })
-  for (const socket of gone) socket.write(rawPost('/dex/token', body))
+  gone.write(rawPost('/dex/token', body))
+  await asked
+  gone.destroy()
   await sleep(50)
-  t.equal((await world.get('/keys')).status, 503)
-  for (const socket of gone) socket.destroy()
-  await sleep(250)
-  issuer.behave({})
-  t.equal((await world.get('/keys')).status, 200)
+  t.equal((await world.credentials()).status, 503, 'leaving makes no room for more work')
+  finish()
+  while (world.audit()?.decision !== 'allow') await sleep(5)
+  t.equal((await world.credentials()).status, 200)
 })
+
+t.test('a request that does not arrive is cut off, wherever it stopped', async (t) => {
+  const slow = await createPublicApp(broker.broker, {
+    https: undefined,
+    timeouts: { requestMs: 200, checkMs: 20 },
+  })
+  t.teardown(() => slow.close())
+  await slow.listen({ port: 0, host: '127.0.0.1' })
+  const starts = [
+    ['a body', 'POST /dex/token HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc'],
+    ['a head', 'POST /dex/token HTTP/1.1\r\nHost: x\r\nX-'],
+    ['nothing', ''],
+  ] as const
+  const began = performance.now()
+  await Promise.all(
+    starts.map(async ([says, start]) => {
+      const socket = await openSocket(portOf(slow.server))
+      socket.write(start)
+      // A byte now and then is no excuse.
+      const trickle = setInterval(() => start !== '' && socket.writable && socket.write('x'), 60)
+      const answer = await readAll(socket)
+      clearInterval(trickle)
+      t.match(answer, /^(?:HTTP\/1\.1 408 |$)/, says)
+    }),
+  )
+  const took = performance.now() - began
+  t.ok(took >= 200 && took < 2000, `${took} ms`)
+  t.match(await sendRaw(portOf(slow.server), rawPost('/dex/token', form)), /^HTTP\/1\.1 200 /)
+})
+
+t.test(
+  'a server as it is served looks every second, allows ten, and has an end of connections',
+  async (t) => {
+    const { server } = app
+    t.equal(server.requestTimeout, 10_000)
+    t.equal(server.headersTimeout, 10_000)
+    t.equal(server.maxConnections, 10_000)
+  },
+)
 
 t.test('without a limit nobody is refused', async (t) => {
   const world = await startTestBroker(t, {

@@ -4,7 +4,7 @@ import { isFault } from '#core/audit_event.ts'
 import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Claims, JsonValue } from '#core/claims.ts'
 import type { Client } from '#core/client.ts'
-import type { Denial } from '#core/denial.ts'
+import type { Denial, Fault } from '#core/denial.ts'
 import { goJson } from '#core/dex/go_text.ts'
 import { readCredentials } from '#core/oauth/credentials.ts'
 import type { Form } from '#core/oauth/form.ts'
@@ -41,9 +41,25 @@ export async function answerIntrospection(raw: RawRequest, deps: IntrospectionDe
   const facts: DecisionFacts = { grant: 'introspection' }
   const startedAt = performance.now()
   const result = await decideIntrospection(raw, deps, facts)
-  if (result.ok) return result.value
-  const { denial } = result
-  const { requestId, peer } = raw
+  return result.ok ? result.value : concludeIntrospection(raw, facts, result.denial, startedAt, deps)
+}
+
+/** A request that nobody looked at, because too many are in work. */
+export function answerBusyIntrospection(
+  raw: RawRequest,
+  busy: Fault,
+  deps: IntrospectionDeps,
+): Promise<Answer> {
+  return concludeIntrospection(raw, { grant: 'introspection' }, busy, performance.now(), deps)
+}
+
+function concludeIntrospection(
+  { requestId, peer }: RawRequest,
+  facts: DecisionFacts,
+  denial: Denial,
+  startedAt: number,
+  deps: IntrospectionDeps,
+): Promise<Answer> {
   const answer = errorAnswer(toIntrospectionError(denial))
   return conclude({ event: 'introspection', requestId, peer, startedAt, facts, denial, answer }, deps)
 }

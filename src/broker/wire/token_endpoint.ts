@@ -2,7 +2,7 @@
 // method, address bucket, form, grant, client bucket, the grant itself, audit, answer.
 import { isUtf8 } from 'node:buffer'
 import type { DecisionFacts } from '#core/audit_event.ts'
-import type { RequestDenial } from '#core/denial.ts'
+import type { Fault, RequestDenial } from '#core/denial.ts'
 import { formContentType } from '#core/oauth/content_type.ts'
 import type { Credentials } from '#core/oauth/credentials.ts'
 import { isMalformedQuery, parseForm } from '#core/oauth/form.ts'
@@ -51,10 +51,10 @@ export async function answerToken(raw: RawRequest, deps: TokenEndpointDeps): Pro
   return concludeToken(raw, facts, result, startedAt, deps)
 }
 
-/** A request that the HTTP frame refused before its body could be read. */
+/** A request that the HTTP frame refused: before its body could be read, or because too many are in work. */
 export function answerRejected(
   raw: Pick<RawRequest, 'requestId' | 'peer'>,
-  denial: RequestDenial,
+  denial: RequestDenial | Fault,
   deps: TokenEndpointDeps,
 ): Promise<Answer> {
   return concludeToken(raw, { grant: 'unknown' }, deny(denial), performance.now(), deps)

@@ -1,4 +1,5 @@
 // GET|POST /userinfo in Dex's dialect: the bearer token's own payload, byte for byte. Read from the header only.
+import type { Fault } from '#core/denial.ts'
 import type { RateLimit } from '#platform/rate_limit.ts'
 import { verifyOwnToken } from '../tokens/own_token.ts'
 import type { OwnTokenDeps } from '../tokens/own_token.ts'
@@ -11,6 +12,11 @@ const INVALID_BEARER = JSON.stringify({ error: 'access_denied', error_descriptio
 const NO_STORE = { 'cache-control': 'no-store', pragma: 'no-cache' }
 
 export type UserinfoDeps = { readonly ownToken: OwnTokenDeps; readonly addressLimit: RateLimit }
+
+/** Like its other refusals no audit event: nothing is decided here. */
+export function answerBusyUserinfo(busy: Fault): Answer {
+  return errorAnswer(toOAuthError(busy))
+}
 
 export async function answerUserinfo(
   { authorization, peer }: Pick<RawRequest, 'authorization' | 'peer'>,
