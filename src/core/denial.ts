@@ -26,7 +26,7 @@ export type ClientDenial =
   | { reason: 'client_public'; client: string }
 
 /** Where the subject token comes from. */
-export type ConnectorDenial =
+type ConnectorDenial =
   | { reason: 'connector_not_allowed'; connector: string; client: string }
   | { reason: 'connector_unknown'; connector: string }
   | { reason: 'connector_missing'; candidates: number }
@@ -62,7 +62,7 @@ export type SubjectDenial =
   | { reason: 'identity_name_reserved'; claim: string; name: string }
 
 /** What that is worth here. */
-export type PolicyDenial =
+type PolicyDenial =
   | { reason: 'policy_none_matched'; connector: string; tried: readonly PolicyMiss[] }
   | { reason: 'policy_unknown'; policy: string }
   | { reason: 'policy_output_refused'; policy: string; detail: string }
@@ -71,7 +71,7 @@ export type PolicyDenial =
 export type PolicyMiss = { readonly policy: string; readonly step: string; readonly detail: string }
 
 /** For whom. */
-export type TargetDenial =
+type TargetDenial =
   | { reason: 'audience_not_trusted'; client: string; refused: readonly string[] }
   | { reason: 'audience_not_granted'; policy: string; refused: readonly string[] }
   | { reason: 'audience_profiles_mixed'; profiles: readonly string[] }

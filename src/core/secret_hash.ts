@@ -10,8 +10,6 @@ export type PhcHash =
 /** N = 2^ln, RFC 7914 §2. */
 export type ScryptCost = { readonly ln: number; readonly r: number; readonly p: number }
 
-export type SecretHashKind = PhcHash['kind']
-
 /** OWASP's scrypt profile with p = 1: 32 MiB and some 80 ms on one core. */
 export const scryptCost: ScryptCost = { ln: 15, r: 8, p: 1 }
 

@@ -4,7 +4,7 @@
 import { performance } from 'node:perf_hooks'
 
 /** `medium`: in place when idle, on a thread under load. `long` (signing RSA, 250 us): on a thread while they answer. */
-export type CryptoCost = 'medium' | 'long'
+type CryptoCost = 'medium' | 'long'
 
 export type CryptoWork<T> = {
   readonly inPlace: () => T

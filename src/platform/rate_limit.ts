@@ -6,7 +6,6 @@ import type { Clock } from '#core/clock.ts'
 export type RateLimit = {
   /** Takes one token. `0` when there was one, else the whole seconds after which the next is there. */
   readonly take: (key: string) => number
-  readonly size: () => number
 }
 
 export type RateLimitOptions = {
@@ -20,14 +19,13 @@ export type RateLimitOptions = {
 type Bucket = { tokens: number; atMs: number }
 
 export function createRateLimit({ rate, burst, maxKeys, clock }: RateLimitOptions): RateLimit {
-  if (rate <= 0) return { take: () => 0, size: () => 0 }
+  if (rate <= 0) return { take: () => 0 }
   const buckets = new LRUCache<string, Bucket>({
     max: maxKeys,
     ttl: fullAgainMs(rate, burst),
     updateAgeOnGet: true,
   })
   return {
-    size: () => buckets.size,
     take(key) {
       const now = clock()
       const bucket = buckets.get(key)

@@ -19,14 +19,14 @@ export type DemoBroker = {
   readonly audit: () => string
 }
 
-export type AuditLine = {
+type AuditLine = {
   readonly decision: string
   readonly reason?: string
   readonly policy?: string
   readonly evidence?: unknown
 }
 
-export type Issuers = {
+type Issuers = {
   readonly gitlab: TestIssuer
   readonly github: TestIssuer
   readonly forgejo: TestIssuer

@@ -48,9 +48,15 @@ t.test('a clock that jumps back locks nobody out for long', async (t) => {
 t.test('rate 0 is no limit, and memory is bounded whatever keys come', async (t) => {
   const off = limitAt({ rate: 0 })
   t.ok(Array.from({ length: 1000 }, () => off.limit.take('a')).every((wait) => wait === 0))
-  const { limit } = limitAt({ maxKeys: 10 })
-  for (let count = 0; count < 1000; count += 1) limit.take(`key-${count}`)
-  t.ok(limit.size() <= 10)
+  for (const [others, wait] of [
+    [9, 1],
+    [10, 0],
+  ] as const) {
+    const { limit } = limitAt({ maxKeys: 10, burst: 1 })
+    limit.take('first')
+    for (let count = 0; count < others; count += 1) limit.take(`key-${count}`)
+    t.equal(limit.take('first'), wait, 'the least recently seen of more than ten is forgotten')
+  }
 })
 
 t.test('an address is the socket’s, in one spelling', async (t) => {

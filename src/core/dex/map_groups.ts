@@ -11,7 +11,7 @@ import type { Result } from '#core/result.ts'
 /** A token for a place carries its groups in a header; 200 names of 40 characters are the usual 8 KiB. */
 export const MAX_GROUPS = 200
 
-export type GroupsFilter = (group: string) => boolean
+type GroupsFilter = (group: string) => boolean
 export type GroupsFilterCompiled =
   | { readonly ok: true; readonly test: GroupsFilter }
   | { readonly ok: false; readonly detail: string }

@@ -8,7 +8,7 @@ import type { Denied, Result } from '#core/result.ts'
 import { readStrictJsonObject, TOKEN_JSON_LIMITS } from './strict_json.ts'
 import type { JsonLimits } from './strict_json.ts'
 
-export type TokenHeader = {
+type TokenHeader = {
   readonly alg: string
   readonly kid: string | undefined
   readonly typ: string | undefined
@@ -38,7 +38,7 @@ export type TokenLimits = {
   readonly json: JsonLimits
 }
 
-export const TOKEN_LIMITS: TokenLimits = {
+const TOKEN_LIMITS: TokenLimits = {
   maxBytes: 16 * 1024,
   maxHeaderBytes: 4 * 1024,
   json: TOKEN_JSON_LIMITS,

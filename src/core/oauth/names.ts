@@ -2,7 +2,7 @@
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 export const CLIENT_CREDENTIALS = 'client_credentials'
-export const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code'
+const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code'
 export const JWT_BEARER_ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 /** Every grant name that a Dex configuration may list; only `SERVED_GRANTS` work so far. */

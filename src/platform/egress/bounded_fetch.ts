@@ -16,13 +16,13 @@ export type FetchLimits = {
 
 export const FETCH_LIMITS: FetchLimits = { totalMs: 5000, maxBodyBytes: 256 * 1024 }
 
-export type FetchOptions = {
+type FetchOptions = {
   readonly headers?: Readonly<Record<string, string>>
   /** Less than `totalMs`: what is left of a longer undertaking. */
   readonly timeoutMs?: number
 }
 
-export type Fetched = {
+type Fetched = {
   readonly ok: true
   readonly status: number
   readonly contentType: string
@@ -30,7 +30,7 @@ export type Fetched = {
   readonly body: Buffer
 }
 
-export type FetchFailure = {
+type FetchFailure = {
   readonly ok: false
   readonly kind: EgressRefusal['kind'] | 'timeout' | 'too_large' | 'redirect' | 'encoding' | 'network'
   /** For logs: an error code or a phrase, never what the peer sent. */

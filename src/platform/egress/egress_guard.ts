@@ -14,7 +14,7 @@ export type EgressRules = {
   readonly hosts: ReadonlyMap<string, HostRule>
 }
 
-export type HostRule = {
+type HostRule = {
   readonly reach: AddressReach
   /** Plain HTTP: only for a host that was configured with it. */
   readonly http: boolean

@@ -6,7 +6,7 @@ import type { JsonLimits } from '#core/jwt/strict_json.ts'
 import type { Result } from '#core/result.ts'
 import type { BoundedFetch } from '#platform/egress/bounded_fetch.ts'
 
-export type DiscoveryDocument = {
+type DiscoveryDocument = {
   readonly jwksUri: string
   readonly userinfoEndpoint: string | undefined
 }
@@ -86,7 +86,7 @@ export function discoveryUrlOf(issuer: string): string {
 }
 
 /** `issuers`: what `issuer` in the document may be, byte for byte. Whether its URLs may be reached, egress decides. */
-export function readDiscovery(body: Buffer, issuers: readonly string[]): Result<DiscoveryDocument, string> {
+function readDiscovery(body: Buffer, issuers: readonly string[]): Result<DiscoveryDocument, string> {
   const read = readStrictJsonObject(body, DOCUMENT_JSON_LIMITS)
   if (!read.ok) return no(`discovery document: ${read.denial}`)
   const { issuer, jwks_uri: jwksUri, userinfo_endpoint: userinfoEndpoint } = read.value
