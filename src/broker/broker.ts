@@ -15,14 +15,14 @@ export function createBroker(config: BrokerConfig, parts: BrokerParts): Broker {
   const loaded = (): void => parts.metrics.configLoadedAt(parts.clock() / 1000)
   // Discovery names the algorithms in use: a rotation to another one must show at once.
   parts.keyRing.onChange(() => {
-    live = buildLiveBroker(live.config, parts)
+    live = buildLiveBroker(live.config, parts, live)
   })
   loaded()
   return {
     live: () => live,
     parts,
     reload(next) {
-      live = buildLiveBroker(next, parts)
+      live = buildLiveBroker(next, parts, live)
       loaded()
     },
   }

@@ -15,6 +15,7 @@ import type { Log } from '#platform/log.ts'
 import type { Metrics } from '#platform/metrics.ts'
 import { createRateLimit } from '#platform/rate_limit.ts'
 import { createSecretCheck } from '#platform/secret_check.ts'
+import type { SecretCheck } from '#platform/secret_check.ts'
 import type { Store } from '#platform/store/store.ts'
 import type { SubjectVerifier } from '#platform/subject_verifier.ts'
 import { checkClientAssertion } from './clients/client_assertion.ts'
@@ -46,6 +47,7 @@ export type BrokerParts = {
 
 export type LiveBroker = {
   readonly config: BrokerConfig
+  readonly secrets: SecretCheck
   readonly token: TokenEndpointDeps
   readonly introspection: IntrospectionDeps
   readonly userinfo: UserinfoDeps
@@ -56,7 +58,8 @@ export type LiveBroker = {
 /** Callers that are remembered at once; 100 bytes each. */
 const MAX_LIMITED_KEYS = 50_000
 
-export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts): LiveBroker {
+/** `previous`: the configuration that this one follows; what it remembers of callers is kept where its settings are. */
+export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts, previous?: LiveBroker): LiveBroker {
   const issuing = {
     issuer: config.issuer,
     defaultTtlSeconds: config.tokens.ttlSeconds,
@@ -64,30 +67,57 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts): LiveB
     randomBytes: parts.randomBytes,
     signingKey: () => parts.keyRing.current(),
   }
-  const grantDeps = buildGrantDeps(config, parts, (order, facts) => issueToken(order, facts, issuing))
+  const secrets = secretsFor(config, parts, previous)
+  const issue: GrantDeps['issue'] = (order, facts) => issueToken(order, facts, issuing)
+  const grantDeps = { ...buildGrantDeps(config, parts, issue), secrets }
   const ownToken = {
     issuer: config.issuer,
     clock: parts.clock,
     publicKey: (kid: string) => parts.keyRing.publicKey(kid),
     pool: parts.pool,
   }
-  const { limits } = config
-  const limit = (rate: number, burst: number) =>
-    createRateLimit({ rate, burst, maxKeys: MAX_LIMITED_KEYS, clock: parts.clock })
-  const limiting = {
-    addressLimit: limit(limits.addressRate, limits.addressBurst),
-    clientLimit: limit(limits.clientRate, limits.clientBurst),
-  }
+  const limiting = limitsFor(config, parts, previous)
   const { audit, metrics, log, clock } = parts
   const concluding = { audit, metrics, log, clock }
   const algorithms = parts.keyRing.algorithms()
   return {
     config,
+    secrets,
     token: { grants: new Set(config.grants), grantDeps, ...limiting, ...concluding },
     introspection: { clientDeps: grantDeps, ownToken, ...limiting, ...concluding },
     userinfo: { ownToken, addressLimit: limiting.addressLimit },
     discovery: Buffer.from(discoveryDocument(config, algorithms)),
     metadata: Buffer.from(metadataDocument(config, algorithms)),
+  }
+}
+
+/** A reload must not give every guess a fresh start, nor let every client pay its slow secret again. */
+function secretsFor(
+  config: BrokerConfig,
+  { clock, randomBytes }: BrokerParts,
+  previous: LiveBroker | undefined,
+): SecretCheck {
+  const clients = secretHashes(config)
+  return previous?.secrets.withClients(clients) ?? createSecretCheck({ clock, randomBytes, clients })
+}
+
+/** Buckets stay as full as they are for as long as their rates do, also when only the key set changed. */
+function limitsFor(
+  { limits }: BrokerConfig,
+  { clock }: BrokerParts,
+  previous: LiveBroker | undefined,
+): Pick<TokenEndpointDeps, 'addressLimit' | 'clientLimit'> {
+  const create = (rate: number, burst: number) =>
+    createRateLimit({ rate, burst, maxKeys: MAX_LIMITED_KEYS, clock })
+  const { addressRate, addressBurst, clientRate, clientBurst } = limits
+  const old = previous?.config.limits
+  const isSameAddress = old?.addressRate === addressRate && old.addressBurst === addressBurst
+  const isSameClient = old?.clientRate === clientRate && old.clientBurst === clientBurst
+  const keptAddress = isSameAddress ? previous?.token.addressLimit : undefined
+  const keptClient = isSameClient ? previous?.token.clientLimit : undefined
+  return {
+    addressLimit: keptAddress ?? create(addressRate, addressBurst),
+    clientLimit: keptClient ?? create(clientRate, clientBurst),
   }
 }
 
@@ -101,8 +131,8 @@ export function buildGrantDeps(
   config: BrokerConfig,
   parts: GrantParts,
   issue: GrantDeps['issue'],
-): GrantDeps {
-  const { clock, randomBytes, store } = parts
+): Omit<GrantDeps, 'secrets'> {
+  const { clock, store } = parts
   const policies = compilePolicies(config)
   const connectors = new Map(config.connectors.map((connector) => [connector.id, connector]))
   const assertions = { issuer: config.issuer, clock, store, pool: parts.pool }
@@ -111,7 +141,6 @@ export function buildGrantDeps(
     connectors,
     audiences: new Map(config.audiences.map((audience): [string, Audience] => [audience.id, audience])),
     policies,
-    secrets: createSecretCheck({ clock, randomBytes, clients: secretHashes(config) }),
     parse: parseCompact,
     subject: {
       verify: (token, connector) => parts.verifier.verify(token, connector),

@@ -1,6 +1,6 @@
 // Checks client secrets against their hashes: SHA-256 in place, scrypt on the thread pool, few at a time and with a
 // bounded queue in which clients take turns, so that guessing starves neither signing nor the other clients.
-import { createHmac, scrypt } from 'node:crypto'
+import { createHmac, scrypt as deriveKey } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Clock, RandomBytes } from '#core/clock.ts'
 import {
@@ -25,6 +25,9 @@ export interface SecretCheck {
 
   /** Costs what a wrong secret costs; for clients that do not exist, or that have no secret. Rejects as `verify`. */
   dummy(secret: string): Promise<void>
+
+  /** The same for other clients, after a reload: with the same queue, and what was checked is not checked again. */
+  withClients(clients: SecretCheckDeps['clients']): SecretCheck
 }
 
 export type SecretCheckDeps = {
@@ -63,6 +66,16 @@ export async function hashChosenSecret(secret: string, randomBytes: RandomBytes)
 }
 
 export function createSecretCheck(deps: SecretCheckDeps): SecretCheck {
+  return checkFor(deps.clients, deps.randomBytes, createScryptRuns(deps))
+}
+
+type ScryptRuns = {
+  readonly matches: (secret: string, hash: Known<ScryptHash>, lane: string) => Promise<boolean>
+  readonly waste: (secret: string, decoy: ScryptHash, lane: string) => Promise<void>
+}
+
+/** What outlives the configured clients: one queue, and the memory of what was right. */
+function createScryptRuns(deps: SecretCheckDeps): ScryptRuns {
   const run = createFairQueue({
     maxConcurrent: deps.maxConcurrent ?? 1,
     maxQueued: deps.maxQueued ?? 32,
@@ -78,7 +91,27 @@ export function createSecretCheck(deps: SecretCheckDeps): SecretCheck {
     perf: { now: deps.clock },
     ttlResolution: 0,
   })
-  const decoys = makeDecoys(deps)
+  return {
+    async matches(secret, { text, phc }, lane) {
+      const key = createHmac('sha256', processKey).update(`${text}\0${secret}`).digest('base64')
+      if (succeeded.get(key) === true) return true
+      const derived = await run(lane, async () => deriveScrypt(secret, phc))
+      if (!constantTimeEqual(derived, phc.hash)) return false
+      succeeded.set(key, true)
+      return true
+    },
+    async waste(secret, decoy, lane) {
+      await run(lane, async () => deriveScrypt(secret, decoy))
+    },
+  }
+}
+
+function checkFor(
+  clients: SecretCheckDeps['clients'],
+  randomBytes: RandomBytes,
+  scrypt: ScryptRuns,
+): SecretCheck {
+  const decoys = makeDecoys(clients, randomBytes)
   // The texts come from the configuration and from nowhere else, so there are as many as it has.
   const parsed = new Map<string, PhcHash | undefined>()
   const parse = (text: string): PhcHash | undefined => {
@@ -86,23 +119,10 @@ export function createSecretCheck(deps: SecretCheckDeps): SecretCheck {
     return parsed.get(text)
   }
 
-  async function matchesScrypt(
-    secret: string,
-    { text, phc }: Known<ScryptHash>,
-    lane: string,
-  ): Promise<boolean> {
-    const key = createHmac('sha256', processKey).update(`${text}\0${secret}`).digest('base64')
-    if (succeeded.get(key) === true) return true
-    const derived = await run(lane, async () => deriveScrypt(secret, phc))
-    if (!constantTimeEqual(derived, phc.hash)) return false
-    succeeded.set(key, true)
-    return true
-  }
-
   /** What a wrong secret has not cost yet, after so many hashes of each kind. */
   async function payRest(secret: string, lane: string, fast: number, slow: number): Promise<void> {
     for (const decoy of decoys.fast.slice(fast)) matchesSha256(secret, decoy)
-    for (const decoy of decoys.slow.slice(slow)) await run(lane, async () => deriveScrypt(secret, decoy))
+    for (const decoy of decoys.slow.slice(slow)) await scrypt.waste(secret, decoy, lane)
   }
 
   return {
@@ -114,13 +134,14 @@ export function createSecretCheck(deps: SecretCheckDeps): SecretCheck {
       if (matched) return true
       // A client's hashes are its own, so they name its lane as well as its id does.
       const lane = hashes[0] ?? decoyLane
-      for (const hash of slow) if (await matchesScrypt(secret, hash, lane)) return true
+      for (const hash of slow) if (await scrypt.matches(secret, hash, lane)) return true
       await payRest(secret, lane, fast.length, slow.length)
       return false
     },
     async dummy(secret) {
       if (Buffer.byteLength(secret) <= maxSecretBytes) await payRest(secret, decoyLane, 0, 0)
     },
+    withClients: (others) => checkFor(others, randomBytes, scrypt),
   }
 }
 
@@ -153,7 +174,10 @@ function byKind(texts: readonly string[], parse: (text: string) => PhcHash | und
  * Hashes of nobody's secret: as many SHA-256 as any client has, and for the scrypt hashes of the client whose take
  * longest one each of the same cost.
  */
-function makeDecoys({ clients, randomBytes }: SecretCheckDeps): {
+function makeDecoys(
+  clients: SecretCheckDeps['clients'],
+  randomBytes: RandomBytes,
+): {
   readonly fast: readonly Sha256Hash[]
   readonly slow: readonly ScryptHash[]
 } {
@@ -179,7 +203,7 @@ function workOf(hashes: readonly Known<ScryptHash>[]): number {
 function deriveScrypt(secret: string, phc: ScryptHash): Promise<Buffer> {
   const options = { N: 2 ** phc.cost.ln, r: phc.cost.r, p: phc.cost.p, maxmem: 160 * 2 ** 20 }
   return new Promise((resolve, reject) => {
-    scrypt(secret, phc.salt, phc.hash.length, options, (error, key) =>
+    deriveKey(secret, phc.salt, phc.hash.length, options, (error, key) =>
       error === null ? resolve(key) : reject(error),
     )
   })

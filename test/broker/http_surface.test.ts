@@ -270,6 +270,23 @@ t.test('an address that asks too often waits, and others do not', async (t) => {
   )
 })
 
+t.test('all addresses of one IPv6 network are one caller', async (t) => {
+  const limits = { addressRate: 1, addressBurst: 2, clientRate: 0 }
+  const world = await startTestBroker(t, {
+    issuer,
+    change: (config) => void Object.assign(config, { limits }),
+  })
+  const ask = async (address: string): Promise<number> => (await world.credentials({}, { address })).status
+  t.same([await ask('2001:db8:1:2::1'), await ask('2001:db8:1:2:aaaa::2')], [200, 200])
+  t.equal(await ask('2001:db8:1:2::3'), 429)
+  t.match(
+    world.audit(),
+    { reason: 'rate_limited', peer: '2001:db8:1:2::3' },
+    'the audit has the very address',
+  )
+  t.equal(await ask('2001:db8:1:3::1'), 200)
+})
+
 t.test('guesses at one client’s secret are limited for that address alone', async (t) => {
   const limits = { addressRate: 0, clientRate: 1, clientBurst: 2 }
   const world = await startTestBroker(t, {

@@ -1,6 +1,8 @@
 // A reload: what takes effect at once, what waits for the next start and is named, and that nobody sees half of it.
+import { createHook } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { hashChosenSecret } from '../../src/platform/secret_check.ts'
 import { planReload } from '../../src/cli/reload.ts'
 import type { BrokerConfig } from '../../src/broker/config/broker_config.ts'
 import type { Connector } from '../../src/core/connector.ts'
@@ -53,6 +55,52 @@ t.test('issuer keys that are loaded survive a reload', async (t) => {
   t.equal((await world.exchange()).status, 200)
   t.equal(world.issuer.fetches.jwks, jwks)
 })
+
+t.test('neither a reload nor a new key gives guesses a fresh start, unless the limits change', async (t) => {
+  const limits = { addressRate: 1, addressBurst: 2, clientRate: 1, clientBurst: 1 }
+  const world = await startTestBroker(t, {
+    issuer: broker.issuer,
+    change: (config) => void Object.assign(config, { limits }),
+  })
+  const ask = async (address: string): Promise<readonly [number, unknown]> => {
+    const answer = await world.credentials({}, { address })
+    return [answer.status, world.audit()?.evidence?.['key']]
+  }
+  t.same(await ask('192.0.2.1'), [200, undefined])
+  t.same(await ask('192.0.2.1'), [429, 'client'])
+  world.reload(() => {})
+  t.same(await ask('192.0.2.1'), [429, 'address'], 'two were taken before the reload')
+  await world.broker.parts.keyRing.rotate()
+  t.same(await ask('192.0.2.1'), [429, 'address'])
+  t.same(await ask('192.0.2.2'), [200, undefined])
+  world.reload((config) => void Object.assign(config, { limits: { ...limits, addressBurst: 9 } }))
+  t.same(await ask('192.0.2.1'), [429, 'client'], 'the other bucket stays')
+  world.reload((config) => void Object.assign(config, { limits: { ...limits, clientBurst: 9 } }))
+  t.same(await ask('192.0.2.1'), [200, undefined])
+})
+
+t.test('a slow secret that was right is not paid again after a reload', async (t) => {
+  const world = await startTestBroker(t, { issuer: broker.issuer })
+  const hash = await hashChosenSecret('a chosen secret', world.broker.parts.randomBytes)
+  t.equal(await world.broker.live().secrets.verify('a chosen secret', [hash]), true)
+  world.reload(() => {})
+  const { secrets } = world.broker.live()
+  t.equal(await derivations(() => secrets.verify('a chosen secret', [hash])), 0)
+  t.equal(await derivations(() => secrets.verify('another secret', [hash])), 1)
+})
+
+/** How many times `ask` makes Node derive a scrypt key. */
+async function derivations(ask: () => Promise<unknown>): Promise<number> {
+  let count = 0
+  const hook = createHook({
+    init(_id, type) {
+      if (type === 'SCRYPTREQUEST') count += 1
+    },
+  }).enable()
+  await ask()
+  hook.disable()
+  return count
+}
 
 t.test('a key rotation shows in discovery and is no configuration load', async (t) => {
   const world = await startTestBroker(t, { issuer: broker.issuer })

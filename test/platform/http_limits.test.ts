@@ -1,7 +1,7 @@
 // Token buckets, client addresses, request ids, randomness, and the log's text form.
 import { execFileSync } from 'node:child_process'
 import t from 'tap'
-import { createClientAddress } from '../../src/platform/http/client_address.ts'
+import { callerNetwork, createClientAddress } from '../../src/platform/http/client_address.ts'
 import { createRequestIds } from '../../src/platform/http/request_id.ts'
 import { createRandomBytes } from '../../src/platform/random.ts'
 import { createRateLimit } from '../../src/platform/rate_limit.ts'
@@ -96,6 +96,24 @@ t.test('only a trusted proxy’s header is read, from the right, past further pr
       `${socket} ${header}`,
     )
   t.throws(() => createClientAddress({ header: 'x', trustedProxies: ['nonsense'] }), RangeError)
+})
+
+t.test('one caller is an IPv4 address, or an IPv6 /64 however it is written', async (t) => {
+  const rows: readonly (readonly [address: string, network: string])[] = [
+    ['192.0.2.1', '192.0.2.1'],
+    ['2001:db8:1:2::1', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2:ffff:ffff:ffff:ffff', '2001:db8:1:2::/64'],
+    ['2001:0DB8:0001:0002::9', '2001:db8:1:2::/64'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['2001::2:3:4:5:6:7', '2001:0:2:3::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['::', '0:0:0:0::/64'],
+    ['64:ff9b::192.0.2.1', '64:ff9b:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['unknown:address', 'unknown:address'],
+    ['', ''],
+  ]
+  for (const [address, network] of rows) t.equal(callerNetwork(address), network, address)
 })
 
 t.test('request ids differ within a process and between two', async (t) => {

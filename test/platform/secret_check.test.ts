@@ -110,6 +110,30 @@ async function derivations(
   return count
 }
 
+t.test('a reload keeps what was right, and costs what its own clients cost', async (t) => {
+  const check = build({ clients: [[chosenHash]] })
+  t.equal(await check.verify('correct horse', [chosenHash]), true)
+  const same = check.withClients([[chosenHash]])
+  t.equal(
+    await derivations(same, async (asked) => {
+      t.equal(await asked.verify('correct horse', [chosenHash]), true)
+    }),
+    0,
+  )
+  t.equal(await derivations(same, async (asked) => asked.verify('wrong horse', [chosenHash])), 1)
+  t.equal(await derivations(same, async (asked) => asked.dummy('guess')), 1)
+  const fast = check.withClients([[hash(generated)]])
+  t.equal(await derivations(fast, async (asked) => asked.dummy('guess')), 0, 'no client is slow any more')
+})
+
+t.test('a reload makes no second queue', async (t) => {
+  const check = build({ clients: [[chosenHash]], maxConcurrent: 1, maxQueued: 0 })
+  const running = check.verify('keeps it busy', [chosenHash])
+  await t.rejects(check.withClients([[chosenHash]]).verify('guess', [chosenHash]), SecretCheckBusy)
+  t.equal(await running, false)
+  t.equal(await check.withClients([[chosenHash]]).verify('correct horse', [chosenHash]), true)
+})
+
 t.test('a job that asks again pays scrypt once in five minutes, a guess pays every time', async (t) => {
   let now = start
   const check = build({ clock: () => now, maxQueued: 0 })

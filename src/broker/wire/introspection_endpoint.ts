@@ -10,6 +10,7 @@ import { readCredentials } from '#core/oauth/credentials.ts'
 import type { Form } from '#core/oauth/form.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
+import { callerNetwork } from '#platform/http/client_address.ts'
 import type { RateLimit } from '#platform/rate_limit.ts'
 import { authenticateClient } from '../clients/authenticate_client.ts'
 import type { ClientDeps, JobCredential } from '../clients/authenticate_client.ts'
@@ -71,7 +72,7 @@ async function decideIntrospection(
 ): Promise<Result<Answer>> {
   // 1. the request
   if (raw.method !== 'POST') return deny({ reason: 'method_not_allowed', method: raw.method })
-  const addressWait = deps.addressLimit.take(raw.peer)
+  const addressWait = deps.addressLimit.take(callerNetwork(raw.peer))
   if (addressWait > 0) return deny({ reason: 'rate_limited', key: 'address', retryAfterSeconds: addressWait })
   const form = readForm(raw)
   if (!form.ok) return form

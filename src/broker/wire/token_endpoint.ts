@@ -11,6 +11,7 @@ import { CLIENT_CREDENTIALS, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import type { SERVED_GRANTS } from '#core/oauth/names.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
+import { callerNetwork } from '#platform/http/client_address.ts'
 import type { RateLimit } from '#platform/rate_limit.ts'
 import { grantClientCredentials } from '../grants/client_credentials.ts'
 import type { GrantDeps } from '../grants/grant_deps.ts'
@@ -80,7 +81,7 @@ async function decideToken(
   facts: DecisionFacts,
 ): Promise<Result<Issued>> {
   if (raw.method !== 'POST') return deny({ reason: 'method_not_allowed', method: raw.method })
-  const addressWait = deps.addressLimit.take(raw.peer)
+  const addressWait = deps.addressLimit.take(callerNetwork(raw.peer))
   if (addressWait > 0) return deny({ reason: 'rate_limited', key: 'address', retryAfterSeconds: addressWait })
   const form = readForm(raw)
   if (!form.ok) return form
@@ -128,5 +129,6 @@ export function clientKey(
   peer: string,
   { clients }: Pick<GrantDeps, 'clients'>,
 ): string {
-  return clients.has(clientId) ? `${clientId} ${peer}` : ` ${peer}`
+  const network = callerNetwork(peer)
+  return clients.has(clientId) ? `${clientId} ${network}` : ` ${network}`
 }

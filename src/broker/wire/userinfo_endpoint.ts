@@ -1,5 +1,6 @@
 // GET|POST /userinfo in Dex's dialect: the bearer token's own payload, byte for byte. Read from the header only.
 import type { Fault } from '#core/denial.ts'
+import { callerNetwork } from '#platform/http/client_address.ts'
 import type { RateLimit } from '#platform/rate_limit.ts'
 import { verifyOwnToken } from '../tokens/own_token.ts'
 import type { OwnTokenDeps } from '../tokens/own_token.ts'
@@ -22,7 +23,7 @@ export async function answerUserinfo(
   { authorization, peer }: Pick<RawRequest, 'authorization' | 'peer'>,
   { ownToken, addressLimit }: UserinfoDeps,
 ): Promise<Answer> {
-  const retryAfterSeconds = addressLimit.take(peer)
+  const retryAfterSeconds = addressLimit.take(callerNetwork(peer))
   if (retryAfterSeconds > 0)
     return errorAnswer(toOAuthError({ reason: 'rate_limited', key: 'address', retryAfterSeconds }))
   const [header = '', second] = authorization

@@ -22,6 +22,27 @@ export function createClientAddress(config: ClientAddressConfig | undefined): Cl
   }
 }
 
+/**
+ * Who counts as one caller: an IPv4 address, or the /64 in which every IPv6 host has more addresses than any table.
+ * `address` as `ClientAddressOf` gives it; whatever is no IPv6 address stays as it is.
+ */
+export function callerNetwork(address: string): string {
+  if (!address.includes(':') || isIP(address) !== 6) return address
+  const [head = '', tail] = address.split('::')
+  const before = groupsOf(head)
+  const after = groupsOf(tail ?? '')
+  const zeros = Array.from({ length: Math.max(0, 8 - before.length - after.length) }, () => '0')
+  return `${[...before, ...zeros, ...after].slice(0, 4).join(':')}::/64`
+}
+
+/** In one spelling; the last 32 bits may be written as IPv4. */
+function groupsOf(part: string): readonly string[] {
+  if (part === '') return []
+  return part
+    .split(':')
+    .flatMap((group) => (group.includes('.') ? ['0', '0'] : [Number.parseInt(group, 16).toString(16)]))
+}
+
 function plain(address: string): string {
   return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address
 }
