@@ -6,6 +6,7 @@ import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { createLog } from '#platform/log.ts'
 import type { LoadGauge } from '#platform/load_gauge.ts'
+import { boundYoungGeneration } from '#platform/young_generation.ts'
 import { createRandomBytes } from '#platform/random.ts'
 import { createPublicApp } from '../broker/app.ts'
 import { createBroker } from '../broker/broker.ts'
@@ -44,8 +45,11 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
     flags.config === undefined &&
     flags.dexConfig === undefined &&
     !existsSync(resolve(io.cwd, DEFAULT_CONFIG_FILE))
-  setThreads()
-  if (isFirstStart) await makeStarter(io)
+  boundYoungGeneration()
+  if (isFirstStart) {
+    setThreads('ES256')
+    await makeStarter(io)
+  }
 
   // 1. the configuration, with every problem at once
   const load = await loadConfig(flags, io)
@@ -53,6 +57,7 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
   const { config } = load
 
   // 2. store, keys, audit
+  setThreads(config.keys.algorithm)
   const log = createLog(config.log)
   const world = { clock: io.clock, randomBytes: createRandomBytes(), log, version: readVersion() }
   const runtime = await openRuntime(config, world).catch((error: unknown) => {
@@ -86,11 +91,14 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
 }
 
 /**
- * libuv reads this when its threads start, which nothing did so far. Signing takes whole cores; more threads than cores
- * only take each other's turns (docs/decisions/0003-runtime.md).
+ * libuv reads this when its threads start, which nothing did so far. An RS256 signature is long, so every core may make
+ * one. An ES256 signature is hardly longer than waking a second thread, and the event loop needs a core: one thread less
+ * gives a twentieth more tokens on two cores (docs/decisions/0003-runtime.md). A hanging name look-up holds nothing up
+ * (crypto_pool.ts).
  */
-function setThreads(): void {
-  process.env['UV_THREADPOOL_SIZE'] ??= String(Math.max(2, availableParallelism()))
+function setThreads(algorithm: BrokerConfig['keys']['algorithm']): void {
+  const cores = availableParallelism()
+  process.env['UV_THREADPOOL_SIZE'] ??= String(algorithm === 'RS256' ? cores : Math.max(1, cores - 1))
 }
 
 async function openListeners(
