@@ -118,7 +118,7 @@ export async function createPublicApp(
 /** Every content type is left to the endpoints, which judge it as Go does. */
 function readBodiesRaw(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
 }
 
 type Busy = Extract<Fault, { reason: 'too_busy' }>
@@ -189,7 +189,7 @@ function rawRequest(request: FastifyRequest, addressOf: ClientAddressOf): RawReq
     query: mark === -1 ? '' : url.slice(mark + 1),
     contentType: contentTypeOf(request),
     authorization: authorizationOf(request),
-    body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
+    body: typeof request.body === 'string' ? request.body : '',
     peer: peerOf(request, addressOf),
     requestId: request.id,
   }

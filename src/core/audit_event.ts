@@ -127,14 +127,17 @@ const SHORTEST_TOKEN = 16
 /** Begins as every JWT does: base64url of `{"`, or of `{` and white space. */
 const TOKEN_LIKE = /(?:eyJ|ewog|ewoi|eyAi|ewkJ)[A-Za-z0-9_-]{12,}[A-Za-z0-9_=.-]*/g
 
+/** At most 256 printable ASCII characters. */
+const FIT = /^[ -~]{0,256}$/
+const TOKEN_BEGINS = /eyJ|ewo|eyAi|ewkJ/
+
 /**
  * Shortens a text that a caller chose, for logs: at most 256 characters, control characters made visible. A token that
  * was put where it does not belong (`client_id=$TOKEN`) is not written down.
  */
-const PRINTABLE_ASCII = /^[ -~]*$/
-
 export function clip(text: string): string {
-  if (text.length < SHORTEST_TOKEN && PRINTABLE_ASCII.test(text)) return text
+  // Nearly every text is fit as it stands.
+  if (FIT.test(text) && !TOKEN_BEGINS.test(text)) return text
   const safe = text.length < SHORTEST_TOKEN ? text : text.replaceAll(TOKEN_LIKE, '<token>')
   const short = safe.length > MAX_TEXT ? `${safe.slice(0, MAX_TEXT)}…` : safe
   return short.replaceAll(

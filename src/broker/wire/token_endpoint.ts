@@ -1,6 +1,5 @@
 // POST /token, from raw request to answer, in the order that docs/architecture.md describes:
 // method, address bucket, form, grant, client bucket, the grant itself, audit, answer.
-import { isUtf8 } from 'node:buffer'
 import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Fault, RequestDenial } from '#core/denial.ts'
 import { formContentType } from '#core/oauth/content_type.ts'
@@ -31,7 +30,8 @@ export type RawRequest = {
   readonly contentType: string | undefined
   /** Every value of the header, in order: two of them are two credentials. */
   readonly authorization: readonly string[]
-  readonly body: Buffer
+  /** Read as UTF-8; what is none became U+FFFD. */
+  readonly body: string
   readonly peer: string
   readonly requestId: string
 }
@@ -111,9 +111,10 @@ export function readForm(raw: Pick<RawRequest, 'contentType' | 'query' | 'body'>
     case 'other':
       return parseForm('')
     case 'form':
-      return isUtf8(raw.body)
-        ? parseForm(raw.body.toString('utf8'))
-        : deny({ reason: 'form_malformed', detail: 'not UTF-8' })
+      // A form is ASCII, so one that holds the sign for bytes that are no UTF-8 was none.
+      return raw.body.includes('\uFFFD')
+        ? deny({ reason: 'form_malformed', detail: 'not UTF-8' })
+        : parseForm(raw.body)
   }
 }
 

@@ -21,17 +21,19 @@ export function parseScopes(scope: string): Scopes {
   const all = scope.split(/\s+/).filter((item) => item !== '')
   const audiences: string[] = []
   const unrecognized: string[] = []
+  const known = new Set<string>()
   for (const item of all) {
-    if (item.startsWith(AUDIENCE_PREFIX)) audiences.push(item.slice(AUDIENCE_PREFIX.length))
-    else if (!KNOWN_SCOPES.has(item)) unrecognized.push(item)
+    if (KNOWN_SCOPES.has(item)) known.add(item)
+    else if (item.startsWith(AUDIENCE_PREFIX)) audiences.push(item.slice(AUDIENCE_PREFIX.length))
+    else unrecognized.push(item)
   }
   return {
-    openid: all.includes('openid'),
-    email: all.includes('email'),
-    profile: all.includes('profile'),
-    groups: all.includes('groups'),
-    federatedId: all.includes('federated:id'),
-    offlineAccess: all.includes('offline_access'),
+    openid: known.has('openid'),
+    email: known.has('email'),
+    profile: known.has('profile'),
+    groups: known.has('groups'),
+    federatedId: known.has('federated:id'),
+    offlineAccess: known.has('offline_access'),
     audiences,
     unrecognized,
     all,

@@ -31,8 +31,11 @@ export function parseForm(body: string): Result<Form> {
     if (count > MAX_PARAMETERS)
       return deny({ reason: 'form_malformed', detail: `more than ${MAX_PARAMETERS} parameters` })
     const equals = pair.indexOf('=')
-    const name = decode(equals === -1 ? pair : pair.slice(0, equals))
-    const value = equals === -1 ? '' : decode(pair.slice(equals + 1))
+    const split = equals === -1 ? pair.length : equals
+    // Most pairs are plain, a token of a kilobyte among them: one look saves four.
+    const isPlain = !pair.includes('%') && !pair.includes('+')
+    const name = isPlain ? pair.slice(0, split) : decode(pair.slice(0, split))
+    const value = isPlain ? pair.slice(split + 1) : decode(pair.slice(split + 1))
     if (name === undefined || value === undefined) {
       return deny({ reason: 'form_malformed', detail: 'a percent escape is not valid UTF-8' })
     }
