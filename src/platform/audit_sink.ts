@@ -31,7 +31,7 @@ export type AuditSinkOptions = {
 }
 
 /** A loaded broker gathers so many events, or for so long; the answers that belong to them wait as long. */
-const GATHER_EVENTS = 8
+const GATHER_EVENTS = 16
 const GATHER_MS = 1
 
 /** Throws AuditFailure when the destination cannot be opened. */
