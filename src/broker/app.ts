@@ -67,7 +67,8 @@ export async function createPublicApp(
   // First, so that refusals carry them, too.
   if (Object.keys(web.headers).length > 0)
     app.addHook('onRequest', async (_request, reply) => void reply.headers(web.headers))
-  const send = createSender(broker.parts.metrics)
+  const hasHooks = Object.keys(web.headers).length > 0 || web.allowedOrigins.length > 0
+  const send = createSender(broker.parts.metrics, hasHooks)
   const limited = limitConcurrency(broker, send, addressOf)
   // Before the routes: a scope takes the handler that is there when it is made.
   answerFailures(app, broker, paths.token, addressOf, send)
@@ -151,29 +152,32 @@ function limitConcurrency(broker: Broker, send: Send, addressOf: ClientAddressOf
 }
 
 type Headers = Readonly<Record<string, string>>
-type Send = (reply: FastifyReply, status: number, headers: Headers, body: string | Buffer) => FastifyReply
+type Send = (reply: FastifyReply, status: number, headers: Headers, body: string) => FastifyReply
 
 /**
  * Writes an answer straight to Node's response: head and body leave in one write, and Fastify neither adds a charset to
  * JSON (Dex says none, RFC 8259 knows none) nor runs hooks that nobody has. Headers that hooks set (CORS, `web.headers`)
  * go along.
  */
-function createSender(metrics: Metrics): Send {
+function createSender(metrics: Metrics, hasHooks: boolean): Send {
   return (reply, status, headers, body) => {
     const { raw, request } = reply
     const length = Buffer.byteLength(body)
     reply.hijack()
-    for (const [name, value] of Object.entries(reply.getHeaders())) {
-      if (value !== undefined) raw.setHeader(name, value)
-    }
+    if (hasHooks) setHookHeaders(reply)
     raw.writeHead(status, { ...headers, 'content-length': length })
     if (request.method === 'HEAD') raw.end()
     // As many bytes as characters: ASCII, which goes out without being encoded.
-    else if (typeof body === 'string' && length === body.length) raw.end(body, 'latin1')
-    else raw.end(body)
+    else raw.end(body, length === body.length ? 'latin1' : 'utf8')
     const handler = request.routeOptions.url ?? 'not found'
     metrics.http(handler, request.method, status, reply.elapsedTime / 1000, length)
     return reply
+  }
+}
+
+function setHookHeaders(reply: FastifyReply): void {
+  for (const [name, value] of Object.entries(reply.getHeaders())) {
+    if (value !== undefined) reply.raw.setHeader(name, value)
   }
 }
 

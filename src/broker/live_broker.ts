@@ -51,8 +51,8 @@ export type LiveBroker = {
   readonly token: TokenEndpointDeps
   readonly introspection: IntrospectionDeps
   readonly userinfo: UserinfoDeps
-  readonly discovery: Buffer
-  readonly metadata: Buffer
+  readonly discovery: string
+  readonly metadata: string
 }
 
 /** Callers that are remembered at once; 100 bytes each. */
@@ -86,8 +86,8 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts, previo
     token: { grants: new Set(config.grants), grantDeps, ...limiting, ...concluding },
     introspection: { clientDeps: grantDeps, ownToken, ...limiting, ...concluding },
     userinfo: { ownToken, addressLimit: limiting.addressLimit },
-    discovery: Buffer.from(discoveryDocument(config, algorithms)),
-    metadata: Buffer.from(metadataDocument(config, algorithms)),
+    discovery: discoveryDocument(config, algorithms),
+    metadata: metadataDocument(config, algorithms),
   }
 }
 

@@ -136,7 +136,12 @@ t.test('RFC 8037: the Ed25519 example verifies once its key has a kid', options,
   const { compact } = output
   const [key, parsed] = [readPublicKey(jwk), parseJws(typeof compact === 'string' ? compact : '')]
   const algorithm = algorithmOf('EdDSA')
-  t.ok(key.ok && parsed.ok && algorithm && (await verifySignature(algorithm, key.value, parsed.value, inPlacePool)))
+  t.ok(
+    key.ok &&
+      parsed.ok &&
+      algorithm &&
+      (await verifySignature(algorithm, key.value, parsed.value, inPlacePool)),
+  )
 })
 
 const readCookbookKey = (name: string) => readPublicKey(readVectors('jose-cookbook', 'jwk', name))

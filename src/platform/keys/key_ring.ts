@@ -54,7 +54,7 @@ export interface KeyRing {
   close(): void
 }
 
-type JwksDocument = { readonly body: Buffer; readonly etag: string }
+type JwksDocument = { readonly body: string; readonly etag: string }
 
 export type KeyDescription = {
   readonly kid: string
@@ -235,7 +235,7 @@ function viewOf(
   if (current === undefined || signer === undefined) throw new KeyFailure('no key to sign with')
   const ordered = [current, ...inOrder(keys).filter((key) => key !== current)]
   const published = [...ordered.map((key) => ({ kid: key.kid, alg: key.algorithm, jwk: key.jwk })), ...extra]
-  const body = Buffer.from(jwksDocument(published))
+  const body = jwksDocument(published)
   const etag = `"${createHash('sha256').update(body).digest('base64url')}"`
   const starts = keys.map((key) => key.signsFrom)
   return {
