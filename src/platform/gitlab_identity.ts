@@ -9,10 +9,10 @@ import type { Identity } from '#core/identity.ts'
 import { TOKEN_JSON_LIMITS, readStrictJson } from '#core/jwt/strict_json.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
-import type { BoundedFetch } from './egress/bounded_fetch.ts'
+import { bearerGet } from './bearer_get.ts'
+import type { BearerGet } from './bearer_get.ts'
 import type { IssuerKeysRegistry } from './issuer_keys/registry.ts'
 
-const BEARER = /^[A-Za-z0-9._~+/-]+=*$/
 const GROUPS_PER_PAGE = 100
 /** Ten pages are a thousand groups; the requests of one exchange must end. */
 const MAX_PAGES = 10
@@ -29,12 +29,7 @@ const PERMISSION_CLAIMS = ['owner', 'maintainer', 'developer'].map((word) => ({
   claim: `https://gitlab.org/claims/groups/${word}`,
 }))
 
-type Api = {
-  readonly base: string
-  readonly token: string
-  readonly connector: string
-  readonly fetch: BoundedFetch
-}
+type Api = BearerGet & { readonly base: string }
 
 /**
  * Denials: `subject_malformed`, `subject_userinfo_failed`, `identity_groups_not_allowed`, `identity_group_reserved`,
@@ -47,11 +42,11 @@ export async function readGitlabIdentity(
 ): Promise<Result<Identity>> {
   const options = connector.gitlabApi
   if (options === undefined) throw new Error(`connector ${connector.id} is not of type gitlab`)
-  if (!BEARER.test(token)) return deny({ reason: 'subject_malformed', detail: 'not a bearer token' })
   const api: Api = {
     base: options.baseUrl.replace(/\/+$/, ''),
     token,
     connector: connector.id,
+    what: 'gitlab',
     fetch: issuers.of(connector).fetch,
   }
   const user = await readObject(api, '/api/v4/user')
@@ -170,15 +165,11 @@ async function read(
   api: Api,
   path: string,
 ): Promise<Result<{ status: number; json: JsonValue | undefined }>> {
-  const answer = await api.fetch.get(`${api.base}${path}`, {
-    headers: { authorization: `Bearer ${api.token}` },
-  })
-  if (!answer.ok || answer.status >= 500) {
-    const detail = answer.ok ? `status ${answer.status}` : answer.detail
-    return deny({ reason: 'issuer_keys_unavailable', connector: api.connector, detail: `gitlab: ${detail}` })
-  }
-  const json = readStrictJson(answer.body, TOKEN_JSON_LIMITS)
-  return ok({ status: answer.status, json: json.ok ? json.value : undefined })
+  const answer = await bearerGet(`${api.base}${path}`, api)
+  if (!answer.ok) return answer
+  const { status, body } = answer.value
+  const json = readStrictJson(body, TOKEN_JSON_LIMITS)
+  return ok({ status, json: json.ok ? json.value : undefined })
 }
 
 function failed(detail: string): Result<never> {

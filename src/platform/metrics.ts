@@ -13,7 +13,6 @@ export type Metrics = {
   readonly configReload: (succeeded: boolean) => void
   /** Seconds since the epoch at which the present configuration was loaded. */
   readonly configLoadedAt: (seconds: number) => void
-  readonly gauge: (name: string, help: string, read: () => number) => void
 }
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'OPTIONS', 'DELETE', 'PATCH'])
@@ -83,7 +82,7 @@ export function createMetrics(version: string): Metrics {
     decision(event, seconds) {
       const { grant, decision, reason = '', client = '', connector = '', policy = '' } = event
       const outcome = `${grant} ${decision}`
-      // Ids may hold any character; none of them can hold a line break (the loaders refuse it).
+      // Ids come from the configuration; line breaks keep them apart.
       const key = `${outcome}\n${reason}\n${client}\n${connector}\n${policy}`
       decisions.count(key, () => ({ grant, decision, reason, client, connector, policy }))
       decisionSeconds.tally(outcome, () => ({ grant, decision }), seconds)
@@ -105,17 +104,5 @@ export function createMetrics(version: string): Metrics {
       lastReload.set(succeeded ? 1 : 0)
     },
     configLoadedAt: (seconds) => loadedAt.set(seconds),
-    gauge(name, help, read) {
-      registry.registerMetric(
-        new Gauge({
-          name,
-          help,
-          registers: [],
-          collect() {
-            this.set(read())
-          },
-        }),
-      )
-    },
   }
 }

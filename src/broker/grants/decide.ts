@@ -3,15 +3,12 @@
 import type { Client } from '#core/client.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Connector } from '#core/connector.ts'
-import { decidePolicies } from '#core/policy/decide.ts'
-import type { CompiledPolicy } from '#core/policy/compile_policy.ts'
+import { decidePolicies, policiesOf } from '#core/policy/decide.ts'
+import type { PolicyIndex } from '#core/policy/decide.ts'
 import type { PolicyGrant } from '#core/policy/trust_policy.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 import type { Subject } from '../connectors/subject.ts'
-
-/** Policies in file order, by connector id. */
-export type PolicyTable = ReadonlyMap<string, readonly CompiledPolicy[]>
 
 /** The grant of the first policy that holds; `undefined` where no policy is needed. */
 export function decideGrant(
@@ -19,9 +16,9 @@ export function decideGrant(
   client: Client,
   connector: Connector,
   named: string,
-  deps: { readonly policies: PolicyTable; readonly clock: Clock },
+  deps: { readonly policies: PolicyIndex; readonly clock: Clock },
 ): Result<PolicyGrant | undefined> {
-  const policies = deps.policies.get(connector.id) ?? []
+  const policies = policiesOf(deps.policies, connector.id)
   if (policies.length === 0 && !connector.needsPolicy) {
     return named === '' ? ok(undefined) : deny({ reason: 'policy_unknown', policy: named })
   }
@@ -41,7 +38,7 @@ export function decideNamed(
   client: Client,
   connector: Connector,
   named: string,
-  deps: { readonly policies: PolicyTable; readonly clock: Clock },
+  deps: { readonly policies: PolicyIndex; readonly clock: Clock },
 ): Result<PolicyGrant> {
   const grant = decideGrant(subject, client, connector, named, deps)
   if (!grant.ok) return grant

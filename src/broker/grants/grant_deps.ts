@@ -3,15 +3,15 @@
 import type { AudienceTable } from '#core/audience.ts'
 import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Clock } from '#core/clock.ts'
+import type { PolicyIndex } from '#core/policy/decide.ts'
 import type { Result } from '#core/result.ts'
 import type { Store } from '#platform/store/store.ts'
 import type { ClientDeps } from '../clients/authenticate_client.ts'
 import type { Issued, TokenOrder } from '../tokens/issue.ts'
-import type { PolicyTable } from './decide.ts'
 
 export type GrantDeps = ClientDeps & {
   readonly audiences: AudienceTable
-  readonly policies: PolicyTable
+  readonly policies: PolicyIndex
   readonly store: Pick<Store, 'claimAllOnce'>
   readonly clock: Clock
   readonly issue: (order: TokenOrder, facts: DecisionFacts) => Promise<Result<Issued>>

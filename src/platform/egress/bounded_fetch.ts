@@ -22,7 +22,7 @@ type FetchOptions = {
   readonly timeoutMs?: number
 }
 
-type Fetched = {
+export type Fetched = {
   readonly ok: true
   readonly status: number
   readonly contentType: string

@@ -117,6 +117,7 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
     plan: (stored: readonly StoredKey[], now: number) => RotationPlan<StoredKey>,
   ): Promise<boolean> {
     const result = tail.then(async () => tryUpdate(plan))
+    // The caller is told through `result`; a change that failed must not hold up the next one.
     tail = result.catch(() => {})
     return result
   }
