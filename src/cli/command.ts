@@ -83,6 +83,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./keys.ts')).keys,
   },
   {
+    name: 'kube',
+    summary: 'make a kube-apiserver trust the broker, and see why it does not',
+    load: async () => (await import('./kube.ts')).kube,
+  },
+  {
     name: 'hash-secret',
     summary: 'make the hash of a client secret that goes into the configuration',
     load: async () => (await import('./hash_secret.ts')).hashSecret,
