@@ -1,13 +1,19 @@
 // Finds the Dex configuration in what people keep it in: a bare file, Helm values (`config`, `dex.config`), a
 // ConfigMap or Secret, Argo CD's `dex.config`, a manifest of several documents. Says where it was found.
 import type { Finding, Place } from '#platform/config/finding.ts'
+import {
+  embeddedSource,
+  placeOfOffset,
+  readSource,
+  renderedSource,
+  wholeFile,
+} from '#platform/config/text_source.ts'
+import type { TextSource } from '#platform/config/text_source.ts'
 import { pathText } from '#platform/config/yaml_document.ts'
 import type { YamlDocument, YamlPath } from '#platform/config/yaml_document.ts'
 import type { DexCode } from './dex_codes.ts'
 import { renderTemplate } from './gomplate.ts'
 import type { TemplateEnv } from './gomplate.ts'
-import { embeddedSource, placeOfOffset, readSource, renderedSource, wholeFile } from './text_source.ts'
-import type { TextSource } from './text_source.ts'
 
 /** `chart`: Dex's chart adds the listen addresses as flags. `argocd`: Argo CD adds issuer, storage and web. */
 export type Wrapping = 'bare' | 'chart' | 'manifest' | 'argocd'

@@ -1,9 +1,8 @@
 // Where a piece of text stands in the operator's file: the file itself, a template rendered from it, a block scalar
 // inside it. Each knows how its lines lead back, so that a finding deep inside a ConfigMap names the right line.
-import type { Place } from '#platform/config/finding.ts'
-import { readYaml } from '#platform/config/yaml_document.ts'
-import type { YamlPath, YamlRead } from '#platform/config/yaml_document.ts'
-import type { Template } from './gomplate.ts'
+import type { Place } from './finding.ts'
+import { readYaml } from './yaml_document.ts'
+import type { YamlPath, YamlRead } from './yaml_document.ts'
 
 export type TextSource = {
   readonly text: string
@@ -30,8 +29,14 @@ export function readSource(source: TextSource): YamlRead {
   }
 }
 
+/** A text made from another one, with the way back of each of its characters. */
+export type Rendered = {
+  readonly text: string
+  readonly sourceOffset: (offset: number) => number
+}
+
 /** A template's output; its lines lead back to the line of the template. */
-export function renderedSource(source: TextSource, template: Template): TextSource {
+export function renderedSource(source: TextSource, template: Rendered): TextSource {
   return {
     text: template.text,
     locate: (line, column) => {
