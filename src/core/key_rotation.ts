@@ -97,6 +97,20 @@ export function planRevocation<K extends RingKey>(
 }
 
 /**
+ * One key more than `plan` leaves, one that no verifier can have met: whoever accepts it fetched the key set after `now`.
+ * A promoted next key proves nothing, for it was served before. It takes its turn behind those that wait already.
+ */
+export function planFresh<K extends RingKey>(
+  plan: RotationPlan<K>,
+  rules: RotationRules,
+  now: number,
+): RotationPlan<K> {
+  if (plan.create !== undefined) return plan
+  const last = Math.max(0, ...plan.kept.map((key) => key.signsFrom))
+  return { ...plan, create: orderAt(Math.max(now + leadMs, last + 1), rules, now), changed: true }
+}
+
+/**
  * The key that signs at `now`: the latest whose time has come. If the clock jumped back before every start, the
  * earliest, since it is published and there is no better one.
  */

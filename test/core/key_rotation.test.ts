@@ -1,6 +1,7 @@
 import t from 'tap'
 import {
   leadSeconds,
+  planFresh,
   planNext,
   planRevocation,
   planRotation,
@@ -208,6 +209,33 @@ t.test('revoking a retired key unpublishes it and leaves the signing key alone',
   const ring = [key('a', start, { privateKey: undefined }), key('b', start + 6 * hour)]
   const plan = planRevocation(ring, 'a', rules, start + 7 * hour)
   t.match(plan, { kept: [{ kid: 'b' }], create: undefined, changed: true })
+})
+
+t.test(
+  'a fresh key is published beside the promoted one, which verifiers may have met already',
+  async (t) => {
+    const now = start + hour
+    const revoked = planRevocation([key('a', start), key('b', start + 6 * hour)], 'a', rules, now)
+    const plan = planFresh(revoked, rules, now)
+    t.match(plan, { changed: true, create: { publishedAt: now, signsFrom: now + lead } })
+    const ring = carryOut(plan)
+    t.equal(signingKeyAt(ring, now)?.kid, 'b')
+    t.equal(planRotation(ring, rules, now).changed, false, 'the ring is at rest')
+    t.equal(planRotation(ring, rules, now + lead).changed, false, 'and after the fresh one took over')
+  },
+)
+
+t.test('a key that a revocation makes is fresh as it is', async (t) => {
+  const plan = planRevocation([key('a', start)], 'a', rules, start + hour)
+  t.equal(planFresh(plan, rules, start + hour), plan)
+})
+
+t.test('a fresh key signs after those that wait already', async (t) => {
+  const now = start + 6 * hour
+  const waiting = key('b', now + lead)
+  const plan = planFresh({ kept: [key('a', start), waiting], create: undefined, changed: false }, rules, now)
+  t.equal(plan.create?.signsFrom, waiting.signsFrom + 1)
+  t.equal(planRotation(carryOut(plan), rules, now).kept.at(-1)?.signsFrom, waiting.signsFrom + 1)
 })
 
 t.test('revoking a key that is not there changes nothing', async (t) => {

@@ -193,6 +193,47 @@ t.test('a revoked key is gone at once and the broker goes on signing', async (t)
   t.equal(await ring.revoke(old), false)
 })
 
+t.test(
+  'a fresh key takes the place of a revoked one in one step, and can sign before its turn',
+  async (t) => {
+    const world = build(t)
+    const ring = await world.open()
+    const old = ring.current().kid
+    const next = await ring.rotate()
+    const fresh = await ring.publishFresh(old)
+    t.equal(ring.current().kid, next.kid, 'the published next one signs from now on')
+    t.same(kidsOf(ring), [next.kid, fresh?.kid])
+    t.equal(ring.signer(old), undefined)
+    t.equal(ring.signer(fresh?.kid ?? '')?.kid, fresh?.kid)
+    t.same(
+      ring.list().map(({ state }) => state),
+      ['signing', 'next'],
+    )
+  },
+)
+
+t.test('a fresh key without a revocation waits behind the published next one', async (t) => {
+  const ring = await build(t).open()
+  const signing = ring.current().kid
+  const next = await ring.rotate()
+  const fresh = await ring.publishFresh(undefined)
+  t.same(
+    ring.list().map(({ kid, state }) => [kid, state]),
+    [
+      [signing, 'signing'],
+      [next.kid, 'next'],
+      [fresh?.kid, 'next'],
+    ],
+  )
+})
+
+t.test('nothing is published for a key that is not there', async (t) => {
+  const ring = await build(t).open()
+  const before = kidsOf(ring)
+  t.equal(await ring.publishFresh('nothing'), undefined)
+  t.same(kidsOf(ring), before)
+})
+
 t.test('a key revoked by another process is gone after the next refresh', async (t) => {
   const world = build(t)
   const [server, admin] = [await world.open(), await world.open()]

@@ -5,7 +5,7 @@ import type { KeyObject } from 'node:crypto'
 import type { Clock, RandomBytes } from '#core/clock.ts'
 import {
   inOrder,
-  nextKey,
+  planFresh,
   planNext,
   planRevocation,
   planRotation,
@@ -45,6 +45,13 @@ export interface KeyRing {
   rotate(): Promise<KeyDescription>
   /** Unpublishes a key of ours at once and switches if it signed. False when there is no such key. */
   revoke(kid: string): Promise<boolean>
+  /**
+   * Publishes a key that no verifier can have met, and takes `revoked` out in the same step. `undefined`, and nothing
+   * done, when `revoked` is no key of ours.
+   */
+  publishFresh(revoked: string | undefined): Promise<SigningKey | undefined>
+  /** A key of ours that can still sign, whether or not it is its turn. */
+  signer(kid: string): SigningKey | undefined
   /** A new configuration issues longer tokens: from now on old keys stay public for as long. Rejects as `refresh`. */
   lengthenTokens(maxTokenTtlSeconds: number): Promise<void>
   /** Reads the store and does what is due. Rejects with StoreFailure or KeyFailure; the held keys stay in use. */
@@ -115,7 +122,7 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
   /** One change after the other in this process; between processes compare-and-set decides. */
   function update(
     plan: (stored: readonly StoredKey[], now: number) => RotationPlan<StoredKey>,
-  ): Promise<boolean> {
+  ): Promise<Updated> {
     const result = tail.then(async () => tryUpdate(plan))
     // The caller is told through `result`; a change that failed must not hold up the next one.
     tail = result.catch(() => {})
@@ -124,7 +131,7 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
 
   async function tryUpdate(
     plan: (stored: readonly StoredKey[], now: number) => RotationPlan<StoredKey>,
-  ): Promise<boolean> {
+  ): Promise<Updated> {
     for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
       const found = await store.get(ringStoreKey)
       // A store that lost the ring gets it back: the tokens out there are signed with these keys.
@@ -133,8 +140,8 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
       const resealed = planned.kept.map((key) => reseal(key, sealing))
       const changed =
         planned.changed || found === undefined || resealed.some((key) => !planned.kept.includes(key))
-      const next =
-        planned.create === undefined ? resealed : [...resealed, await make(planned.create, sealing)]
+      const made = planned.create === undefined ? undefined : await make(planned.create, sealing)
+      const next = made === undefined ? resealed : [...resealed, made]
       // Opened before it is written: what this process cannot open it must not spread.
       const openedNext = open(next)
       const nextText = changed ? writeRing(next) : found
@@ -143,7 +150,7 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
       keys = next
       opened = openedNext
       show(clock())
-      return planned.changed
+      return { changed: planned.changed, made: made?.kid }
     }
     throw new KeyFailure('the key ring is being changed by others all the time')
   }
@@ -198,7 +205,18 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
       if (next === undefined) throw new KeyFailure('no next key after a rotation')
       return next
     },
-    revoke: async (kid) => update((stored, now) => planRevocation(stored, kid, rules, now)),
+    revoke: async (kid) => (await update((stored, now) => planRevocation(stored, kid, rules, now))).changed,
+    async publishFresh(revoked) {
+      const { made } = await update((stored, now) => {
+        const plan =
+          revoked === undefined
+            ? planRotation(stored, rules, now)
+            : planRevocation(stored, revoked, rules, now)
+        return revoked !== undefined && !plan.changed ? plan : planFresh(plan, rules, now)
+      })
+      return made === undefined ? undefined : opened.get(made)?.signer
+    },
+    signer: (kid) => opened.get(kid)?.signer,
     async lengthenTokens(maxTokenTtlSeconds) {
       if (maxTokenTtlSeconds <= rules.maxTtlSeconds) return
       rules = { ...rules, maxTtlSeconds: maxTokenTtlSeconds }
@@ -208,6 +226,12 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
     onChange: (callback) => void listeners.push(callback),
     close: () => clearInterval(timer),
   }
+}
+
+type Updated = {
+  readonly changed: boolean
+  /** Kid of the key that was made for it. */
+  readonly made: string | undefined
 }
 
 type OpenedKey = {
@@ -276,18 +300,23 @@ function describe(
   now: number,
 ): readonly KeyDescription[] {
   const current = signingKeyAt(keys, now)
-  const next = current === undefined ? undefined : nextKey(keys, current)
-  const own = [current, next, ...inOrder(keys).filter((key) => key !== current && key !== next)]
-  const described = own
-    .filter((key) => key !== undefined)
-    .map((key) => ({
-      kid: key.kid,
-      algorithm: key.algorithm,
-      state: key === current ? ('signing' as const) : key === next ? ('next' as const) : ('retired' as const),
-      publishedAt: key.publishedAt,
-      signsFrom: key.signsFrom,
-      publicUntil: publicUntil(keys, key),
-    }))
+  const others = inOrder(keys).filter((key) => key !== current)
+  // One as a rule; more after a flush.
+  const waiting = others.filter((key) => key.signsFrom > now && key.privateKey !== undefined)
+  const retired = others.filter((key) => !waiting.includes(key))
+  const described = [...(current === undefined ? [] : [current]), ...waiting, ...retired].map((key) => ({
+    kid: key.kid,
+    algorithm: key.algorithm,
+    state:
+      key === current
+        ? ('signing' as const)
+        : waiting.includes(key)
+          ? ('next' as const)
+          : ('retired' as const),
+    publishedAt: key.publishedAt,
+    signsFrom: key.signsFrom,
+    publicUntil: publicUntil(keys, key),
+  }))
   const unknown = { publishedAt: undefined, signsFrom: undefined, publicUntil: undefined }
   return [
     ...described,
