@@ -2,7 +2,7 @@
 // are whole. An entry the schema refuses was reported already and is left out of all later checks but its id.
 import { resolve } from 'node:path'
 import type { Finding } from '#platform/config/finding.ts'
-import { nearest } from '#platform/config/nearest.ts'
+import { nearest } from '#core/nearest.ts'
 import { matchesSchema } from '#platform/config/schema_check.ts'
 import type { Static, TSchema } from '#platform/config/schema_type.ts'
 import { pathText } from '#platform/config/yaml_document.ts'

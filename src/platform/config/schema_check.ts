@@ -1,7 +1,7 @@
 // Holds data against a schema and says every problem at once, in words an operator can act on: where, what is wrong,
 // what to write instead. Reads the JSON Schema subset that schema_type.ts builds.
 import type { Finding } from './finding.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '#core/nearest.ts'
 import type { Static, TSchema } from './schema_type.ts'
 import { pathText } from './yaml_document.ts'
 import type { YamlDocument, YamlPath } from './yaml_document.ts'

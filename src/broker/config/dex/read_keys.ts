@@ -1,6 +1,6 @@
 // Walks a Dex configuration along the tables of its keys. Every key gets a verdict; what is unknown, misplaced, twice
 // or of the wrong type is reported; what remains is typed and reached under Dex's own spelling of the key.
-import { nearest } from '#platform/config/nearest.ts'
+import { nearest } from '#core/nearest.ts'
 import type { YamlPath } from '#platform/config/yaml_document.ts'
 import { expandEnv } from './env_expansion.ts'
 import type { KeyRule, KeyTable, Shape } from './key_table.ts'
