@@ -9,6 +9,8 @@ import type { BrokerConfig } from '../broker/config/broker_config.ts'
 import type { ConfigEnv, ConfigLoad } from '../broker/config/config_env.ts'
 import type { DexConfigLoad } from '../broker/config/dex/load.ts'
 import type { TruthReport } from '../broker/config/dex/report.ts'
+import { modeForUs } from '../broker/config/file_privacy.ts'
+import type { OwnIds } from '../broker/config/file_privacy.ts'
 import type { CommandIo } from './command.ts'
 import { addFlag } from './run_command.ts'
 
@@ -125,7 +127,7 @@ function fileMode(path: string): number | undefined {
   // Windows answers 0666 for every file
   if (process.platform === 'win32') return undefined
   try {
-    return statSync(path).mode
+    return modeForUs(statSync(path), ownIds())
   } catch {
     return undefined
   }
@@ -141,6 +143,12 @@ export function tellFindings(
     if (all || finding.severity !== 'note') io.stderr.write(`${formatFinding(finding)}\n`)
   }
   return load.config !== undefined
+}
+
+function ownIds(): OwnIds {
+  const primary = process.getegid?.()
+  const groups = process.getgroups?.() ?? []
+  return { uid: process.geteuid?.() ?? 0, groups: primary === undefined ? groups : [primary, ...groups] }
 }
 
 function readText(file: string): string | Finding {

@@ -3,6 +3,19 @@
 const GROUP_READ = 0o040
 const WORLD_READ = 0o004
 
+/** What the system says of a file, and who we are. */
+export type FileOwnership = { readonly mode: number; readonly uid: number; readonly gid: number }
+export type OwnIds = { readonly uid: number; readonly groups: readonly number[] }
+
+/**
+ * The mode to judge a file by. A file of another user that is ours to read by its group was given to us that way: it is how a
+ * Kubernetes Secret comes to a process that is not root (fsGroup makes 0400 into 0440). The group is no stranger then.
+ */
+export function modeForUs(file: FileOwnership, own: OwnIds): number {
+  const isGiven = file.uid !== own.uid && own.uid !== 0 && own.groups.includes(file.gid)
+  return isGiven ? file.mode & ~GROUP_READ : file.mode
+}
+
 type PrivacyProblem = {
   /** Every user of the machine, not only the group of the file. */
   readonly isWorld: boolean
