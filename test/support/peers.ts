@@ -1,5 +1,6 @@
-// The real counterparts: Dex at the commit that has client_credentials, Dex's newest release, Keycloak. Built or fetched
-// once into the peer cache (test/peers/README.md) and started on free ports with their own temporary folders.
+// The real counterparts: Dex at the commit that has client_credentials, Dex's newest release, Keycloak, kube-apiserver and
+// etcd (started by kube_cluster.ts). Built or fetched once into the peer cache (test/peers/README.md) and started on free
+// ports with their own temporary folders.
 import { execFile } from 'node:child_process'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { request as httpsRequest } from 'node:https'
@@ -21,7 +22,7 @@ export function dexBinary(): Promise<string> {
 
 /** Dex 2.45.1's own command line: the reference for how a config file is read. No client_credentials in it. */
 export function dex2451Binary(): Promise<string> {
-  return goPeer('dex-2.45.1')
+  return goPeer('dex-2.45.1', 'dex')
 }
 
 /** Unpacked Keycloak; copied before each start, because it writes into its own folder. */
@@ -34,17 +35,33 @@ export async function keycloakHome(): Promise<string> {
   return join(folder, 'keycloak')
 }
 
-async function goPeer(name: string): Promise<string> {
+/** etcd 3.6. */
+export function etcdBinary(): Promise<string> {
+  return goPeer('etcd')
+}
+
+/** A folder with kube-apiserver and kube-controller-manager; `kube-apiserver` is 1.36.4, `kube-apiserver-1.37` is 1.37.1. */
+export function kubeApiserverFolder(name: 'kube-apiserver' | 'kube-apiserver-1.37'): Promise<string> {
+  return goPeer(name, 'bin')
+}
+
+/** What kube-apiserver 1.36.4 says of its authentication file, as a program (test/support/kube_oracle.ts). */
+export function kubeAuthnOracleBinary(): Promise<string> {
+  return goPeer('kube-authn-oracle')
+}
+
+/** What the recipe's build.sh leaves at the path it is given: a program, or a folder of several. */
+async function goPeer(name: string, made = name): Promise<string> {
   const recipe = join(recipes, name)
   const key = await contentKey(recipe, [await goVersion()])
   const folder = await cachedFolder(name, key, async (scratch) => {
     // Built from a copy: `go build -mod=mod` may write to go.mod and go.sum.
     const source = join(scratch, 'source')
     await cp(recipe, source, { recursive: true })
-    await run(join(source, 'build.sh'), [join(scratch, 'dex')], { timeout: 15 * 60_000 })
+    await run(join(source, 'build.sh'), [join(scratch, made)], { timeout: 19 * 60_000 })
     await rm(source, { recursive: true })
   })
-  return join(folder, 'dex')
+  return join(folder, made)
 }
 
 async function goVersion(): Promise<string> {

@@ -1,4 +1,6 @@
 // Builds and fetches every peer ahead of the end-to-end tests. usage: prepare_peers.ts
-import { dex2451Binary, dexBinary, keycloakHome } from './peers.ts'
+import { kubeBinaries, kubeVersions } from './kube_binaries.ts'
+import { dex2451Binary, dexBinary, keycloakHome, kubeAuthnOracleBinary } from './peers.ts'
 
-for (const make of [dexBinary, dex2451Binary, keycloakHome]) console.log(await make())
+for (const make of [dexBinary, dex2451Binary, keycloakHome, kubeAuthnOracleBinary]) console.log(await make())
+for (const version of kubeVersions()) console.log((await kubeBinaries(version)).apiserver)

@@ -1,0 +1,93 @@
+// Which kube-apiserver, etcd and kubectl the tests run: those of KUBEBUILDER_ASSETS where it is set (the folder that
+// envtest uses), otherwise built by test/peers. kubectl is the machine's.
+import { execFile } from 'node:child_process'
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
+import { etcdBinary, kubeApiserverFolder } from './peers.ts'
+
+const run = promisify(execFile)
+
+export type KubeVersion = '1.36.4' | '1.37.1'
+
+export type KubeBinaries = {
+  readonly etcd: string
+  readonly apiserver: string
+  /** `undefined` where KUBEBUILDER_ASSETS has none. */
+  readonly controllerManager: string | undefined
+  readonly kubectl: string
+}
+
+const recipes = { '1.36.4': 'kube-apiserver', '1.37.1': 'kube-apiserver-1.37' } as const
+const usual: KubeVersion = '1.36.4'
+
+/** The versions this run plays: 1.36.4, or what SALLYPORT_KUBE_VERSIONS names (comma between). */
+export function kubeVersions(env: NodeJS.ProcessEnv = process.env): readonly KubeVersion[] {
+  const named = (env['SALLYPORT_KUBE_VERSIONS'] ?? usual).split(',').map((text) => text.trim())
+  return named.map((text) => {
+    if (text === '1.36.4' || text === '1.37.1') return text
+    throw new Error(`SALLYPORT_KUBE_VERSIONS names ${text}: 1.36.4 and 1.37.1 are known`)
+  })
+}
+
+/**
+ * The programs of one cluster. KUBEBUILDER_ASSETS counts for the usual version, whatever is in it, and for another one
+ * only when its kube-apiserver says so. Rejects with the reason when something cannot be had.
+ */
+export async function kubeBinaries(
+  version: KubeVersion = usual,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<KubeBinaries> {
+  const assets = env['KUBEBUILDER_ASSETS'] ?? ''
+  if (assets !== '' && (version === usual || (await versionOf(join(assets, 'kube-apiserver'))) === version)) {
+    return ofAssets(assets, env)
+  }
+  const [folder, etcd, kubectl] = await Promise.all([
+    kubeApiserverFolder(recipes[version]),
+    etcdBinary(),
+    onPath('kubectl', env),
+  ])
+  if (kubectl === undefined) throw new Error('kubectl is not on the PATH (test/peers/install_debian.sh)')
+  return {
+    etcd,
+    kubectl,
+    apiserver: join(folder, 'kube-apiserver'),
+    controllerManager: join(folder, 'kube-controller-manager'),
+  }
+}
+
+async function ofAssets(assets: string, env: NodeJS.ProcessEnv): Promise<KubeBinaries> {
+  const [etcd, apiserver, controllerManager, own] = await Promise.all(
+    ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl'].map((name) =>
+      executable(join(assets, name)),
+    ),
+  )
+  const kubectl = own ?? (await onPath('kubectl', env))
+  if (etcd === undefined || apiserver === undefined || kubectl === undefined) {
+    throw new Error('KUBEBUILDER_ASSETS needs etcd and kube-apiserver, and kubectl unless it is on the PATH')
+  }
+  return { etcd, apiserver, controllerManager, kubectl }
+}
+
+/** `1.36.4` of `Kubernetes v1.36.4`. */
+async function versionOf(apiserver: string): Promise<string | undefined> {
+  const { stdout } = await run(apiserver, ['--version'])
+  return /v(\d+\.\d+\.\d+)/.exec(stdout)?.[1]
+}
+
+async function onPath(name: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const folders = (env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '')
+  const found = await Promise.all(folders.map((folder) => executable(join(folder, name))))
+  return found.find((file) => file !== undefined)
+}
+
+async function executable(file: string): Promise<string | undefined> {
+  try {
+    await access(file, constants.X_OK)
+    return file
+  } catch {
+    // Not there or not to be run: the caller says which it misses.
+    return undefined
+  }
+}
