@@ -33,6 +33,10 @@ function clientEntry(id: string): string {
   return `staticClients:\n  - { id: '${id}', name: x, secretEnv: CI_CLIENT_SECRET }\n`
 }
 
+function withCluster(audience: string): string {
+  return `${OVERLAY}kube: { apiservers: [{ url: 'https://10.0.0.11:6443', audience: '${audience}' }] }\n`
+}
+
 function idFindings(text: string, world: World = {}): readonly string[] {
   return loadDex(text, world)
     .findings.filter(({ code }) => /_id_(reserved|ambiguous)$/.test(code))
@@ -170,6 +174,15 @@ t.test('policies, store, keys, limits, log and audit are those of sallyport.yaml
   t.equal(config.limits.addressRate, 5)
   t.same(config.log, { level: 'info', format: 'json' }, 'the level stays that of the Dex file')
   t.same(config.audit, { destination: 'stderr' })
+})
+
+t.test('clusters are named as in sallyport.yaml, with audiences of this overlay', async (t) => {
+  t.match(whole(withCluster('kubernetes')).kube, {
+    apiservers: [{ url: 'https://10.0.0.11:6443', audience: 'kubernetes' }],
+    reviewClients: [],
+  })
+  t.match(refused(withCluster(CI)), [/kube_audience_unfit/], 'a static client is an audience of profile dex')
+  t.match(refused(withCluster('nobody')), [/reference_unknown/])
 })
 
 t.test("what the overlay does not write stays the Dex file's", async (t) => {

@@ -57,6 +57,25 @@ t.test('a file that uses every section loads without a finding', (t) => {
     maxConcurrentRequests: 5,
   })
   t.equal(config?.audit.destination, '/etc/sallyport/audit.log')
+  t.same(config?.kube, {
+    apiservers: [
+      {
+        url: 'https://10.0.0.11:6443',
+        audience: 'kubernetes',
+        caFile: '/etc/sallyport/ca.pem',
+        metricsTokenFile: '/etc/sallyport/metrics-token',
+      },
+      {
+        url: 'https://10.0.0.12:6443',
+        audience: 'kubernetes',
+        caFile: undefined,
+        metricsTokenFile: undefined,
+      },
+    ],
+    reviewClients: [
+      { id: 'rotating', audience: 'kubernetes', usernamePrefix: 'ci:', groupPrefix: 'sallyport:' },
+    ],
+  })
   t.end()
 })
 

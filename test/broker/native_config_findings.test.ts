@@ -18,6 +18,8 @@ type Case = {
   readonly files?: Readonly<Record<string, string>>
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly modes?: Readonly<Record<string, number>>
+  /** A second change, where the first alone would mean something else. */
+  readonly rename?: readonly [string, string]
 }
 
 const withFile = (path: string, text: string): Readonly<Record<string, string>> => ({
@@ -617,12 +619,102 @@ const CASES: readonly Case[] = [
     at: 'grant: {}',
     wayOut: /audiences/,
   },
+  // kube
+  {
+    code: 'kube_url_unfit',
+    says: 'a kube-apiserver by plain http',
+    from: "url: 'https://10.0.0.12:6443'",
+    to: "url: 'http://10.0.0.12:6443'",
+    at: "url: 'http://10.0.0.12",
+    wayOut: /https:\/\/10\.0\.0\.12:6443/,
+  },
+  {
+    code: 'kube_url_unfit',
+    says: 'a kube-apiserver behind the path of a proxy',
+    from: "url: 'https://10.0.0.12:6443'",
+    to: "url: 'https://rancher.example.com/k8s/clusters/c1'",
+    at: "url: 'https://rancher",
+    wayOut: /its own address/,
+  },
+  {
+    code: 'id_duplicate',
+    says: 'one kube-apiserver twice',
+    from: "url: 'https://10.0.0.12:6443'",
+    to: "url: 'https://10.0.0.11:6443/'",
+    at: "url: 'https://10.0.0.11:6443/'",
+    wayOut: /out/,
+  },
+  {
+    code: 'url_malformed',
+    says: 'a kube-apiserver without scheme',
+    from: "url: 'https://10.0.0.12:6443'",
+    to: "url: '10.0.0.12:6443'",
+    at: "url: '10.0.0.12",
+  },
+  {
+    code: 'reference_unknown',
+    says: 'a kube-apiserver of an audience that does not exist',
+    from: "12:6443', audience: kubernetes",
+    to: "12:6443', audience: kubernetez",
+    at: 'audience: kubernetez',
+    wayOut: /kubernetes/,
+  },
+  {
+    code: 'kube_audience_unfit',
+    says: 'a kube-apiserver with the audience of a registry',
+    from: "12:6443', audience: kubernetes",
+    to: "12:6443', audience: registry",
+    at: 'audience: registry }\n  tokenReview',
+    wayOut: /profile: kubernetes/,
+  },
+  {
+    code: 'file_unreadable',
+    says: 'a CA of a kube-apiserver that is not there',
+    from: 'caFile: ca.pem, metrics',
+    to: 'caFile: gone.pem, metrics',
+    at: 'caFile: gone.pem',
+  },
+  {
+    code: 'file_readable_by_others',
+    says: 'a metrics token that everybody can read',
+    severity: 'warning',
+    from: 'metricsTokenFile: metrics-token',
+    to: 'metricsTokenFile: metrics-token',
+    at: 'metricsTokenFile: metrics-token',
+    modes: { '/etc/sallyport/metrics-token': 0o100644 },
+  },
+  {
+    code: 'kube_client_unfit',
+    says: 'token reviews by a client without secret',
+    from: '{ id: rotating, audience',
+    to: '{ id: job, audience',
+    at: 'id: job, audience',
+    wayOut: /client_secret/,
+  },
+  {
+    code: 'kube_client_unfit',
+    says: 'token reviews by a client whose id Basic cannot carry',
+    from: '{ id: rotating, audience',
+    to: '{ id: "a:b", audience',
+    at: 'id: "a:b", audience',
+    wayOut: /without a colon/,
+    rename: ['- id: rotating', '- id: "a:b"'],
+  },
+  {
+    code: 'kube_prefix_reserved',
+    says: 'a prefix that makes reserved names',
+    from: "usernamePrefix: 'ci:'",
+    to: "usernamePrefix: 'system:'",
+    at: "usernamePrefix: 'system:'",
+    wayOut: /of your own/,
+  },
 ]
 
 for (const one of CASES) {
   t.test(`${one.says}: ${one.code}, with its place`, (t) => {
     t.equal(VALID_CONFIG.split(one.from).length - 1 > 0, true, 'the valid file holds what the case changes')
-    const text = VALID_CONFIG.replace(one.from, () => one.to)
+    const [old = '', renamed = ''] = one.rename ?? []
+    const text = VALID_CONFIG.replace(old, renamed).replace(one.from, () => one.to)
     const env = configEnv({
       ...(one.files && { files: one.files }),
       ...(one.env && { env: one.env }),

@@ -89,6 +89,13 @@ tokens: { ttl: 10m }
 limits: { addressRate: 10, maxConcurrentRequests: 5 }
 log: { level: warn, format: text }
 audit: { destination: audit.log }
+kube:
+  apiservers:
+    - { url: 'https://10.0.0.11:6443', audience: kubernetes, caFile: ca.pem, metricsTokenFile: metrics-token }
+    - { url: 'https://10.0.0.12:6443', audience: kubernetes }
+  tokenReview:
+    clients:
+      - { id: rotating, audience: kubernetes, usernamePrefix: 'ci:' }
 `
 
 const CERTIFICATE = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
@@ -102,6 +109,7 @@ export const FILES: Readonly<Record<string, string>> = {
   '/etc/sallyport/old.jwks.json': JWKS,
   '/etc/sallyport/static.jwks.json': JWKS,
   '/etc/sallyport/keyed.jwks.json': JWKS,
+  '/etc/sallyport/metrics-token': 'a token\n',
   '/etc/sallyport/secret': `${GENERATED_SECRET}\n`,
   '/etc/sallyport/.sallyport/tls/tls.crt': CERTIFICATE,
   '/etc/sallyport/.sallyport/tls/tls.key': 'key',

@@ -29,6 +29,30 @@ export type BrokerConfig = {
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly format: 'json' | 'text' }
   /** Where audit events go: `stdout`, `stderr` or a file that is appended to. */
   readonly audit: { readonly destination: string }
+  /** Clusters that trust this broker. */
+  readonly kube: KubeConfig
+}
+
+export type KubeConfig = {
+  readonly apiservers: readonly KubeApiserverConfig[]
+  /** Who may have tokens reviewed; none: the endpoint does not exist. */
+  readonly reviewClients: readonly ReviewClientConfig[]
+}
+
+export type KubeApiserverConfig = {
+  /** Origin, without a path. */
+  readonly url: string
+  readonly audience: string
+  /** PEM; `undefined`: the system's roots. */
+  readonly caFile: string | undefined
+  readonly metricsTokenFile: string | undefined
+}
+
+export type ReviewClientConfig = {
+  readonly id: string
+  readonly audience: string
+  readonly usernamePrefix: string
+  readonly groupPrefix: string
 }
 
 export type ListenerConfig = {

@@ -79,6 +79,10 @@ export const NATIVE_CODES = {
   tokens_ttl_long: 'A lifetime above one hour.',
   policy_audience_unreachable: 'No client of the policy may ask for an audience that it grants.',
   policy_without_audiences: 'The policy does not list the audiences that it grants.',
+  kube_audience_unfit: 'An audience named under kube is not of profile kubernetes.',
+  kube_client_unfit: 'A client that asks for token reviews has no secret, or a colon in its id.',
+  kube_prefix_reserved: 'A prefix under kube would make names that are reserved.',
+  kube_url_unfit: 'The address of a kube-apiserver is not https, or has a path.',
 } as const
 
 export type NativeCode = keyof typeof NATIVE_CODES | keyof typeof DOCUMENT_CODES

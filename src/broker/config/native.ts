@@ -12,6 +12,7 @@ import { idsOf } from './load_context.ts'
 import type { LoadContext } from './load_context.ts'
 import { readClients } from './native_clients.ts'
 import { readConnectors } from './native_connectors.ts'
+import { readKube } from './native_kube.ts'
 import { readServer } from './native_server.ts'
 import { checkTogether, readAudiences, readPolicies } from './native_targets.ts'
 import { SallyportSchema } from './schema.ts'
@@ -45,6 +46,12 @@ function readDocument(document: YamlDocument, env: ConfigEnv): ConfigLoad {
   const audiences = readAudiences(context)
   // 4. all together
   checkTogether(context, { connectors, clients, audiences, policies })
+  const kube = readKube(context, {
+    audienceIds: idsOf(context, 'audiences', 'id'),
+    clientIds: idsOf(context, 'clients', 'id'),
+    audiences: audiences.map((audience) => audience.value),
+    clients: clients.map((client) => client.value),
+  })
   context.findings.push(...lintPolicies(document, policies, connectors))
   const findings = context.findings.toSorted(byPlace)
   if (findings.some((finding) => finding.severity === 'error')) return { config: undefined, findings }
@@ -57,6 +64,7 @@ function readDocument(document: YamlDocument, env: ConfigEnv): ConfigLoad {
       clients: clients.map((client) => client.value),
       audiences: audiences.map((audience) => audience.value),
       policies: policies.map((policy) => policy.value),
+      kube,
     },
     findings,
   }

@@ -228,7 +228,8 @@ function noteSharedIssuers(context: LoadContext, listed: readonly Entry<Connecto
   }
 }
 
-function readCertificates(context: LoadContext, path: YamlPath, file: string): string | undefined {
+/** PEM of a file that holds certificates, or `undefined` after a finding. */
+export function readCertificates(context: LoadContext, path: YamlPath, file: string): string | undefined {
   const pem = readNamedFile(context, path, file)
   if (pem === undefined || pem.includes('-----BEGIN CERTIFICATE-----')) return pem
   const message = `${JSON.stringify(file)} holds no PEM certificate`

@@ -4,6 +4,7 @@ import { PRESET_NAMES } from '#core/issuer/preset.ts'
 import { CLIENT_CREDENTIALS, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import { Type, words } from '#platform/config/schema_type.ts'
 import type { Static } from '#platform/config/schema_type.ts'
+import { KubeSchema } from './kube_schema.ts'
 import { duration, name, names, PolicySchema } from './policy_schema.ts'
 
 /** What holds where the file says nothing. */
@@ -484,6 +485,7 @@ export const SallyportSchema = Type.Object(
     limits: Type.Optional(LimitsSchema),
     log: Type.Optional(LogSchema),
     audit: Type.Optional(AuditSchema),
+    kube: Type.Optional(KubeSchema),
   },
   { title: 'sallyport.yaml', description: 'Configuration of the Sallyport broker.' },
 )

@@ -131,6 +131,7 @@ function readConfig(
     },
     log: readLog(root, report),
     audit: { destination: DEFAULTS.audit },
+    kube: { apiservers: [], reviewClients: [] },
   }
   return { config, secretVariables, paths: idPaths(root, env.env) }
 }

@@ -69,6 +69,7 @@ export function toNativeForm(config: BrokerConfig, secretVariables: SecretVariab
     limits: nativeLimits(config),
     log: config.log,
     audit: config.audit,
+    kube: nativeKube(config),
   }
   if (config.tokens.ttlSeconds > MAX_TTL_SECONDS) {
     left.push(
@@ -76,6 +77,15 @@ export function toNativeForm(config: BrokerConfig, secretVariables: SecretVariab
     )
   }
   return { sections, left }
+}
+
+function nativeKube({ kube }: BrokerConfig): Section {
+  const { apiservers, reviewClients } = kube
+  if (apiservers.length === 0 && reviewClients.length === 0) return undefined
+  return {
+    apiservers: listOrNothing(apiservers),
+    tokenReview: reviewClients.length === 0 ? undefined : { clients: reviewClients },
+  }
 }
 
 /** `host:port`, an IPv6 host in brackets; every address is an empty host. */

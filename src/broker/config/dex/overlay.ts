@@ -17,6 +17,7 @@ import { lintPolicies } from '../lint_policies.ts'
 import { checkReference, checkUnique, entries, reportError, topLevel } from '../load_context.ts'
 import type { Entry, LoadContext } from '../load_context.ts'
 import { readAuth } from '../native_clients.ts'
+import { readKube } from '../native_kube.ts'
 import { checkTtl, readServer, seconds } from '../native_server.ts'
 import { KUBERNETES_TTL_SECONDS } from '../native_targets.ts'
 import { PolicySchema, toPolicySource } from '../policy_schema.ts'
@@ -114,8 +115,15 @@ export function applyOverlay(
     ),
     policies: policies.map(({ value }) => value),
   }
+  const { audiences: audienceTable, clients: clientTable } = config
+  const kube = readKube(context, {
+    audienceIds: known.clients,
+    clientIds: known.clients,
+    audiences: audienceTable,
+    clients: clientTable,
+  })
   const lint = lintPolicies(context.document, policies, upgraded)
-  return { config, findings: [...context.findings, ...lint] }
+  return { config: { ...config, kube }, findings: [...context.findings, ...lint] }
 }
 
 type Known = {

@@ -2,6 +2,7 @@
 // sallyport.yaml, with the same names and the same descriptions.
 import { Type } from '#platform/config/schema_type.ts'
 import type { Static } from '#platform/config/schema_type.ts'
+import { KubeSchema } from '../kube_schema.ts'
 import { names, PolicySchema } from '../policy_schema.ts'
 import {
   AuditSchema,
@@ -79,6 +80,7 @@ export const OverlaySchema = Type.Object(
     limits: Type.Optional(LimitsSchema),
     log: Type.Optional(LogSchema),
     audit: Type.Optional(AuditSchema),
+    kube: Type.Optional(KubeSchema),
   },
   { title: 'overlay of a Dex configuration', description: 'What a Dex configuration has no words for.' },
 )
