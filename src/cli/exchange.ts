@@ -1,6 +1,7 @@
 // `sallyport exchange`: its flags and help. What it does stands in exchange_run.ts, loaded when it is really run.
 import type { Command } from 'commander'
 import type { CommandIo, CommandModule, ExitCode } from './command.ts'
+import { EXCHANGE_FLAGS } from './exchange_flags.ts'
 import { addFlag, addListFlag } from './run_command.ts'
 
 export type ExchangeOptions = {
@@ -50,8 +51,7 @@ export const exchange: CommandModule = {
     },
   ],
   define: (command, io, end) => {
-    defineWhere(command)
-    defineWhat(command)
+    defineRequest(command)
     defineOutput(command)
     command.action(async (options: ExchangeOptions) => end(await run(options, io)))
   },
@@ -62,77 +62,12 @@ async function run(options: ExchangeOptions, io: CommandIo): Promise<ExitCode> {
   return runExchange(options, io)
 }
 
-function defineWhere(command: Command): void {
-  addFlag(command, '--broker <url>', "the broker's issuer URL", 'SALLYPORT_BROKER')
-  addFlag(
-    command,
-    '--token-endpoint <url>',
-    'where to send the request; default <broker>/token',
-    'SALLYPORT_TOKEN_ENDPOINT',
-  )
-  addFlag(command, '--ca-file <file>', "PEM certificates to trust besides the system's", 'SALLYPORT_CA_FILE')
-  command.option('--insecure-allow-http', 'allow a broker on plain HTTP that is not on this machine')
-  addFlag(command, '--client-id <id>', 'the client that asks', 'SALLYPORT_CLIENT_ID')
-  addFlag(
-    command,
-    '--client-secret-file <file>',
-    'file with its secret, - for stdin; SALLYPORT_CLIENT_SECRET may hold the secret itself',
-    'SALLYPORT_CLIENT_SECRET_FILE',
-  )
-  addFlag(
-    command,
-    '--client-auth <method>',
-    'basic (with a secret), none (public), or federated (the job token is the credential); default: basic with a secret, else none',
-    'SALLYPORT_CLIENT_AUTH',
-  )
-}
-
-function defineWhat(command: Command): void {
-  addFlag(
-    command,
-    '--connector <id>',
-    'connector of the job token; may be left out when its issuer tells',
-    'SALLYPORT_CONNECTOR',
-  )
-  addListFlag(command, '--audience <id>', 'the place the token is for', 'SALLYPORT_AUDIENCE')
-  addFlag(command, '--scope <scopes>', 'default "openid profile email groups"', 'SALLYPORT_SCOPE')
-  addFlag(command, '--policy <name>', 'ask for this policy and no other', 'SALLYPORT_POLICY')
-  addFlag(
-    command,
-    '--job-source <name>',
-    'gitlab, github, forgejo, gitea, azure-devops, buildkite, circleci or kubernetes; default: found out',
-    'SALLYPORT_JOB_SOURCE',
-  )
-  addFlag(
-    command,
-    '--job-audience <aud>',
-    'audience of the job token; default the broker',
-    'SALLYPORT_JOB_AUDIENCE',
-  )
-  addFlag(
-    command,
-    '--subject-token-file <file>',
-    'file with the token to exchange, - for stdin',
-    'SALLYPORT_SUBJECT_TOKEN_FILE',
-  )
-  addFlag(
-    command,
-    '--subject-token-env <name>',
-    'name of the variable that holds it',
-    'SALLYPORT_SUBJECT_TOKEN_ENV',
-  )
-  addFlag(
-    command,
-    '--subject-token-type <type>',
-    'id_token (default) or access_token',
-    'SALLYPORT_SUBJECT_TOKEN_TYPE',
-  )
-  addFlag(
-    command,
-    '--requested-token-type <type>',
-    'id_token or access_token; default: as the broker',
-    'SALLYPORT_REQUESTED_TOKEN_TYPE',
-  )
+function defineRequest(command: Command): void {
+  for (const { flags, says, twin, list } of EXCHANGE_FLAGS) {
+    if (twin === undefined) command.option(flags, says)
+    else if (list === true) addListFlag(command, flags, says, twin)
+    else addFlag(command, flags, says, twin)
+  }
 }
 
 function defineOutput(command: Command): void {

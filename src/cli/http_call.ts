@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest, Agent as HttpsAgent } from 'node:https'
 import { getCACertificates } from 'node:tls'
 import type { RandomBytes } from '#core/clock.ts'
+import { HttpFailure } from './http_failure.ts'
 
 const ATTEMPT_TIMEOUT_MS = 10_000
 /** A token answer is a few KB; Dex's longest group lists stay below this. */
@@ -37,21 +38,13 @@ export type HttpCallerDeps = {
   readonly caPem: string | undefined
 }
 
-export class HttpFailure extends Error {
-  readonly code: string
-  constructor(code: string, message: string, options?: { cause?: unknown }) {
-    super(message, options)
-    this.name = 'HttpFailure'
-    this.code = code
-  }
-}
-
 /** Three attempts, with jitter, on 5xx, 429 and a connection that broke; never on another 4xx, never on a deadline. */
 export function createHttpCaller(deps: HttpCallerDeps): HttpCaller {
-  const agents = createAgents(deps)
+  const trusts = trustsOf(deps.caPem)
+  const agents = trusts.map((ca) => createAgents(deps.env, ca))
   return async (request) => {
     for (let attempt = 1; ; attempt += 1) {
-      const outcome = await tryOnce(request, agents)
+      const outcome = await tryEach(request, agents)
       if (attempt === MAX_ATTEMPTS || !isWorthRepeating(outcome)) {
         if (outcome instanceof HttpFailure) throw outcome
         return outcome
@@ -61,13 +54,39 @@ export function createHttpCaller(deps: HttpCallerDeps): HttpCaller {
   }
 }
 
-type Agents = { readonly http: HttpAgent; readonly https: HttpsAgent }
+type Trust = () => { readonly ca?: readonly string[] }
+
+/**
+ * Which certificates are tried, in order. Who names a CA nearly always means the one of this server, and reading the
+ * system's hundred and more takes as long as all the rest of a call: they are asked when that CA does not do. Nothing
+ * is sent before a certificate was found good.
+ */
+function trustsOf(caPem: string | undefined): readonly Trust[] {
+  if (caPem === undefined) return [() => ({})]
+  return [() => ({ ca: [caPem] }), () => ({ ca: [...getCACertificates('default'), caPem] })]
+}
+
+type Agents = { readonly http: HttpAgent; readonly https: () => HttpsAgent }
 
 /** `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` are honoured where the running Node knows `proxyEnv` (24.5 on). */
-function createAgents(deps: HttpCallerDeps): Agents {
-  const proxyEnv = { ...deps.env }
-  const ca = deps.caPem === undefined ? {} : { ca: [...getCACertificates('default'), deps.caPem] }
-  return { http: new HttpAgent({ proxyEnv }), https: new HttpsAgent({ proxyEnv, ...ca }) }
+function createAgents(env: HttpCallerDeps['env'], trust: Trust): Agents {
+  const proxyEnv = { ...env }
+  let https: HttpsAgent | undefined
+  const secure = (): HttpsAgent => {
+    const { ca } = trust()
+    return new HttpsAgent({ proxyEnv, ...(ca && { ca: [...ca] }) })
+  }
+  return { http: new HttpAgent({ proxyEnv }), https: () => (https ??= secure()) }
+}
+
+async function tryEach(
+  request: HttpRequest,
+  [first, ...others]: readonly Agents[],
+): Promise<HttpAnswer | HttpFailure> {
+  if (first === undefined) throw new Error('nothing is trusted')
+  const outcome = await tryOnce(request, first)
+  const isUntrusted = outcome instanceof HttpFailure && isCertificateProblem(outcome.code)
+  return isUntrusted && others.length > 0 ? tryEach(request, others) : outcome
 }
 
 async function tryOnce(request: HttpRequest, agents: Agents): Promise<HttpAnswer | HttpFailure> {
@@ -91,7 +110,7 @@ async function callOnce(request: HttpRequest, agents: Agents): Promise<HttpAnswe
       readAnswer(message, request.url).then(resolve, reject)
     }
     const sent = isTls
-      ? httpsRequest(request.url, { ...options, agent: agents.https }, answered)
+      ? httpsRequest(request.url, { ...options, agent: agents.https() }, answered)
       : httpRequest(request.url, { ...options, agent: agents.http }, answered)
     sent.on('error', reject)
     sent.end(body)

@@ -1,4 +1,5 @@
 // `sallyport exchange` towards a fake token endpoint on this machine: what it sends, what it does with the answer.
+import { execFile } from 'node:child_process'
 import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -229,6 +230,25 @@ t.test('a private CA is trusted when --ca-file names it, and not before', async 
   t.equal(refused.code, 1)
   t.match(refused.stderr, 'name the CA with --ca-file')
   t.equal((await runCli([...argv, '--ca-file', files.caFile], { env: gitlab, cwd: '/' })).code, 0)
+})
+
+t.test('with --ca-file the other CAs of this machine are trusted as before', async (t) => {
+  const [theirs, another] = [folder(t), folder(t)]
+  const served = await ensureDevCertificate(theirs, ['localhost', '127.0.0.1'], Date.now)
+  const named = await ensureDevCertificate(another, ['localhost', '127.0.0.1'], Date.now)
+  const tls = { cert: readFileSync(served.certFile, 'utf8'), key: readFileSync(served.keyFile, 'utf8') }
+  const broker = await fakeServer(t, [GRANTED], tls)
+  const argv = ['src/main.ts', 'exchange', '--broker', broker.url, '--ca-file', named.caFile]
+  const ran = async (env: NodeJS.ProcessEnv) => {
+    const { promise, resolve } = Promise.withResolvers<string>()
+    const world = { env: { PATH: process.env['PATH'], ...gitlab, ...env } }
+    execFile(process.execPath, argv, world, (_error, stdout, stderr) => resolve(stdout || stderr))
+    return promise
+  }
+  t.match(await ran({}), 'name the CA with --ca-file')
+  t.equal(broker.asked.length, 0)
+  t.equal(await ran({ NODE_EXTRA_CA_CERTS: served.caFile }), 'issued.token.value\n')
+  t.equal(broker.asked.length, 1)
 })
 
 t.test('wrong flags are told all at once and are exit code 2', async (t) => {

@@ -1,7 +1,12 @@
 // The token request that GitHub invented and Forgejo and Gitea kept: GET $ACTIONS_ID_TOKEN_REQUEST_URL&audience=...
-import { HttpFailure } from '../http_call.ts'
+import { HttpFailure } from '../http_failure.ts'
 import type { Environment, JobTokenDeps, Obtained } from './source.ts'
-import { stringMember, takeToken, without } from './source.ts'
+import { heldIn, stringMember, takeToken, without } from './source.ts'
+
+/** Both belong to this one job, and the second is a secret of it. */
+export async function heldByActionsJob(env: Environment): Promise<string> {
+  return heldIn(env, ['ACTIONS_ID_TOKEN_REQUEST_TOKEN', 'ACTIONS_ID_TOKEN_REQUEST_URL'])
+}
 
 /**
  * The URL already has a query (`?placeholder=true` at Forgejo, `?api-version=2.0` at GitHub), which stays as it is.

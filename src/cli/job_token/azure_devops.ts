@@ -1,8 +1,8 @@
 // Azure DevOps Pipelines: POST $SYSTEM_OIDCREQUESTURI with the job's access token. The audience of its tokens is fixed
 // (api://AzureADTokenExchange), so the connector must list that audience and the policy must pin ids.
-import { HttpFailure } from '../http_call.ts'
+import { HttpFailure } from '../http_failure.ts'
 import type { JobTokenSource } from './source.ts'
-import { stringMember, takeToken, without } from './source.ts'
+import { heldIn, stringMember, takeToken, without } from './source.ts'
 
 const API_VERSION = '7.1-preview.1'
 const WAY_OUT = 'add to the step: env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken)}'
@@ -10,6 +10,7 @@ const WAY_OUT = 'add to the step: env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken
 export const azureDevops: JobTokenSource = {
   name: 'azure-devops',
   detect: (env) => (env['TF_BUILD'] ?? '').toLowerCase() === 'true',
+  held: async (env) => heldIn(env, ['SYSTEM_ACCESSTOKEN', 'SYSTEM_OIDCREQUESTURI']),
   obtain: async (env, _audience, deps) => {
     const address = env['SYSTEM_OIDCREQUESTURI'] ?? ''
     const bearer = env['SYSTEM_ACCESSTOKEN'] ?? ''

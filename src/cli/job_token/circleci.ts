@@ -9,6 +9,7 @@ const WAY_OUT =
 export const circleci: JobTokenSource = {
   name: 'circleci',
   detect: (env) => env['CIRCLECI'] === 'true',
+  held: async (env) => env['CIRCLE_OIDC_TOKEN_V2'] ?? env['CIRCLE_OIDC_TOKEN'] ?? '',
   obtain: async (env, audience, deps) => {
     try {
       const printed = await deps.run('circleci', [

@@ -1,10 +1,11 @@
 // Forgejo Actions, from 15 on. Its runner sets GITHUB_ACTIONS and GITEA_ACTIONS, too, so it is asked before them.
-import { requestActionsToken } from './actions_request.ts'
+import { heldByActionsJob, requestActionsToken } from './actions_request.ts'
 import type { JobTokenSource } from './source.ts'
 
 export const forgejo: JobTokenSource = {
   name: 'forgejo',
   detect: (env) => env['FORGEJO_ACTIONS'] === 'true',
+  held: heldByActionsJob,
   obtain: (env, audience, deps) =>
     requestActionsToken(
       'Forgejo Actions',

@@ -1,10 +1,11 @@
 // GitHub Actions. The token lives about five minutes and may be asked for again as long as the job runs.
-import { requestActionsToken } from './actions_request.ts'
+import { heldByActionsJob, requestActionsToken } from './actions_request.ts'
 import type { JobTokenSource } from './source.ts'
 
 export const github: JobTokenSource = {
   name: 'github',
   detect: (env) => env['GITHUB_ACTIONS'] === 'true',
+  held: heldByActionsJob,
   obtain: (env, audience, deps) =>
     requestActionsToken(
       'GitHub Actions',

@@ -5,10 +5,10 @@ import type { HttpCaller } from '../http_call.ts'
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** A token as the platform gave it; never printed. */
-type JobToken = { readonly token: string; readonly source: string }
+export type JobToken = { readonly token: string; readonly source: string }
 
 /** Why there is none, and what to add to the job. */
-type JobTokenProblem = { readonly message: string; readonly wayOut: string }
+export type JobTokenProblem = { readonly message: string; readonly wayOut: string }
 
 export type Obtained = Result<JobToken, JobTokenProblem>
 
@@ -25,6 +25,11 @@ export type JobTokenSource = {
   readonly name: string
   /** Whether this job runs there. */
   readonly detect: (env: Environment) => boolean
+  /**
+   * What this job holds, nobody else knows, and stays the same as long as it runs: what a token that is kept for it is
+   * locked with. Empty when there is nothing of the kind.
+   */
+  readonly held: (env: Environment, deps: Pick<JobTokenDeps, 'readFile'>) => Promise<string>
   /** Asks for a token whose `aud` is `audience`. */
   readonly obtain: (env: Environment, audience: string, deps: JobTokenDeps) => Promise<Obtained>
 }
@@ -44,6 +49,12 @@ export function takeToken(source: string, text: string, wayOut: string): Obtaine
 
 export function without(message: string, wayOut: string): Obtained {
   return { ok: false, denial: { message, wayOut } }
+}
+
+/** The values of these variables, or nothing when one of them is missing. */
+export function heldIn(env: Environment, names: readonly string[]): string {
+  const values = names.map((name) => env[name] ?? '')
+  return values.includes('') ? '' : values.join('\n')
 }
 
 /** The named member of a JSON object, when it is a string. */

@@ -40,13 +40,42 @@ export async function obtainJobToken(
 ): Promise<Obtained> {
   if (choice.file !== undefined) return readTokenFile(choice.file, deps)
   if (choice.variable !== undefined) return readTokenVariable(choice.variable, env)
-  const source = JOB_TOKEN_SOURCES.find((candidate) =>
-    choice.source === undefined ? candidate.detect(env) : candidate.name === choice.source,
-  )
+  const source = sourceOf(choice, env)
   if (source !== undefined) return source.obtain(env, audience, deps)
   return without(
     'no CI platform is recognised here',
     'name the token: --subject-token-file FILE (or -), or --subject-token-env NAME',
+  )
+}
+
+/**
+ * What only the job of this token holds (see `JobTokenSource.held`), with the way by which it was found. Costs no
+ * request. Rejects when a file cannot be read.
+ */
+export async function heldByJob(
+  choice: JobTokenChoice,
+  env: Environment,
+  deps: Pick<JobTokenDeps, 'readFile'>,
+): Promise<string> {
+  const named = await heldByName(choice, env, deps)
+  if (named !== undefined) return named
+  const source = sourceOf(choice, env)
+  const held = (await source?.held(env, deps)) ?? ''
+  return held === '' ? '' : `${source?.name}\n${held}`
+}
+
+async function heldByName(
+  choice: JobTokenChoice,
+  env: Environment,
+  deps: Pick<JobTokenDeps, 'readFile'>,
+): Promise<string | undefined> {
+  if (choice.file !== undefined) return deps.readFile(choice.file)
+  return choice.variable === undefined ? undefined : (env[choice.variable] ?? '')
+}
+
+function sourceOf(choice: JobTokenChoice, env: Environment): JobTokenSource | undefined {
+  return JOB_TOKEN_SOURCES.find((candidate) =>
+    choice.source === undefined ? candidate.detect(env) : candidate.name === choice.source,
   )
 }
 
