@@ -9,7 +9,8 @@ export type KeysFlags = ConfigFlags & { readonly json?: boolean }
 export type KeysJob =
   | { readonly job: 'list' }
   | { readonly job: 'rotate' }
-  | { readonly job: 'revoke'; readonly kid: string }
+  | { readonly job: 'revoke'; readonly kid: string; readonly flush: boolean }
+  | { readonly job: 'flush' }
 
 export const keys: CommandModule = {
   name: 'keys',
@@ -24,6 +25,10 @@ export const keys: CommandModule = {
       says: 'a key leaked: out with it at once',
       line: 'sallyport keys revoke NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs',
     },
+    {
+      says: 'the same, and see to it that every kube-apiserver of the configuration forgets it',
+      line: 'sallyport keys revoke NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs --flush',
+    },
   ],
   define: (command, io, end) => {
     const sub = (usage: string, description: string): ReturnType<typeof addConfigFlags> =>
@@ -34,8 +39,13 @@ export const keys: CommandModule = {
     sub('rotate', 'publish the next key now').action(async (flags: KeysFlags) =>
       end(await run({ job: 'rotate' }, flags, io)),
     )
-    sub('revoke <kid>', 'take a key out at once').action(async (kid: string, flags: KeysFlags) =>
-      end(await run({ job: 'revoke', kid }, flags, io)),
+    sub('revoke <kid>', 'take a key out at once')
+      .option('--flush', 'make every kube-apiserver under kube.apiservers forget it; takes a minute')
+      .action(async (kid: string, flags: KeysFlags & { readonly flush?: boolean }) =>
+        end(await run({ job: 'revoke', kid, flush: flags.flush === true }, flags, io)),
+      )
+    sub('flush', 'make every kube-apiserver fetch the keys anew, as after a revocation').action(
+      async (flags: KeysFlags) => end(await run({ job: 'flush' }, flags, io)),
     )
   },
 }

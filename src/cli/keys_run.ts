@@ -1,15 +1,17 @@
 // Runs `sallyport keys`: opens the ring of the configured store, does one thing, says what it did.
 import { existsSync } from 'node:fs'
+import { flushDeadlineSeconds } from '#core/kube/key_flush.ts'
 import { KeyFailure } from '#platform/keys/key_failure.ts'
 import type { KeyDescription, KeyRing } from '#platform/keys/key_ring.ts'
 import { createLog } from '#platform/log.ts'
 import { StoreFailure } from '#platform/store/store.ts'
-import type { StoreConfig } from '../broker/config/broker_config.ts'
+import type { BrokerConfig, StoreConfig } from '../broker/config/broker_config.ts'
 import { openKeys, openStore } from './broker_runtime.ts'
 import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
 import { loadConfig, tellFindings } from './config_source.ts'
 import type { KeysFlags, KeysJob } from './keys.ts'
+import type { FlushResult } from './keys_flush.ts'
 
 type Output = Pick<CommandIo, 'stdout' | 'stderr'> & { readonly json: boolean }
 
@@ -21,6 +23,10 @@ export async function runKeys(job: KeysJob, flags: KeysFlags, io: CommandIo): Pr
     io.stderr.write(`sallyport keys: ${unfit}\n`)
     return EXIT.configuration
   }
+  if (needsApiservers(job) && load.config.kube.apiservers.length === 0) {
+    io.stderr.write('sallyport keys: nothing was done: the configuration lists no kube.apiservers to flush\n')
+    return EXIT.configuration
+  }
   const output: Output = { stdout: io.stdout, stderr: io.stderr, json: flags.json === true }
   try {
     const store = await openStore(load.config.store, io.clock)
@@ -28,7 +34,7 @@ export async function runKeys(job: KeysJob, flags: KeysFlags, io: CommandIo): Pr
       const log = createLog({ level: 'warn', format: 'text' })
       const ring = await openKeys(load.config, store, { ...io, log, version: '' })
       ring.close()
-      return await runJob(job, ring, output)
+      return await runJob(job, { ring, output, config: load.config, io })
     } finally {
       await store.close()
     }
@@ -67,20 +73,83 @@ async function revokeKey(ring: KeyRing, kid: string, output: Output): Promise<Ex
   // reference: a kube-apiserver keeps the keys it fetched until a token with a key it does not know makes it look.
   output.stderr.write(
     'A running broker follows within 10 s. Verifiers may hold the old key in their cache: present one token of the\n' +
-      'new key to every kube-apiserver replica, which makes it fetch the keys again.\n',
+      'new key to every kube-apiserver replica, which makes it fetch the keys again (`sallyport keys flush` does).\n',
   )
   return EXIT.ok
 }
 
-async function runJob(job: KeysJob, ring: KeyRing, output: Output): Promise<ExitCode> {
+type Work = {
+  readonly ring: KeyRing
+  readonly output: Output
+  readonly config: BrokerConfig
+  readonly io: CommandIo
+}
+
+function needsApiservers(job: KeysJob): boolean {
+  return job.job === 'flush' || (job.job === 'revoke' && job.flush)
+}
+
+async function runJob(job: KeysJob, work: Work): Promise<ExitCode> {
+  const { ring, output } = work
   switch (job.job) {
     case 'list':
       return listKeys(ring, output)
     case 'rotate':
       return rotateKeys(ring, output)
     case 'revoke':
-      return revokeKey(ring, job.kid, output)
+      return job.flush ? flushKeys(job.kid, work) : revokeKey(ring, job.kid, output)
+    case 'flush':
+      return flushKeys(undefined, work)
   }
+}
+
+/** Takes `revoked` out, if one is named, and tells of every kube-apiserver whether it has fetched the keys since. */
+async function flushKeys(revoked: string | undefined, { ring, output, config, io }: Work): Promise<ExitCode> {
+  const { flushApiservers, makeOldTokens } = await import('./keys_flush.ts')
+  const { issuer, kube } = config
+  const order = { issuer, apiservers: kube.apiservers }
+  // 1. while the key may still sign: what will show later that it is no longer trusted
+  const oldKey = revoked === undefined ? undefined : ring.signer(revoked)
+  const oldTokens = oldKey === undefined ? [] : await makeOldTokens(oldKey, order, io)
+  // 2. out with it
+  const fresh = await ring.publishFresh(revoked)
+  if (fresh === undefined) {
+    output.stderr.write(`sallyport keys: ${unknownKey(ring, revoked ?? '')}\n`)
+    return EXIT.denied
+  }
+  const signing = ring.list().find((key) => key.state === 'signing')
+  if (!output.json) {
+    if (revoked !== undefined) output.stdout.write(`revoked  ${revoked}\n`)
+    if (signing !== undefined) output.stdout.write(`${asLine(signing)}\n`)
+  }
+  // 3. who still knows it
+  const tell = (line: string): void => void output.stderr.write(`sallyport keys: ${line}\n`)
+  tell(`flushing ${kube.apiservers.length} kube-apiservers, up to ${flushDeadlineSeconds} s`)
+  const keySet = async (): Promise<string> => {
+    await ring.refresh()
+    return ring.jwks().body
+  }
+  const results = await flushApiservers({ ...order, fresh, oldTokens }, { ...io, keySet, tell })
+  if (output.json)
+    writeJson({ revoked, signing: signing && asJson(signing), apiservers: results.map(flushJson) }, output)
+  else for (const result of results) output.stdout.write(`${flushLine(result)}\n`)
+  const missed = results.filter(({ problem }) => problem !== undefined)
+  if (missed.length === 0) return EXIT.ok
+  tell(`${missed.length} of ${results.length} NOT flushed: mend them and run \`sallyport keys flush\``)
+  return EXIT.denied
+}
+
+function flushLine({ url, audience, proof, oldKey, seconds, problem }: FlushResult): string {
+  const where = `${url}  ${audience}`
+  if (problem !== undefined) return `NOT flushed  ${where}  ${problem}`
+  const how = proof === 'token' ? 'accepts the new key' : 'its metrics name the present key set'
+  const old = oldKey === 'refused' ? ', refuses the revoked one' : ''
+  return `flushed      ${where}  after ${seconds} s: ${how}${old}`
+}
+
+function flushJson(result: FlushResult): object {
+  const { url, audience, proof, oldKey, seconds, problem } = result
+  return { url, audience, flushed: problem === undefined, proof, oldKey, seconds, problem }
 }
 
 /** Why the store holds no keys to work on. Opening it would make it, and with it a key that nobody asked for. */
