@@ -2,7 +2,7 @@
 // inside it. Each knows how its lines lead back, so that a finding deep inside a ConfigMap names the right line.
 import type { Place } from './finding.ts'
 import { readYaml } from './yaml_document.ts'
-import type { YamlPath, YamlRead } from './yaml_document.ts'
+import type { YamlDocument, YamlPath, YamlRead } from './yaml_document.ts'
 
 export type TextSource = {
   readonly text: string
@@ -25,6 +25,7 @@ export function readSource(source: TextSource): YamlRead {
       data: document.data,
       placeOf: (path) => back(document.placeOf(path)),
       sourceOf: (path) => document.sourceOf(path),
+      placeInText: (path, offset) => back(document.placeInText(path, offset)),
     })),
   }
 }
@@ -51,31 +52,19 @@ export function placeOfOffset(source: TextSource, offset: number): Place {
   return source.locate(line, column)
 }
 
-/**
- * The text of a scalar inside `outer`. A block scalar's lines follow its header and are indented; of any other style
- * only the place of its key is known.
- */
-export function embeddedSource(outer: TextSource, path: YamlPath, text: string): TextSource {
-  const key = readYaml('', outer.text)
-    .documents.map((document) => ({ document, place: document.placeOf(path) }))
-    .find(({ document, place }) => place !== undefined && hasText(document.data, path, text))?.place
-  const [line, column] = [key?.line ?? 1, key?.column ?? 1]
-  const lines = outer.text.split('\n')
-  if (!/[|>][-+0-9]*[ \t]*(?:#.*)?\r?$/.test(lines[line - 1] ?? '')) {
-    return { text, locate: () => outer.locate(line, column) }
-  }
-  const first = lines.slice(line).find((candidate) => candidate.trim() !== '') ?? ''
-  const indent = first.length - first.trimStart().length
-  return { text, locate: (inner, at) => outer.locate(line + inner, at + indent) }
+/** A text that stands at `path` in another form (base64): all of it has the place of its key. */
+export function opaqueSource(document: YamlDocument, path: YamlPath, text: string): TextSource {
+  const key = document.placeOf(path) ?? { file: '', line: 1, column: 1 }
+  return { text, locate: () => key }
 }
 
-function hasText(data: unknown, path: YamlPath, text: string): boolean {
-  let value: unknown = data
-  for (const step of path) {
-    if (typeof value !== 'object' || value === null) return false
-    value = Object.entries(value).find(([key]) => key === String(step))?.[1]
+/** The text at `path` of a document, whichever way it is written there. */
+export function embeddedSource(document: YamlDocument, path: YamlPath, text: string): TextSource {
+  const key = document.placeOf(path) ?? { file: '', line: 1, column: 1 }
+  return {
+    text,
+    locate: (line, column) => document.placeInText(path, offsetOf(text, line, column)) ?? key,
   }
-  return value === text
 }
 
 function offsetOf(text: string, line: number, column: number): number {

@@ -1,8 +1,11 @@
-// Reads YAML 1.2 (core schema) as plain JSON data that knows where each key stands. Strict: a repeated key, a tag, a
-// value JSON has no word for, aliases that multiply and nesting without end are findings, each with its place.
+// Reads YAML 1.2 (core schema), or YAML as Kubernetes reads it, as plain JSON data that knows where each key stands.
+// Strict: a repeated key, a tag, a value JSON has no word for, aliases that multiply and nesting without end are
+// findings, each with its place.
 import { Composer, isAlias, isMap, isPair, isScalar, isSeq, LineCounter, Parser } from 'yaml'
-import type { Alias, CST, Document, Pair, YAMLError, YAMLMap } from 'yaml'
+import type { Alias, CST, Document, Pair, Scalar, YAMLError, YAMLMap } from 'yaml'
 import type { Finding, Place } from './finding.ts'
+import { readGoScalar } from './go_yaml.ts'
+import { offsetInScalar } from './scalar_place.ts'
 
 export type YamlRead = {
   /** Every document that has content. Data of a document with errors is not to be used. */
@@ -19,6 +22,18 @@ export type YamlDocument = {
   placeOf(path: YamlPath): Place | undefined
   /** The scalar at `path` as written (`0x1F`, `1e3`), without quotes; `undefined` where no scalar stands. */
   sourceOf(path: YamlPath): string | undefined
+  /** Where the character at `offset` of the text at `path` stands; `undefined` where no text stands. */
+  placeInText(path: YamlPath, offset: number): Place | undefined
+}
+
+/** `kubernetes`: YAML 1.1 words and numbers, merge keys, tags (go-yaml v2). */
+export type YamlDialect = 'core' | 'kubernetes'
+
+/** One document with what is wrong with it; `data` of a document with findings is not to be used. */
+export type YamlDocumentRead = {
+  readonly document: YamlDocument
+  readonly findings: readonly Finding[]
+  readonly isEmpty: boolean
 }
 
 /** 1 MiB holds about 10,000 policies; more is a mistake or an attack. */
@@ -34,9 +49,27 @@ const MAX_SYNTAX_FINDINGS = 20
 
 /** Reads every document of `text`; `file` is only named in places. Never throws on any input. */
 export function readYaml(file: string, text: string): YamlRead {
+  const read = readYamlDocuments(file, text, 'core')
+  if (read.refusal !== undefined) return { documents: [], findings: [read.refusal] }
+  const filled = read.documents.filter(({ isEmpty, findings }) => !isEmpty || findings.length > 0)
+  const findings = filled.flatMap((one) => one.findings)
+  const isBroken = filled.some(({ document }) => document === NO_DOCUMENT)
+  if (isBroken) return { documents: [], findings: findings.slice(0, MAX_SYNTAX_FINDINGS) }
+  return { documents: filled.map(({ document }) => document), findings }
+}
+
+export type YamlDocumentsRead = {
+  readonly documents: readonly YamlDocumentRead[]
+  /** Why the text as a whole is not read: too large, too deep. */
+  readonly refusal: Finding | undefined
+}
+
+/** Reads every document, the empty ones too, each with its own findings. Never throws on any input. */
+export function readYamlDocuments(file: string, text: string, dialect: YamlDialect): YamlDocumentsRead {
   const bytes = Buffer.byteLength(text)
   if (bytes > MAX_BYTES) {
-    return refused(file, 'yaml_too_large', `the file has ${bytes} bytes; at most ${MAX_BYTES} are read`)
+    const message = `the file has ${bytes} bytes; at most ${MAX_BYTES} are read`
+    return { documents: [], refusal: refused(file, 'yaml_too_large', message) }
   }
   const lines = new LineCounter()
   const placeAt = (offset: number): Place => {
@@ -47,14 +80,32 @@ export function readYaml(file: string, text: string): YamlRead {
   const tooDeep = deepToken(tokens)
   if (tooDeep !== undefined) {
     const message = `values nest deeper than ${MAX_DEPTH} levels`
-    return refused(file, 'yaml_too_deep', message, placeAt(tooDeep.offset))
+    return { documents: [], refusal: refused(file, 'yaml_too_deep', message, placeAt(tooDeep.offset)) }
   }
-  const composer = new Composer({ version: '1.2', schema: 'core', uniqueKeys: false, merge: false })
-  const parsed = [...composer.compose(tokens)].filter((document) => !isEmpty(document))
-  const findings = parsed.flatMap((document) => syntaxFindings(document, placeAt))
-  if (findings.length > 0) return { documents: [], findings: findings.slice(0, MAX_SYNTAX_FINDINGS) }
-  const documents = parsed.map((document) => readDocument(document, placeAt, findings))
-  return { documents, findings }
+  const schema = dialect === 'core' ? 'core' : 'failsafe'
+  const composer = new Composer({ version: '1.2', schema, uniqueKeys: false, merge: false })
+  const parsed = [...composer.compose(tokens)]
+  return {
+    documents: parsed.map((document) => readOne(document, { text, placeAt, dialect })),
+    refusal: undefined,
+  }
+}
+
+type Source = { readonly text: string; readonly placeAt: PlaceAt; readonly dialect: YamlDialect }
+
+const NO_DOCUMENT: YamlDocument = {
+  data: null,
+  placeOf: () => undefined,
+  sourceOf: () => undefined,
+  placeInText: () => undefined,
+}
+
+function readOne(document: Document.Parsed, source: Source): YamlDocumentRead {
+  const isBlank = hasNoContent(document)
+  const syntax = isBlank ? [] : syntaxFindings(document, source)
+  if (syntax.length > 0) return { document: NO_DOCUMENT, findings: syntax, isEmpty: false }
+  const findings: Finding[] = []
+  return { document: readDocument(document, source, findings), findings, isEmpty: isBlank }
 }
 
 /** `['connectors', 0, 'config', 'my.key']` -> `connectors[0].config["my.key"]`. */
@@ -70,12 +121,9 @@ export function pathText(path: YamlPath): string {
 
 type PlaceAt = (offset: number) => Place
 
-function refused(file: string, code: string, message: string, place?: Place): YamlRead {
+function refused(file: string, code: string, message: string, place?: Place): Finding {
   const at = place ?? { file, line: 1, column: 1 }
-  return {
-    documents: [],
-    findings: [{ severity: 'error', code, path: '', message, wayOut: undefined, place: at }],
-  }
+  return { severity: 'error', code, path: '', message, wayOut: undefined, place: at }
 }
 
 /** Walks the tokens with a stack of its own: the composer behind it recurses and would overflow on `[[[[...`. */
@@ -96,14 +144,17 @@ function deepToken(tokens: readonly CST.Token[]): CST.Token | undefined {
   return undefined
 }
 
-function isEmpty(document: Document.Parsed): boolean {
+function hasNoContent(document: Document.Parsed): boolean {
   const { contents } = document
-  const blank = contents === null || (isScalar(contents) && contents.value === null && contents.source === '')
+  const blank =
+    contents === null || (isScalar(contents) && contents.source === '' && contents.type === 'PLAIN')
   return blank && document.errors.length === 0
 }
 
-function syntaxFindings(document: Document.Parsed, placeAt: PlaceAt): Finding[] {
-  return [...document.errors, ...document.warnings].map((problem) => ({
+function syntaxFindings(document: Document.Parsed, { placeAt, dialect }: Source): Finding[] {
+  // go-yaml knows no warnings: what it does not refuse, it reads
+  const problems = dialect === 'core' ? [...document.errors, ...document.warnings] : document.errors
+  return problems.map((problem) => ({
     severity: 'error',
     code: problem.code === 'TAB_AS_INDENT' ? 'yaml_tab' : 'yaml_syntax',
     path: '',
@@ -120,10 +171,12 @@ function syntaxWayOut(problem: YAMLError): string | undefined {
   return undefined
 }
 
-function readDocument(document: Document.Parsed, placeAt: PlaceAt, findings: Finding[]): YamlDocument {
+function readDocument(document: Document.Parsed, source: Source, findings: Finding[]): YamlDocument {
+  const { text, placeAt } = source
   const walk: Walk = {
     document,
     placeAt,
+    dialect: source.dialect,
     findings,
     left: MAX_NODES,
     aliasesLeft: MAX_ALIASES,
@@ -140,12 +193,18 @@ function readDocument(document: Document.Parsed, placeAt: PlaceAt, findings: Fin
       const node = descend(document, path).value
       return isScalar(node) ? node.source : undefined
     },
+    placeInText: (path, at) => {
+      const node = descend(document, path).value
+      const offset = isScalar(node) ? offsetInScalar(text, node, at) : undefined
+      return offset === undefined ? undefined : placeAt(offset)
+    },
   }
 }
 
 type Walk = {
   readonly document: Document.Parsed
   readonly placeAt: PlaceAt
+  readonly dialect: YamlDialect
   readonly findings: Finding[]
   /** Nodes that may still be written out. */
   left: number
@@ -160,6 +219,17 @@ function toData(node: unknown, path: YamlPath, walk: Walk): unknown {
   if (isMap(node)) return mapData(node, path, walk)
   if (isSeq(node)) return node.items.map((item, index) => toData(item, [...path, index], walk))
   if (!isScalar(node)) return null
+  return walk.dialect === 'core' ? scalarData(node, path, walk) : goScalarData(node, path, walk)
+}
+
+function goScalarData(node: Scalar, path: YamlPath, walk: Walk): unknown {
+  const read = readGoScalar(node)
+  if (read.ok) return read.value
+  report(walk, 'yaml_number', path, node, read.reason)
+  return null
+}
+
+function scalarData(node: Scalar, path: YamlPath, walk: Walk): unknown {
   const { value } = node
   if (typeof value === 'number' && !Number.isFinite(value)) {
     report(walk, 'yaml_number', path, node, `${node.source ?? value} is not a number that JSON knows`)
@@ -192,6 +262,8 @@ function mapData(map: YAMLMap, path: YamlPath, walk: Walk): unknown {
     const name = keyName(pair)
     if (name === undefined) {
       report(walk, 'yaml_key', path, pair.key, 'a key must be plain text')
+    } else if (walk.dialect === 'kubernetes' && isMerge(pair)) {
+      mergeInto(entries, pair, path, walk)
     } else if (entries.has(name)) {
       const message = `the key stands twice; the first is on line ${lineOf(map, name, walk)}`
       report(walk, 'yaml_duplicate_key', [...path, name], pair.key, message, 'keep one of them')
@@ -201,6 +273,36 @@ function mapData(map: YAMLMap, path: YamlPath, walk: Walk): unknown {
   }
   // fromEntries defines properties, so that a key called __proto__ is a key like any other
   return Object.fromEntries(entries)
+}
+
+function isMerge({ key }: Pair): boolean {
+  return isScalar(key) && key.value === '<<' && key.type === 'PLAIN'
+}
+
+/** Strict go-yaml lets nothing win over a merged key: one that comes twice is refused. */
+function mergeInto(entries: Map<string, unknown>, pair: Pair, path: YamlPath, walk: Walk): void {
+  const merged = toData(pair.value, path, walk)
+  const sources: readonly unknown[] = Array.isArray(merged) ? merged : [merged]
+  for (const source of sources) {
+    if (typeof source !== 'object' || source === null || Array.isArray(source)) {
+      report(walk, 'yaml_alias', path, pair.key, '<< merges mappings and nothing else')
+      return
+    }
+    for (const [name, value] of Object.entries(source)) {
+      if (entries.has(name)) {
+        const message = `what << brings has the key ${name}, which stands here already`
+        report(
+          walk,
+          'yaml_duplicate_key',
+          [...path, name],
+          pair.key,
+          message,
+          'write each key once, without <<',
+        )
+      }
+      entries.set(name, value)
+    }
+  }
 }
 
 function keyName(pair: Pair): string | undefined {

@@ -3,6 +3,7 @@
 import type { Finding, Place } from '#platform/config/finding.ts'
 import {
   embeddedSource,
+  opaqueSource,
   placeOfOffset,
   readSource,
   renderedSource,
@@ -154,8 +155,8 @@ function searchText(value: string, path: YamlPath, at: Position): void {
   if (at.depth >= MAX_EMBEDDINGS || !EMBEDDED_NAME.test(name)) return
   const text = isSecretData(at.document.data, path) ? Buffer.from(value, 'base64').toString('utf8') : value
   if (!text.includes(':')) return
-  const source = embeddedSource(at.text, path, value)
-  const embedded: TextSource = text === value ? source : { text, locate: () => source.locate(1, 1) }
+  const embedded =
+    text === value ? embeddedSource(at.document, path, text) : opaqueSource(at.document, path, text)
   const argoCd = name === 'dex.config'
   const parsed = readSource(embedded)
   const template = parsed.documents.length === 0 && text.includes('{{')
