@@ -1,12 +1,12 @@
 // A real Keycloak: seed 002's two commands word for word, its key rotation, and its token for somebody else.
 import { mkdtempSync, rmSync } from 'node:fs'
-import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { encodeSubject } from '../../src/core/dex/subject.ts'
 import { freePort } from '../support/child_server.ts'
 import { readIssuedToken } from '../support/issued_token.ts'
+import { keycloakAdmin, rotateRealmKeys } from '../support/keycloak_admin.ts'
 import { keycloakHome, peerOrSkip, startKeycloak } from '../support/peers.ts'
 import type { Keycloak } from '../support/peers.ts'
 import { startSallyport } from '../support/sallyport.ts'
@@ -141,7 +141,7 @@ t.test('a real Keycloak', { skip, timeout: 600_000 }, async (t) => {
     'a new key of its realm is accepted at once, and tokens of the old one still are',
     async (t) => {
       const before = await deployer()
-      await rotateKeys(keycloak, files.caPem)
+      await rotateRealmKeys(await keycloakAdmin(keycloak, files.caPem))
       const after = await deployer()
       t.not(headerIn(after)['kid'], headerIn(before)['kid'], 'Keycloak signs with its new key')
       for (const subject of [after, before]) {
@@ -168,58 +168,4 @@ function claimsIn(token: string): Readonly<Record<string, unknown>> {
 
 function headerIn(token: string): Readonly<Record<string, unknown>> {
   return parseObject(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString())
-}
-
-/** A key provider of higher priority: the realm signs with it from then on. */
-async function rotateKeys(keycloak: Keycloak, ca: string): Promise<void> {
-  const form = 'grant_type=password&client_id=admin-cli&username=admin&password=admin-password'
-  const login = await call(
-    `${keycloak.url}/realms/master/protocol/openid-connect/token`,
-    { 'content-type': 'application/x-www-form-urlencoded' },
-    form,
-    ca,
-  )
-  const authorization = `Bearer ${String(parseObject(login.body)['access_token'])}`
-  const realm = await call(`${keycloak.url}/admin/realms/platform`, { authorization }, undefined, ca)
-  const provider = {
-    name: 'rsa-next',
-    providerId: 'rsa-generated',
-    providerType: 'org.keycloak.keys.KeyProvider',
-    parentId: parseObject(realm.body)['id'],
-    config: {
-      priority: ['200'],
-      active: ['true'],
-      enabled: ['true'],
-      algorithm: ['RS256'],
-      keySize: ['2048'],
-    },
-  }
-  const made = await call(
-    `${keycloak.url}/admin/realms/platform/components`,
-    { authorization, 'content-type': 'application/json' },
-    JSON.stringify(provider),
-    ca,
-  )
-  if (made.status !== 201) throw new Error(`Keycloak made no key: ${made.status} ${made.body}`)
-}
-
-function call(
-  url: string,
-  headers: Readonly<Record<string, string>>,
-  body: string | undefined,
-  ca: string,
-): Promise<{ readonly status: number; readonly body: string }> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request(
-      url,
-      { ca, headers, agent: false, method: body === undefined ? 'GET' : 'POST' },
-      (response) => {
-        let text = ''
-        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
-        response.once('end', () => resolve({ status: response.statusCode ?? 0, body: text }))
-      },
-    )
-    outgoing.once('error', reject)
-    outgoing.end(body)
-  })
 }

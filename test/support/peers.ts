@@ -164,6 +164,8 @@ export type StartKeycloakOptions = {
   readonly caPem: string
   /** What the realm's audience mapper puts into the tokens of `ci-deployer`. */
   readonly brokerAudience: string
+  /** For its issuer; a free one when absent. */
+  readonly port?: number
 }
 
 /** A running Keycloak with the realm `platform` (test/peers/keycloak/realm.json). Takes 20 to 60 s. */
@@ -180,7 +182,8 @@ export async function startKeycloak(options: StartKeycloakOptions): Promise<Keyc
       realmFile,
       realm.replace(mapped, `"included.custom.audience": ${JSON.stringify(options.brokerAudience)}`),
     )
-    const [https = 0, http = 0, management = 0] = await freePorts(3)
+    const [free = 0, http = 0, management = 0] = await freePorts(3)
+    const https = options.port ?? free
     const url = `https://localhost:${https}`
     const issuer = `${url}/realms/platform`
     const args = [home, realmFile, https, http, management, options.certFile, options.keyFile, url].map(

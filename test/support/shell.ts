@@ -4,6 +4,8 @@ import { once } from 'node:events'
 
 export type ShellRun = {
   readonly code: number
+  /** What the script itself printed. */
+  readonly stdout: string
   readonly stderr: string
   /** Values of the asked variables at the end of the script. */
   readonly variables: Readonly<Record<string, string>>
@@ -26,7 +28,9 @@ export async function runShell(
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output.stdout += chunk))
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (output.stderr += chunk))
   const [code] = await once(child, 'close')
-  const values = output.stdout.slice(output.stdout.indexOf(MARK) + MARK.length + 1).split('\0')
+  const mark = output.stdout.indexOf(MARK)
+  const printed = mark < 0 ? output.stdout : output.stdout.slice(0, mark)
+  const values = output.stdout.slice(mark + MARK.length + 1).split('\0')
   const variables = Object.fromEntries(show.map((name, index) => [name, values[index] ?? '']))
-  return { code: Number(code), stderr: output.stderr, variables }
+  return { code: Number(code), stdout: printed, stderr: output.stderr, variables }
 }
