@@ -17,6 +17,7 @@ import { brokerPaths } from './wire/documents.ts'
 import { answerBusyIntrospection, answerIntrospection } from './wire/introspection_endpoint.ts'
 import { answerRejected, answerToken } from './wire/token_endpoint.ts'
 import type { RawRequest } from './wire/token_endpoint.ts'
+import { answerBusyReview, answerTokenReview } from './wire/token_review_endpoint.ts'
 import { answerBusyUserinfo, answerUserinfo } from './wire/userinfo_endpoint.ts'
 
 /** Form bodies of all endpoints; a subject token is 16 KiB at most. */
@@ -100,6 +101,14 @@ export async function createPublicApp(
       limited(
         (raw) => answerUserinfo(raw, broker.live().userinfo),
         async (_raw, busy) => answerBusyUserinfo(busy),
+      ),
+    )
+    scope.all(
+      paths.tokenReview,
+      limited(
+        async (raw) => (await answerTokenReview(raw, broker.live().tokenReview)) ?? NOT_FOUND_ANSWER,
+        async (raw, busy) =>
+          (await answerBusyReview(raw, busy, broker.live().tokenReview)) ?? NOT_FOUND_ANSWER,
       ),
     )
     scope.all(paths.discovery, (_request, reply) => void send(reply, 200, JSON_TYPE, broker.live().discovery))
@@ -236,6 +245,11 @@ const KEYS_HEADERS = {
   'cache-control': `public, max-age=${jwksMaxAgeSeconds}, must-revalidate`,
 }
 const NOT_FOUND = '404 page not found\n'
+const NOT_FOUND_ANSWER: Answer = {
+  status: 404,
+  headers: { ...TEXT_TYPE, 'x-content-type-options': 'nosniff' },
+  body: NOT_FOUND,
+}
 
 /** Go's 404 page, one constant 500, and the frame's own refusals in the endpoint's words. */
 function answerFailures(
@@ -247,7 +261,7 @@ function answerFailures(
 ): void {
   app.setNotFoundHandler(
     (_request, reply) =>
-      void send(reply, 404, { ...TEXT_TYPE, 'x-content-type-options': 'nosniff' }, NOT_FOUND),
+      void send(reply, NOT_FOUND_ANSWER.status, NOT_FOUND_ANSWER.headers, NOT_FOUND_ANSWER.body),
   )
   app.setErrorHandler(async (error: Error & { code?: string; statusCode?: number }, request, reply) => {
     if (request.routeOptions.url === tokenPath && error.statusCode !== undefined && error.statusCode < 500) {

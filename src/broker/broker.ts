@@ -16,7 +16,9 @@ export function createBroker(config: BrokerConfig, parts: BrokerParts): Broker {
   // Discovery names the algorithms in use: a rotation to another one must show at once.
   parts.keyRing.onChange(() => {
     live = buildLiveBroker(live.config, parts, live)
+    parts.metrics.keySet(parts.keyRing.jwks().body)
   })
+  parts.metrics.keySet(parts.keyRing.jwks().body)
   loaded()
   return {
     live: () => live,

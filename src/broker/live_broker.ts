@@ -27,6 +27,7 @@ import { issueToken } from './tokens/issue.ts'
 import { discoveryDocument, metadataDocument } from './wire/documents.ts'
 import type { IntrospectionDeps } from './wire/introspection_endpoint.ts'
 import type { TokenEndpointDeps } from './wire/token_endpoint.ts'
+import type { TokenReviewDeps } from './wire/token_review_endpoint.ts'
 import type { UserinfoDeps } from './wire/userinfo_endpoint.ts'
 
 /** What outlives a configuration. */
@@ -51,6 +52,7 @@ export type LiveBroker = {
   readonly token: TokenEndpointDeps
   readonly introspection: IntrospectionDeps
   readonly userinfo: UserinfoDeps
+  readonly tokenReview: TokenReviewDeps
   readonly discovery: string
   readonly metadata: string
 }
@@ -86,6 +88,13 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts, previo
     token: { grants: new Set(config.grants), grantDeps, ...limiting, ...concluding },
     introspection: { clientDeps: grantDeps, ownToken, ...limiting, ...concluding },
     userinfo: { ownToken, addressLimit: limiting.addressLimit },
+    tokenReview: {
+      clientDeps: grantDeps,
+      ownToken,
+      clusters: new Map(config.kube.reviewClients.map((cluster) => [cluster.id, cluster])),
+      ...limiting,
+      ...concluding,
+    },
     discovery: discoveryDocument(config, algorithms),
     metadata: metadataDocument(config, algorithms),
   }

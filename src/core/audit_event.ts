@@ -50,8 +50,8 @@ type IssuedFacts = {
 export type AuditEvent = {
   /** RFC 3339, milliseconds, UTC. */
   readonly time: string
-  /** `introspection`: only what was refused there. */
-  readonly event: 'token' | 'introspection'
+  /** `introspection`: only what was refused there. `review`: a kube-apiserver asked about a token. */
+  readonly event: 'token' | 'introspection' | 'review'
   readonly requestId: string
   readonly peer: string
   /** `deny`: by rule, or malformed. `fail`: our fault, nothing was decided about the caller. */
@@ -169,6 +169,8 @@ export function stepOf(reason: DenialReason): Step {
     case 'actor_token_unsupported':
     case 'rate_limited':
     case 'too_busy':
+    case 'review_malformed':
+    case 'review_version_unsupported':
       return 'request'
     case 'credentials_repeated':
     case 'client_id_encoding':
@@ -181,6 +183,7 @@ export function stepOf(reason: DenialReason): Step {
     case 'client_grant_not_allowed':
     case 'client_public':
     case 'client_check_busy':
+    case 'review_not_allowed':
       return 'client'
     case 'connector_not_allowed':
     case 'connector_unknown':
@@ -213,6 +216,8 @@ export function stepOf(reason: DenialReason): Step {
     case 'identity_group_reserved':
     case 'identity_name_reserved':
     case 'issuer_keys_unavailable':
+    case 'review_token_use':
+    case 'review_name_reserved':
       return 'subject'
     case 'policy_none_matched':
     case 'policy_unknown':

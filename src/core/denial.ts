@@ -81,6 +81,14 @@ type TargetDenial =
   | { reason: 'scope_unrecognized'; scopes: readonly string[] }
   | { reason: 'scope_audience_not_trusted'; scopes: readonly string[] }
 
+/** What is wrong with a review that a kube-apiserver asks for, or with the token in it for that cluster. */
+type ReviewDenial =
+  | { reason: 'review_malformed'; detail: string }
+  | { reason: 'review_version_unsupported'; got: string }
+  | { reason: 'review_not_allowed'; client: string }
+  | { reason: 'review_token_use'; got: string }
+  | { reason: 'review_name_reserved'; name: string }
+
 /** Ours or the network's fault: nothing was decided about the caller. */
 export type Fault =
   | { reason: 'issuer_keys_unavailable'; connector: string; detail: string }
@@ -97,6 +105,7 @@ export type Denial =
   | SubjectDenial
   | PolicyDenial
   | TargetDenial
+  | ReviewDenial
   | Fault
 
 export type DenialReason = Denial['reason']

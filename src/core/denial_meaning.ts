@@ -236,6 +236,26 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
     means: 'an audience scope names somebody who does not trust the client',
     wayOut: 'add the client to clients (Dex: trustedPeers) of the audience',
   },
+  review_malformed: {
+    means: 'what came to the token review endpoint is no TokenReview',
+    wayOut: 'let a kube-apiserver ask: docs/kube-token-review.md',
+  },
+  review_version_unsupported: {
+    means: 'the kube-apiserver speaks another version than authentication.k8s.io/v1',
+    wayOut: 'start it with --authentication-token-webhook-version=v1',
+  },
+  review_not_allowed: {
+    means: 'the client is not among kube.tokenReview.clients',
+    wayOut: 'list it there with the audience of its cluster',
+  },
+  review_token_use: {
+    means: 'the reviewed token is ours, but was not made for a kube-apiserver',
+    wayOut: 'exchange for an audience of profile kubernetes',
+  },
+  review_name_reserved: {
+    means: 'with the cluster’s prefixes the user or a group would have a reserved name',
+    wayOut: 'give usernamePrefix and groupsPrefix in kube.tokenReview.clients',
+  },
   issuer_keys_unavailable: {
     means: 'the issuer’s keys, or its userinfo, cannot be had right now',
     wayOut: 'look at the log line of the connector; the caller may try again',

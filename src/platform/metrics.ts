@@ -1,5 +1,6 @@
 // Prometheus metrics with bounded labels: ids that stand in the configuration, reasons of the closed union, nothing that a
 // caller chooses. Dex's names stand beside ours so that its dashboards go on.
+import { hash } from 'node:crypto'
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import type { AuditEvent } from '#core/audit_event.ts'
 import { TallyCounter, TallyHistogram } from './tally.ts'
@@ -13,6 +14,8 @@ export type Metrics = {
   readonly configReload: (succeeded: boolean) => void
   /** Seconds since the epoch at which the present configuration was loaded. */
   readonly configLoadedAt: (seconds: number) => void
+  /** The key set that is served from now on, its very bytes. */
+  readonly keySet: (body: string) => void
 }
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'OPTIONS', 'DELETE', 'PATCH'])
@@ -70,6 +73,12 @@ export function createMetrics(version: string): Metrics {
     help: 'When the running configuration was loaded.',
     registers,
   })
+  const keySetInfo = new Gauge({
+    name: 'sallyport_jwks_info',
+    help: 'SHA-256 of the key set as served; what jwks_fetch_last_key_set_info of a kube-apiserver says once it has it.',
+    labelNames: ['hash'],
+    registers,
+  })
   new Gauge({
     name: 'sallyport_build_info',
     help: 'Version of this build.',
@@ -104,5 +113,9 @@ export function createMetrics(version: string): Metrics {
       lastReload.set(succeeded ? 1 : 0)
     },
     configLoadedAt: (seconds) => loadedAt.set(seconds),
+    keySet(body) {
+      keySetInfo.reset()
+      keySetInfo.set({ hash: `sha256:${hash('sha256', body)}` }, 1)
+    },
   }
 }

@@ -73,7 +73,7 @@ t.test('a file that uses every section loads without a finding', (t) => {
       },
     ],
     reviewClients: [
-      { id: 'rotating', audience: 'kubernetes', usernamePrefix: 'ci:', groupPrefix: 'sallyport:' },
+      { id: 'rotating', audience: 'kubernetes', usernamePrefix: 'job:', groupsPrefix: 'ci:' },
     ],
   })
   t.end()

@@ -703,7 +703,7 @@ const CASES: readonly Case[] = [
   {
     code: 'kube_prefix_reserved',
     says: 'a prefix that makes reserved names',
-    from: "usernamePrefix: 'ci:'",
+    from: "usernamePrefix: 'job:'",
     to: "usernamePrefix: 'system:'",
     at: "usernamePrefix: 'system:'",
     wayOut: /of your own/,

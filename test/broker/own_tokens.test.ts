@@ -1,4 +1,5 @@
 // What relying parties ask: discovery, key set, userinfo, introspection, health.
+import { hash } from 'node:crypto'
 import t from 'tap'
 import { SECRETS } from '../support/broker_config.ts'
 import { BROKER_ISSUER, START, basic, startTestBroker } from '../support/test_broker.ts'
@@ -93,6 +94,22 @@ t.test('the key set holds public members only and may be kept for 90 s', async (
   for (const key of keys) for (const name of Object.keys(key)) t.ok(members.has(name), name)
   t.equal(answer.text, (await broker.get('/keys')).text, 'the same bytes each time')
 })
+
+t.test(
+  'metrics name the hash of the key set’s very bytes, as a kube-apiserver that fetched it does',
+  async (t) => {
+    const named = async (): Promise<string | undefined> => {
+      const { payload } = await broker.ops.inject({ url: '/metrics' })
+      return /^sallyport_jwks_info\{hash="(.*)"\} 1$/m.exec(payload)?.[1]
+    }
+    const served = async (): Promise<string> => `sha256:${hash('sha256', (await broker.get('/keys')).text)}`
+    const before = await named()
+    t.equal(before, await served())
+    await broker.broker.parts.keyRing.rotate()
+    t.equal(await named(), await served())
+    t.not(await named(), before)
+  },
+)
 
 t.test('the issuer’s trailing slash stays in iss and is not doubled in paths', async (t) => {
   const world = await startTestBroker(t, {

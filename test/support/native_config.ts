@@ -95,7 +95,7 @@ kube:
     - { url: 'https://10.0.0.12:6443', audience: kubernetes }
   tokenReview:
     clients:
-      - { id: rotating, audience: kubernetes, usernamePrefix: 'ci:' }
+      - { id: rotating, audience: kubernetes, usernamePrefix: 'job:' }
 `
 
 const CERTIFICATE = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'

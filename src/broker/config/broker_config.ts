@@ -52,7 +52,7 @@ export type ReviewClientConfig = {
   readonly id: string
   readonly audience: string
   readonly usernamePrefix: string
-  readonly groupPrefix: string
+  readonly groupsPrefix: string
 }
 
 export type ListenerConfig = {

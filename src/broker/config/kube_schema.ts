@@ -3,8 +3,8 @@ import { Type } from '#platform/config/schema_type.ts'
 import type { Static } from '#platform/config/schema_type.ts'
 import { name } from './policy_schema.ts'
 
-/** What holds where the file says nothing. */
-export const KUBE_DEFAULTS = { usernamePrefix: 'sallyport:', groupPrefix: 'sallyport:' } as const
+/** What holds where the file says nothing: the prefixes of `sallyport kube auth-config`. */
+export const KUBE_DEFAULTS = { usernamePrefix: 'ci:', groupsPrefix: 'ci:' } as const
 
 const prefix = (what: string, fallback: string) =>
   Type.Optional(
@@ -43,7 +43,7 @@ const ReviewClientSchema = Type.Object({
   id: name("Client (with a secret) that the cluster's kubeconfig names as user."),
   audience: name('The audience (profile `kubernetes`) whose tokens this cluster may have reviewed.'),
   usernamePrefix: prefix('user name', KUBE_DEFAULTS.usernamePrefix),
-  groupPrefix: prefix('group', KUBE_DEFAULTS.groupPrefix),
+  groupsPrefix: prefix('group', KUBE_DEFAULTS.groupsPrefix),
 })
 
 export const KubeSchema = Type.Object(

@@ -78,7 +78,7 @@ function readReviewClient(
 ): ReviewClientConfig {
   checkAudience(context, [...path, 'audience'], file.audience, world)
   checkClient(context, [...path, 'id'], file.id, world)
-  for (const key of ['usernamePrefix', 'groupPrefix'] as const) {
+  for (const key of ['usernamePrefix', 'groupsPrefix'] as const) {
     const reserved = reservedPrefix(file[key] ?? '')
     if (reserved === undefined) continue
     const message = `every name would begin with the reserved ${JSON.stringify(reserved)}`
@@ -89,7 +89,7 @@ function readReviewClient(
     id: file.id,
     audience: file.audience,
     usernamePrefix: file.usernamePrefix ?? KUBE_DEFAULTS.usernamePrefix,
-    groupPrefix: file.groupPrefix ?? KUBE_DEFAULTS.groupPrefix,
+    groupsPrefix: file.groupsPrefix ?? KUBE_DEFAULTS.groupsPrefix,
   }
 }
 

@@ -4,8 +4,11 @@ import type { KeyObject } from 'node:crypto'
 import type { Claims } from '#core/claims.ts'
 import type { Clock } from '#core/clock.ts'
 import { algorithmOf } from '#core/jwt/algorithms.ts'
+import { checkIssuer } from '#core/jwt/claim_rules.ts'
 import { decodeSegment, parseCompact } from '#core/jwt/compact.ts'
 import type { VerificationKey } from '#core/jwt/public_key.ts'
+import { deny, ok } from '#core/result.ts'
+import type { Result } from '#core/result.ts'
 import type { CryptoPool } from '#platform/crypto_pool.ts'
 import { verifySignature } from '#platform/jws_signature.ts'
 
@@ -24,19 +27,34 @@ export type OwnToken = {
 
 /** The token when it is ours and alive at this moment; `undefined` for everything else, whatever the reason. */
 export async function verifyOwnToken(token: string, deps: OwnTokenDeps): Promise<OwnToken | undefined> {
+  const checked = await checkOwnToken(token, deps)
+  return checked.ok ? checked.value : undefined
+}
+
+/** The same with its reason, for the audit log alone. */
+export async function checkOwnToken(token: string, deps: OwnTokenDeps): Promise<Result<OwnToken>> {
   const parsed = parseCompact(token)
-  if (!parsed.ok) return undefined
+  if (!parsed.ok) return parsed
   const { header, claims, signingInput } = parsed.value
+  const { kid } = header
   const algorithm = algorithmOf(header.alg)
-  const key = header.kid === undefined ? undefined : deps.publicKey(header.kid)
-  if (algorithm === undefined || key === undefined) return undefined
-  if (claims['iss'] !== deps.issuer) return undefined
-  if (!(await verifySignature(algorithm, asVerificationKey(key, header.kid ?? ''), parsed.value, deps.pool)))
-    return undefined
+  if (algorithm === undefined)
+    return deny({ reason: 'subject_algorithm_not_allowed', got: header.alg, allowed: [] })
+  const key = kid === undefined ? undefined : deps.publicKey(kid)
+  const wrongIssuer = checkIssuer(claims, deps.issuer)
+  if (wrongIssuer !== undefined) return deny(wrongIssuer)
+  if (key === undefined || kid === undefined) return deny({ reason: 'subject_key_unknown', kid })
+  if (!(await verifySignature(algorithm, asVerificationKey(key, kid), parsed.value, deps.pool)))
+    return deny({ reason: 'subject_signature_invalid', kid })
   const { exp } = claims
-  if (typeof exp !== 'number' || exp <= deps.clock() / 1000) return undefined
+  if (typeof exp !== 'number')
+    return deny({ reason: 'subject_claim_invalid', claim: 'exp', detail: 'missing' })
+  const now = deps.clock() / 1000
+  if (exp <= now) return deny({ reason: 'subject_expired', exp, now: Math.floor(now) })
   const payload = decodeSegment(signingInput.slice(signingInput.indexOf('.') + 1))
-  return payload === undefined ? undefined : { claims, payload: payload.toString('utf8') }
+  return payload === undefined
+    ? deny({ reason: 'subject_malformed', detail: 'payload' })
+    : ok({ claims, payload: payload.toString('utf8') })
 }
 
 /** Our keys are RSA or P-256, and no others are ever published. */

@@ -12,6 +12,7 @@ export type BrokerPaths = {
   readonly keys: string
   readonly userinfo: string
   readonly introspect: string
+  readonly tokenReview: string
   readonly health: string
 }
 
@@ -26,6 +27,7 @@ export function brokerPaths(issuer: string): BrokerPaths {
     keys: `${base}/keys`,
     userinfo: `${base}/userinfo`,
     introspect: `${base}/token/introspect`,
+    tokenReview: `${base}/kubernetes/token-review`,
     health: `${base}/healthz`,
   }
 }

@@ -128,6 +128,15 @@ export function toOAuthError(denial: Denial): OAuthError {
       return invalidScope(`Unrecognized scope(s) ${goQuoteList(denial.scopes.map(short))}`)
     case 'scope_audience_not_trusted':
       return invalidScope(`Client can't request scope(s) ${goQuoteList(denial.scopes.map(short))}`)
+    // Only ever said to a kube-apiserver, in the words of its own API (token_review_endpoint.ts).
+    case 'review_malformed':
+    case 'review_version_unsupported':
+      return invalidRequest()
+    case 'review_not_allowed':
+      return { status: 403, error: 'access_denied' }
+    case 'review_token_use':
+    case 'review_name_reserved':
+      return ACCESS_DENIED
     case 'issuer_keys_unavailable':
     case 'store_unavailable':
     case 'client_check_busy':

@@ -45,7 +45,7 @@ export function readCredentials(authorization: readonly string[], form: Form): R
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
 /** As Go's `Request.BasicAuth`: `undefined` for another scheme, bad base64 or no colon. */
-function parseBasic(header: string | undefined): { id: string; secret: string } | undefined {
+export function parseBasic(header: string | undefined): { id: string; secret: string } | undefined {
   if (header === undefined || header.slice(0, 6).toLowerCase() !== 'basic ') return undefined
   const encoded = header.slice(6)
   if (!BASE64.test(encoded)) return undefined
