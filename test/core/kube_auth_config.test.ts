@@ -1,0 +1,285 @@
+// The AuthenticationConfiguration that auth-config makes: what stands in it, why, and what it is not made for.
+import t from 'tap'
+import { readAuthenticationConfiguration } from '../../src/core/kube/read.ts'
+import { planAuthConfig } from '../../src/core/kube/auth_config_plan.ts'
+import type { AuthConfigPlan, AuthConfigRequest } from '../../src/core/kube/auth_config_plan.ts'
+import type { AuthenticationConfiguration } from '../../src/core/kube/authentication_configuration.ts'
+import { planForgejo, planGitlab } from '../../src/core/kube/forge_issuers.ts'
+import { kubeVersion } from '../../src/core/kube/kube_version.ts'
+import type { KubeVersion } from '../../src/core/kube/kube_version.ts'
+import { printAuthConfig } from '../../src/core/kube/print_auth_config.ts'
+import { readYaml } from '../../src/platform/config/yaml_document.ts'
+
+function versionOf(text: string): KubeVersion {
+  const version = kubeVersion(text)
+  if (version === undefined) throw new Error(`${text} is no version`)
+  return version
+}
+
+const BROKER: AuthConfigRequest['broker'] = {
+  issuer: 'https://broker.example.test/dex',
+  audience: 'kubernetes',
+  profile: 'kubernetes',
+  maxLifetimeSeconds: 900,
+  policyClaims: [],
+  policyGroups: ['deployers'],
+  connectors: 1,
+  discoveryUrl: undefined,
+  ca: undefined,
+}
+
+const REQUEST: AuthConfigRequest = {
+  version: versionOf('1.36'),
+  versionText: '1.36',
+  broker: BROKER,
+  naming: { usernameClaim: 'username', usernamePrefix: 'ci:', groupsPrefix: 'ci:' },
+  further: [],
+  furtherNotes: [],
+  merged: [],
+  anonymous: undefined,
+}
+
+const DEX: AuthConfigRequest = {
+  ...REQUEST,
+  broker: { ...BROKER, profile: 'dex', maxLifetimeSeconds: 3600 },
+  naming: { ...REQUEST.naming, usernameClaim: 'email' },
+}
+
+function planned(request: AuthConfigRequest): AuthConfigPlan {
+  const plan = planAuthConfig(request)
+  if (!plan.ok) throw new Error(plan.denial.map(({ message }) => message).join('\n'))
+  return plan.value
+}
+
+function refusals(request: AuthConfigRequest): readonly string[] {
+  const plan = planAuthConfig(request)
+  return plan.ok ? [] : plan.denial.map(({ code }) => code)
+}
+
+function codes(request: AuthConfigRequest): readonly string[] {
+  return planned(request).notes.map(({ code }) => code)
+}
+
+/** The printed text as the strict reader of our own linter sees it. */
+function printed(request: AuthConfigRequest): AuthenticationConfiguration {
+  const text = printAuthConfig(planned(request))
+  const { documents, findings } = readYaml('authentication.yaml', text)
+  const { config, problems } = readAuthenticationConfiguration(documents[0]?.data)
+  if (config === undefined || findings.length + problems.length > 0) {
+    throw new Error(`${text}${JSON.stringify({ findings, problems })}`)
+  }
+  return config
+}
+
+t.test('what is printed is what was planned, whatever the plan says', async (t) => {
+  for (const request of [REQUEST, DEX, { ...REQUEST, anonymous: 'kubeadm' as const }]) {
+    const plan = planned(request)
+    t.strictSame(
+      printed(request),
+      {
+        version: plan.version.apiVersion,
+        jwt: plan.jwt.map(({ authenticator }) => authenticator),
+        anonymous: plan.anonymous?.auth,
+      },
+      request.broker.profile,
+    )
+    t.equal(printAuthConfig(planned(request)), printAuthConfig(plan), 'twice the same bytes')
+  }
+})
+
+t.test('1.30 to 1.33 read v1beta1, later ones v1, and nothing else is a version', async (t) => {
+  for (const text of ['1.30', '1.31', '1.32', '1.33', 'v1.33.4'])
+    t.equal(printed({ ...REQUEST, version: versionOf(text) }).version, 'v1beta1', text)
+  for (const text of ['1.34', '1.36.4', '1.37'])
+    t.equal(printed({ ...REQUEST, version: versionOf(text) }).version, 'v1')
+  for (const text of ['1.29', '1.38', '1.3', '2.36', '1.36.4-rc', '', '1.', '1.036'])
+    t.equal(kubeVersion(text), undefined, text)
+})
+
+t.test('each line says why it stands', async (t) => {
+  const text = printAuthConfig(planned({ ...REQUEST, anonymous: 'health' }))
+  const lines = text.split('\n')
+  for (const key of [
+    '- issuer:',
+    'url:',
+    'audiences:',
+    '- claim: token_use',
+    'username:',
+    'groups:',
+    'uid:',
+    'extra:',
+  ]) {
+    const at = lines.findIndex((line) => line.trim().startsWith(key))
+    t.match(lines[at - 1], /^ *# /, key)
+  }
+  t.ok(
+    lines.every((line) => line.length <= 120),
+    'and no line is long',
+  )
+})
+
+t.test('a token of the broker is held to use, lifetime and a name', async (t) => {
+  const [authenticator] = printed(REQUEST).jwt
+  t.match(authenticator?.claimValidationRules, [
+    { claim: 'token_use', requiredValue: 'kube' },
+    { expression: 'claims.exp - claims.iat <= 900.0' },
+    { expression: "claims.sub != '' && claims.username != ''" },
+  ])
+  t.match(authenticator?.claimMappings, {
+    username: { claim: 'username', prefix: 'ci:' },
+    groups: { claim: 'groups', prefix: 'ci:' },
+    uid: { claim: 'uid' },
+  })
+  t.strictSame(
+    authenticator?.claimMappings.extra.map(({ key }) => key),
+    ['source', 'repository', 'repository-id', 'ref', 'sha', 'environment', 'run-id', 'policy'].map(
+      (name) => `sallyport.dev/${name}`,
+    ),
+  )
+})
+
+t.test(
+  'a Dex audience names people by verified e-mail, and its lifetime is that of the configuration',
+  async (t) => {
+    const [authenticator] = printed(DEX).jwt
+    t.match(authenticator?.claimMappings, { username: { claim: 'email' }, uid: { claim: 'sub' } })
+    t.match(authenticator?.claimValidationRules, [
+      { expression: 'claims.exp - claims.iat <= 3600.0' },
+      { expression: "claims.sub != '' && claims.email != ''" },
+      { expression: 'has(claims.email_verified) && claims.email_verified == true' },
+    ])
+    const bySub = printed({ ...DEX, naming: { ...DEX.naming, usernameClaim: 'sub' } }).jwt[0]
+    t.equal(bySub?.claimValidationRules.length, 2, 'no address, no question whether it is verified')
+    t.strictSame(
+      printed({
+        ...DEX,
+        broker: { ...DEX.broker, policyClaims: ['sha', 'team', 'repository'] },
+      }).jwt[0]?.claimMappings.extra.map(({ key }) => key),
+      ['sallyport.dev/repository', 'sallyport.dev/sha', 'sallyport.dev/connector'],
+      'what policies add is mapped',
+    )
+  },
+)
+
+t.test('what cannot be a file of an apiserver is refused with a way out', async (t) => {
+  const naming = (change: Partial<AuthConfigRequest['naming']>) => ({
+    ...REQUEST,
+    naming: { ...REQUEST.naming, ...change },
+  })
+  t.strictSame(refusals(REQUEST), [])
+  t.strictSame(refusals(naming({ usernamePrefix: 'system:ci:' })), ['prefix_unusable'])
+  t.strictSame(refusals(naming({ groupsPrefix: 'c i:' })), ['prefix_unusable'])
+  t.strictSame(refusals(naming({ groupsPrefix: '\u202eci:' })), ['prefix_unusable'])
+  t.strictSame(refusals(naming({ usernamePrefix: 'x'.repeat(65) })), ['prefix_unusable'])
+  t.strictSame(refusals(naming({ usernameClaim: 'email' })), ['username_claim_unknown'])
+  t.strictSame(refusals({ ...REQUEST, broker: { ...BROKER, issuer: 'http://broker.example.test' } }), [
+    'issuer_unusable',
+  ])
+  t.strictSame(refusals({ ...REQUEST, version: versionOf('1.30'), anonymous: 'health' }), [
+    'anonymous_unknown_to_version',
+  ])
+})
+
+t.test('what is dangerous without being wrong is said', async (t) => {
+  t.strictSame(codes(REQUEST), [])
+  t.strictSame(codes({ ...REQUEST, naming: { ...REQUEST.naming, groupsPrefix: '' } }), ['prefix_empty'])
+  t.strictSame(codes({ ...REQUEST, broker: { ...BROKER, policyGroups: ['ci:deployers'] } }), [
+    'prefix_doubled',
+  ])
+  t.strictSame(codes({ ...DEX, broker: { ...DEX.broker, maxLifetimeSeconds: 86400 } }), ['lifetime_long'])
+  t.strictSame(codes({ ...DEX, broker: { ...DEX.broker, connectors: 2 } }), ['email_of_several_connectors'])
+  t.strictSame(codes({ ...REQUEST, anonymous: 'none' }), ['anonymous_asked'])
+  t.strictSame(codes({ ...REQUEST, version: versionOf('1.31'), anonymous: 'health' }), [
+    'anonymous_asked',
+    'anonymous_gated',
+  ])
+})
+
+const OTHER = planned(DEX).jwt[0]?.authenticator
+
+t.test(
+  'issuers of an existing file stay, ours takes the place of its own, and anonymous is kept',
+  async (t) => {
+    if (OTHER === undefined) throw new Error('no entry')
+    const far = {
+      ...OTHER,
+      issuer: { ...OTHER.issuer, url: 'https://sso.example.test', egressSelectorType: 'cluster' },
+    }
+    const merged = [
+      {
+        file: 'old.yaml',
+        config: { version: 'v1', jwt: [OTHER, far], anonymous: { enabled: false, conditions: [] } },
+      },
+    ] as const satisfies AuthConfigRequest['merged']
+    const config = printed({ ...REQUEST, merged })
+    t.strictSame(
+      config.jwt.map(({ issuer }) => issuer.url),
+      [BROKER.issuer, 'https://sso.example.test'],
+    )
+    t.equal(config.jwt[0]?.claimMappings.username.claim, 'username', 'ours, not theirs')
+    t.strictSame(config.jwt[1], far)
+    t.strictSame(config.anonymous, { enabled: false, conditions: [] })
+    t.strictSame(codes({ ...REQUEST, merged }), ['issuer_replaced'])
+    t.strictSame(refusals({ ...REQUEST, merged, anonymous: 'health' }), ['anonymous_merged_and_asked'])
+    t.strictSame(refusals({ ...REQUEST, merged, version: versionOf('1.33') }), ['egress_unknown_to_version'])
+    const many = Array.from({ length: 64 }, (_, index) => ({
+      ...OTHER,
+      issuer: { ...OTHER.issuer, url: `https://sso${index}.example.test` },
+    }))
+    const crowd = (jwt: typeof many) => [
+      { file: 'many.yaml', config: { version: 'v1' as const, jwt, anonymous: undefined } },
+    ]
+    t.strictSame(refusals({ ...REQUEST, merged: crowd(many) }), ['too_many_issuers'])
+    t.equal(printed({ ...REQUEST, merged: crowd(many.slice(1)) }).jwt.length, 64)
+  },
+)
+
+const FORGE = { url: 'https://git.example.test', audience: 'kubernetes', ca: undefined }
+
+t.test('a GitLab beside the broker is pinned by ids, takes jobs only, and no forks', async (t) => {
+  const gitlab = planGitlab({ ...FORGE, projectIds: ['48291', '48292'], namespaceIds: ['7203'] })
+  const [, entry] = printed({ ...REQUEST, further: [gitlab.planned] }).jwt
+  t.match(entry?.claimValidationRules, [
+    { expression: "claims.project_id in ['48291', '48292'] || claims.namespace_id in ['7203']" },
+    { expression: "has(claims.pipeline_id) && has(claims.job_id) && claims.sub.startsWith('project_path:')" },
+    { expression: '!has(claims.job_project_id) || claims.job_project_id == claims.project_id' },
+    { expression: "claims.pipeline_source in ['push', 'web', 'schedule']" },
+    { expression: 'claims.exp - claims.iat <= 86400.0' },
+  ])
+  t.match(entry?.claimMappings.uid, { claim: 'project_id' })
+  t.strictSame(gitlab.notes, [])
+})
+
+t.test('a Forgejo is pinned by id, and one of release 15 by path with a warning', async (t) => {
+  const byId = planForgejo({ ...FORGE, repositoryIds: ['456'], repositoryPaths: [] })
+  t.match(byId.planned.authenticator, {
+    issuer: { url: 'https://git.example.test/api/actions' },
+    claimMappings: {
+      username: { expression: "'forgejo:' + claims.repository_id + ':' + claims.ref" },
+      uid: { claim: 'repository_id' },
+    },
+  })
+  t.strictSame(byId.notes, [])
+  const byPath = planForgejo({ ...FORGE, repositoryIds: [], repositoryPaths: ['adam/technowizardry.net'] })
+  t.match(byPath.planned.authenticator.claimValidationRules[0], {
+    expression: "claims.repository in ['adam/technowizardry.net']",
+  })
+  t.match(byPath.planned.authenticator.claimMappings, {
+    username: { expression: "'forgejo:' + claims.sub" },
+    uid: { claim: '' },
+  })
+  t.strictSame(
+    byPath.notes.map(({ code }) => code),
+    ['forge_by_path'],
+  )
+  t.match(printAuthConfig(planned({ ...REQUEST, further: [byPath.planned] })), /# Paths, because .*WARNING/)
+})
+
+t.test('no name of the broker can be one of a forge', async (t) => {
+  const further = [planForgejo({ ...FORGE, repositoryIds: ['456'], repositoryPaths: [] }).planned]
+  for (const usernamePrefix of ['', 'f', 'forgejo:', 'forgejo:456:'])
+    t.strictSame(refusals({ ...REQUEST, further, naming: { ...REQUEST.naming, usernamePrefix } }), [
+      'prefix_of_a_forge',
+    ])
+  t.strictSame(refusals({ ...REQUEST, further, naming: { ...REQUEST.naming, usernamePrefix: 'forge:' } }), [])
+})
