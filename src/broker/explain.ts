@@ -6,6 +6,7 @@ import type { JsonValue } from '#core/claims.ts'
 import type { Client } from '#core/client.ts'
 import type { Denial } from '#core/denial.ts'
 import { checkIssuer } from '#core/jwt/claim_rules.ts'
+import { tokenHash } from '#core/jwt/compact.ts'
 import type { ParsedToken } from '#core/jwt/compact.ts'
 import { CLIENT_CREDENTIALS, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import { deny, ok } from '#core/result.ts'
@@ -81,10 +82,10 @@ export async function explain(
 export function claimsVerifier(clock: Clock): SubjectVerifier {
   return {
     async verify(parsed, connector) {
-      const { claims, hash } = parsed
+      const { claims, signingInput } = parsed
       const denial =
         checkIssuer(claims, connector.issuer) ?? checkSignedClaims(claims, connector, clock() / 1000)
-      return denial === undefined ? ok({ claims, hash, kid: '' }) : deny(denial)
+      return denial === undefined ? ok({ claims, hash: tokenHash(signingInput), kid: '' }) : deny(denial)
     },
   }
 }

@@ -4,6 +4,7 @@ import type { Clock, RandomBytes } from '#core/clock.ts'
 import { openAuditSink } from '#platform/audit_sink.ts'
 import { createCryptoPool } from '#platform/crypto_pool.ts'
 import type { CryptoPool } from '#platform/crypto_pool.ts'
+import { startSignatureThread } from '#platform/signature_thread/signature_thread.ts'
 import { createLoadGauge } from '#platform/load_gauge.ts'
 import type { LoadGauge } from '#platform/load_gauge.ts'
 import { readGitlabIdentity } from '#platform/gitlab_identity.ts'
@@ -46,7 +47,13 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
     audit.close()
     throw error
   })
-  const pool = createCryptoPool({ isIdle: gauge.isIdle })
+  const pool = createCryptoPool({
+    isIdle: gauge.isIdle,
+    startThread: () =>
+      startSignatureThread((error) =>
+        log.error({ err: error }, 'the signature thread is lost, slower threads do its work'),
+      ),
+  })
   const keyRing = await openKeys(config, store, world, pool).catch(async (error: unknown) => {
     await store.close()
     audit.close()

@@ -1,6 +1,5 @@
 // Runs `sallyport explain` and prints what it found. Opens no store and writes nothing; asks the issuer for its keys when
 // a signed token is given.
-import { hash } from 'node:crypto'
 import { clip } from '#core/audit_event.ts'
 import type { Claims } from '#core/claims.ts'
 import type { Denial } from '#core/denial.ts'
@@ -24,6 +23,7 @@ import type { CommandIo, ExitCode } from './command.ts'
 import { loadConfig, tellFindings } from './config_source.ts'
 import type { ExplainFlags } from './explain.ts'
 import { readSecret } from './secret_input.ts'
+import { stepLine } from './steps_text.ts'
 
 /** Lifetime of a claim set that says none. */
 const FILLED_IN_SECONDS = 300
@@ -100,13 +100,11 @@ function readClaims(text: string, io: CommandIo): ParsedToken | undefined {
   return {
     header: { alg: 'none', kid: undefined, typ: undefined },
     claims,
-    signingInput: '',
+    // Names the claim set where a token would be named by what it signs.
+    signingInput: text,
     signature: Buffer.alloc(0),
-    hash: hash('sha256', text, 'base64url'),
   }
 }
-
-const MARKS = { yes: 'yes', no: 'NO ', 'not reached': ' - ' } as const
 
 function asText({ steps, facts, denial, claims }: Explanation): string {
   const known: Readonly<Record<string, string | undefined>> = {
@@ -118,7 +116,7 @@ function asText({ steps, facts, denial, claims }: Explanation): string {
     target: facts.audiences?.join(' '),
   }
   const lines = steps.map(({ step, outcome }) =>
-    `${MARKS[outcome]}  ${step.padEnd(10)} ${(outcome === 'yes' && known[step]) || ''}`.trimEnd(),
+    stepLine(outcome, step, (outcome === 'yes' && known[step]) || '', 10),
   )
   const why = denial === undefined ? [] : whyLines(denial)
   const would = claims === undefined ? [] : ['', 'The token would say:', JSON.stringify(claims, undefined, 2)]

@@ -1,7 +1,10 @@
-// Where signatures are made and checked: on libuv's threads, or in place when nobody would have to wait for it. The
-// threads are shared with name look-ups, which can hang for seconds; work that is stuck behind one is done in place, so
-// that an issuer whose name server is dead delays nobody.
+// Where signatures are made and checked: in place when nobody would have to wait for it, else on the signature thread
+// (signature_thread/), and what that does not take on libuv's threads. Those are shared with name look-ups, which can
+// hang for seconds; work that is stuck behind one is done in place, so that an issuer whose name server is dead delays
+// nobody.
 import { performance } from 'node:perf_hooks'
+import { NotDoneByThread } from './signature_thread/signature_thread.ts'
+import type { SignatureThread } from './signature_thread/signature_thread.ts'
 
 /** `medium`: in place when idle, on a thread under load. `long` (signing RSA, 250 us): on a thread while they answer. */
 type CryptoCost = 'medium' | 'long'
@@ -9,6 +12,11 @@ type CryptoCost = 'medium' | 'long'
 export type CryptoWork<T> = {
   readonly inPlace: () => T
   readonly onThread: (done: (error: Error | null, value: T) => void) => void
+  /** False when that thread does not take it; then `done` is never called. */
+  readonly onSignatureThread?: (
+    thread: SignatureThread,
+    done: (error: Error | null, value: T) => void,
+  ) => boolean
   readonly cost: CryptoCost
 }
 
@@ -21,11 +29,16 @@ export interface CryptoPool {
 const STUCK_MS = 250
 const CHECK_MS = 100
 
-export type CryptoPoolOptions = { readonly isIdle: () => boolean }
+export type CryptoPoolOptions = {
+  readonly isIdle: () => boolean
+  /** Started with the first work of a loaded process; without it libuv's threads do everything. */
+  readonly startThread?: () => SignatureThread
+}
 
-export function createCryptoPool({ isIdle }: CryptoPoolOptions): CryptoPool {
+export function createCryptoPool({ isIdle, startThread }: CryptoPoolOptions): CryptoPool {
   const pending = createPending()
   const hand = createHandover()
+  let thread: SignatureThread | undefined
   let isStuck = false
   let lastAnswer = 0
   const timer = setInterval(() => {
@@ -45,7 +58,12 @@ export function createCryptoPool({ isIdle }: CryptoPoolOptions): CryptoPool {
         // After a rescue the answer comes too late, and only says that the threads are well again.
         if (!pending.remove(entry)) return
         if (error === null) resolve(value)
+        else if (error instanceof NotDoneByThread) entry.rescue()
         else reject(error)
+      }
+      if (work.onSignatureThread !== undefined && startThread !== undefined) {
+        thread ??= startThread()
+        if (work.onSignatureThread(thread, answered)) return
       }
       hand(() => work.onThread(answered))
     })
@@ -56,7 +74,10 @@ export function createCryptoPool({ isIdle }: CryptoPoolOptions): CryptoPool {
       if (!here) return onThread(work)
       return new Promise((resolve, reject) => settle(work.inPlace, resolve, reject))
     },
-    close: () => clearInterval(timer),
+    close() {
+      clearInterval(timer)
+      thread?.close()
+    },
   }
 }
 

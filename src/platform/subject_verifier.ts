@@ -72,13 +72,13 @@ export function createSubjectVerifier({
 
       // 4. signature over the exact bytes: the first step that costs
       const { kid } = key.value
-      const holds = await verifySignature(algorithm, key.value, parsed, pool)
-      if (!holds) return deny({ reason: 'subject_signature_invalid', kid })
+      const hash = await verifySignature(algorithm, key.value, parsed, pool)
+      if (hash === undefined) return deny({ reason: 'subject_signature_invalid', kid })
 
       // 5. time, 6. audience, 7. subject
       const wrongClaim = checkSignedClaims(claims, connector, clock() / 1000)
       if (wrongClaim !== undefined) return deny(wrongClaim)
-      return ok({ claims, hash: parsed.hash, kid })
+      return ok({ claims, hash, kid })
     },
   }
 }

@@ -22,7 +22,6 @@ t.test(
       claims: { iss: 'https://gitlab.example.test' },
       signingInput: '',
       signature: Buffer.alloc(0),
-      hash: '',
     }
     const found = connectorByIssuer(ok(token), { ...client, connectors: [] }, table)
     t.equal(found.ok && found.value.id, 'gitlab')

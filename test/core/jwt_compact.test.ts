@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseCompact } from '../../src/core/jwt/compact.ts'
+import { parseCompact, tokenHash } from '../../src/core/jwt/compact.ts'
 import type { DenialReason } from '../../src/core/denial.ts'
 import { segment } from '../support/test_issuer.ts'
 
@@ -19,17 +19,17 @@ t.test('a compact token is taken apart', async (t) => {
       header: { alg: 'RS256', kid: 'k1', typ: 'JWT' },
       claims: CLAIMS,
       signingInput: `${head}.${body}`,
-      hash: /^[\w-]{43}$/,
     },
   })
 })
 
 const hashOf = (text: string) => {
   const parsed = parseCompact(text)
-  return parsed.ok ? parsed.value.hash : undefined
+  return parsed.ok ? tokenHash(parsed.value.signingInput) : undefined
 }
 
 t.test('the hash names header and payload, whatever the signature is', async (t) => {
+  t.match(hashOf(valid), /^[\w-]{43}$/)
   t.equal(hashOf(valid), hashOf(token(HEADER, CLAIMS, 'AAAA')))
   t.not(hashOf(valid), hashOf(token(HEADER, { ...CLAIMS, jti: '1' })))
 })

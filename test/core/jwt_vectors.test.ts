@@ -44,7 +44,7 @@ async function refusal(jws: JsonValue | undefined, jwks: JsonValue | undefined):
   const selection = selectKey(set.value, algorithm, kid)
   if (selection.found !== 'key') return `subject_key_${selection.found === 'none' ? 'unknown' : 'unfit'}`
   const holds = await verifySignature(algorithm, selection.key, parsed.value, inPlacePool)
-  return holds ? undefined : 'subject_signature_invalid'
+  return holds !== undefined ? undefined : 'subject_signature_invalid'
 }
 
 /** The public keys of a group, as the issuer would publish them. */
@@ -140,7 +140,7 @@ t.test('RFC 8037: the Ed25519 example verifies once its key has a kid', options,
     key.ok &&
       parsed.ok &&
       algorithm &&
-      (await verifySignature(algorithm, key.value, parsed.value, inPlacePool)),
+      (await verifySignature(algorithm, key.value, parsed.value, inPlacePool)) !== undefined,
   )
 })
 

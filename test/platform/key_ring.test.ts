@@ -65,7 +65,12 @@ async function signs(ring: KeyRing, by = ring): Promise<boolean> {
   if (publicKey === undefined) return false
   const signature = await key.sign('header.payload')
   const dsaEncoding = 'ieee-p1363' as const
-  return verify('sha256', Buffer.from('header.payload'), { key: publicKey, dsaEncoding }, signature)
+  return verify(
+    'sha256',
+    Buffer.from('header.payload'),
+    { key: publicKey, dsaEncoding },
+    Buffer.from(signature, 'base64url'),
+  )
 }
 
 function fileWith(t: Test, name: string, content: string | Buffer): string {
@@ -86,7 +91,7 @@ t.test('RS256 is one setting away', async (t) => {
   const ring = await build(t).open({ algorithm: 'RS256' })
   t.equal(await signs(ring), true)
   t.match(jwksOf(ring), [{ kty: 'RSA', alg: 'RS256', e: 'AQAB' }])
-  t.equal((await ring.current().sign('x')).length, 256)
+  t.equal(Buffer.from(await ring.current().sign('x'), 'base64url').length, 256)
 })
 
 t.test('a JWKS never has another member than kty, crv, x, y, n, e, kid, alg, use', async (t) => {
@@ -435,7 +440,7 @@ t.test('the ring in SQLite survives a restart, and a signature made before verif
   const first = await openSqliteStore({ file, clock: () => start })
   const before = await build(t, first).open()
   const { kid } = before.current()
-  const signature = await before.current().sign('header.payload')
+  const signature = Buffer.from(await before.current().sign('header.payload'), 'base64url')
   await first.close()
   const second = await openSqliteStore({ file, clock: () => start })
   t.teardown(async () => second.close())

@@ -4,7 +4,8 @@ import type { SigningAlgorithm } from '../../src/core/key_rotation.ts'
 import { makeKeyPair } from '../../src/platform/keys/key_material.ts'
 import { createCryptoPool, inPlacePool } from '../../src/platform/crypto_pool.ts'
 import type { CryptoPool } from '../../src/platform/crypto_pool.ts'
-import { createSigner, es256FromDer } from '../../src/platform/keys/signer.ts'
+import { es256FromDer } from '../../src/platform/keys/es256_der.ts'
+import { createSigner } from '../../src/platform/keys/signer.ts'
 
 const input = 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0'
 const inPlace = inPlacePool
@@ -14,7 +15,12 @@ async function signAndVerify(algorithm: SigningAlgorithm, pool: CryptoPool): Pro
   const pair = await makeKeyPair(algorithm)
   const signature = await createSigner({ ...pair, algorithm }, pool).sign(input)
   const dsaEncoding = 'ieee-p1363' as const
-  return verify('sha256', Buffer.from(input), { key: pair.privateKey, dsaEncoding }, signature)
+  return verify(
+    'sha256',
+    Buffer.from(input),
+    { key: pair.privateKey, dsaEncoding },
+    Buffer.from(signature, 'base64url'),
+  )
 }
 
 t.test('ES256 and RS256 signatures verify, made in place or in the pool', async (t) => {

@@ -40,7 +40,10 @@ const lightBuiltins: Plugin = {
 rmSync(dist, { recursive: true, force: true })
 const result = await build({
   absWorkingDir: root,
-  entryPoints: [{ in: 'src/main.ts', out: 'sallyport' }],
+  entryPoints: [
+    { in: 'src/main.ts', out: 'sallyport' },
+    { in: 'src/platform/signature_thread/thread.ts', out: 'signature_thread' },
+  ],
   outdir: 'dist',
   chunkNames: '[name]-[hash]',
   bundle: true,

@@ -147,7 +147,7 @@ async function sign(contents: TokenContents, key: SigningKey): Promise<string> {
   const payload = Buffer.from(goJson(tokenClaims(contents)), 'utf8').toString('base64url')
   const input = `${headerOf(key, contents.target.profile)}.${payload}`
   const signature = await key.sign(input)
-  return `${input}.${signature.toString('base64url')}`
+  return `${input}.${signature}`
 }
 
 /** A key's header is the same for every token of a profile; gone with the key. */

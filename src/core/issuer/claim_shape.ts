@@ -37,8 +37,22 @@ export function isSegmentPrefix(text: string, prefix: string): boolean {
   return text === prefix || text.startsWith(`${prefix}:`)
 }
 
+export type HostAndPath = { readonly host: string; readonly path: string }
+
+/** By address: the configured issuers, nearly always. A pure function of the text, so an entry never ages. */
+const addresses = new Map<string, HostAndPath | undefined>()
+const MAX_ADDRESSES = 64
+
 /** `host[:port]` and path of an address, no slash at the end; `undefined` when it is no http(s) address. */
-export function hostAndPath(address: string): { host: string; path: string } | undefined {
+export function hostAndPath(address: string): HostAndPath | undefined {
+  if (addresses.has(address)) return addresses.get(address)
+  const parsed = parseAddress(address)
+  if (addresses.size >= MAX_ADDRESSES) addresses.clear()
+  addresses.set(address, parsed)
+  return parsed
+}
+
+function parseAddress(address: string): HostAndPath | undefined {
   const url = URL.parse(address)
   if (url?.protocol !== 'https:' && url?.protocol !== 'http:') return undefined
   return { host: url.host, path: url.pathname.replace(/\/+$/, '') }

@@ -20,8 +20,6 @@ export type ParsedToken = {
   /** `header.payload` as it was sent: what the signature covers. */
   readonly signingInput: string
   readonly signature: Buffer
-  /** base64url SHA-256 of `signingInput`: names the token in the replay store and in logs. */
-  readonly hash: string
 }
 
 /** A compact JWS whose payload nobody has looked at yet. */
@@ -58,8 +56,12 @@ export function parseCompact(token: string, limits: TokenLimits = TOKEN_LIMITS):
   if (!claims.ok) return malformed(`payload: ${claims.denial}`)
   if (claims.value['crit'] !== undefined)
     return deny({ reason: 'subject_claim_invalid', claim: 'crit', detail: 'a header parameter, not a claim' })
-  const name = hash('sha256', signingInput, 'base64url')
-  return ok({ header, claims: claims.value, signingInput, signature, hash: name })
+  return ok({ header, claims: claims.value, signingInput, signature })
+}
+
+/** base64url SHA-256 of a signing input: names the token in the replay store and in logs. */
+export function tokenHash(signingInput: string): string {
+  return hash('sha256', signingInput, 'base64url')
 }
 
 /** Takes a compact JWS apart and reads its header; denials as `parseCompact`. */
@@ -74,19 +76,39 @@ export function parseJws(token: string, limits: TokenLimits = TOKEN_LIMITS): Res
   if (token.includes('.', second + 1)) return malformed('more than three segments')
 
   // 2. one spelling only
-  const headerBytes = decodeSegment(token.slice(0, first))
   const payload = decodeSegment(token.slice(first + 1, second))
   const signature = decodeSegment(token.slice(second + 1))
-  if (headerBytes === undefined || payload === undefined || signature === undefined)
-    return malformed('not canonical base64url')
+  if (payload === undefined || signature === undefined) return malformed('not canonical base64url')
 
   // 3. header
-  if (headerBytes.length > limits.maxHeaderBytes) return malformed('header too large')
-  const headerJson = readStrictJsonObject(headerBytes, limits.json)
-  if (!headerJson.ok) return malformed(`header: ${headerJson.denial}`)
-  const header = readHeader(headerJson.value)
+  const header = knownHeader(token.slice(0, first), limits)
   if (!header.ok) return header
   return ok({ header: header.value, payload, signingInput: token.slice(0, second), signature })
+}
+
+/** By segment: an issuer writes one header for all tokens that a key signs. A pure function of the text, never ages. */
+const headers = new Map<string, Result<TokenHeader>>()
+const MAX_HEADERS = 64
+/** Longer ones are nobody's usual header, and not worth the memory. */
+const MAX_KNOWN_LENGTH = 512
+
+function knownHeader(segment: string, limits: TokenLimits): Result<TokenHeader> {
+  if (limits !== TOKEN_LIMITS || segment.length > MAX_KNOWN_LENGTH) return headerOf(segment, limits)
+  const known = headers.get(segment)
+  if (known !== undefined) return known
+  const header = headerOf(segment, limits)
+  if (!header.ok) return header
+  if (headers.size >= MAX_HEADERS) headers.clear()
+  headers.set(segment, header)
+  return header
+}
+
+function headerOf(segment: string, limits: TokenLimits): Result<TokenHeader> {
+  const bytes = decodeSegment(segment)
+  if (bytes === undefined) return malformed('not canonical base64url')
+  if (bytes.length > limits.maxHeaderBytes) return malformed('header too large')
+  const json = readStrictJsonObject(bytes, limits.json)
+  return json.ok ? readHeader(json.value) : malformed(`header: ${json.denial}`)
 }
 
 /**

@@ -29,25 +29,38 @@ export function readStrictJson(bytes: Buffer, limits: JsonLimits): Result<JsonVa
 }
 
 /**
- * The short way for what issuers really send: compact JSON that JSON.stringify would write letter by letter again. Then
- * no name came twice, no number was rounded and nothing stood around the values, and half the time is saved. `undefined`
- * sends the text to the reader, which knows what is wrong with it, if anything is.
+ * The short way for what issuers really send, in half the time. Without a backslash every quote begins or ends a string,
+ * and no character hides: then a text that has as many quotes as the names and strings of its value has no name twice,
+ * because JSON.parse keeps one of two. `undefined` sends the text to the reader, which knows what is wrong with it, if
+ * anything is.
  */
 function readPlain(text: string, limits: JsonLimits): JsonValue | undefined {
-  // Escapes of characters can hide a lone surrogate, which JSON.stringify writes as it came.
-  if (text.includes('\\u')) return undefined
+  if (text.includes('\\')) return undefined
   try {
     const value: JsonValue = JSON.parse(text)
-    if (JSON.stringify(value) !== text) return undefined
-    return strip(value, limits, 1, { names: 0 }) ? value : undefined
+    const count = { names: 0, strings: 0 }
+    if (!strip(value, limits, 1, count)) return undefined
+    return quotesIn(text) === 2 * (count.names + count.strings) ? value : undefined
   } catch {
     // Not JSON, or nested deeper than the stack: the reader says which.
     return undefined
   }
 }
 
-/** Takes the prototype from every object, and says whether all limits are kept. */
-function strip(value: JsonValue, limits: JsonLimits, depth: number, count: { names: number }): boolean {
+function quotesIn(text: string): number {
+  let quotes = 0
+  for (let at = text.indexOf('"'); at !== -1; at = text.indexOf('"', at + 1)) quotes += 1
+  return quotes
+}
+
+type Count = { names: number; strings: number }
+
+/** Takes the prototype from every object, counts, and says whether all limits are kept. */
+function strip(value: JsonValue, limits: JsonLimits, depth: number, count: Count): boolean {
+  if (typeof value === 'string') {
+    count.strings += 1
+    return true
+  }
   if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER
   if (typeof value !== 'object' || value === null) return true
   if (depth > limits.maxDepth) return false

@@ -2,6 +2,7 @@
 // (RFC 6749 appendix B), with Go's refusals (bad escapes, raw `;`) because Dex clients meet them today, and ours:
 // every parameter once (RFC 6749 §3.2), `audience` and `resource` as often as one likes (RFC 8693 §2.1).
 import { deny, ok } from '#core/result.ts'
+import { ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, TOKEN_EXCHANGE } from './names.ts'
 import type { Result } from '#core/result.ts'
 
 /** More parameters than any grant has by far; a longer form is noise or an attack. */
@@ -64,8 +65,15 @@ export function isMalformedQuery(query: string): boolean {
   return query.includes(';') || query.split('&').some((part) => decode(part) === undefined)
 }
 
+/** The names of grants and token types as forms spell them: nearly every request has three, and decoding is dear. */
+const KNOWN: ReadonlyMap<string, string> = new Map(
+  [TOKEN_EXCHANGE, ID_TOKEN_TYPE, ACCESS_TOKEN_TYPE].map((name) => [encodeURIComponent(name), name]),
+)
+
 /** Decodes one form component: `+` is a space. `undefined` for a bad escape or invalid UTF-8. */
 export function decode(text: string): string | undefined {
+  const known = KNOWN.get(text)
+  if (known !== undefined) return known
   const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text
   if (!spaced.includes('%')) return spaced
   try {
