@@ -27,14 +27,18 @@ export type Fetched = {
   readonly status: number
   readonly contentType: string
   readonly cacheControl: string
+  /** Date, Expires and Last-Modified as sent, for whoever reckons how long the answer is fresh; '' when absent. */
+  readonly dates: { readonly date: string; readonly expires: string; readonly lastModified: string }
   readonly body: Buffer
 }
 
-type FetchFailure = {
+export type FetchFailure = {
   readonly ok: false
   readonly kind: EgressRefusal['kind'] | 'timeout' | 'too_large' | 'redirect' | 'encoding' | 'network'
   /** For logs: an error code or a phrase, never what the peer sent. */
   readonly detail: string
+  /** Of a redirect: where to, as the peer wrote it. Nobody has followed or judged it. */
+  readonly location?: string
 }
 
 export interface BoundedFetch {
@@ -46,7 +50,12 @@ export interface BoundedFetch {
 
 export type BoundedFetchConfig = {
   readonly rules: EgressRules
-  readonly tls: { readonly caPem: string | undefined; readonly insecureSkipVerify: boolean }
+  readonly tls: {
+    readonly caPem: string | undefined
+    /** The system's roots are trusted beside `caPem` unless this says no. */
+    readonly withSystemRoots?: boolean
+    readonly insecureSkipVerify: boolean
+  }
   readonly limits?: FetchLimits
   readonly resolve?: ResolveHost
 }
@@ -106,7 +115,7 @@ function createAgents(tls: BoundedFetchConfig['tls']): Agents {
       minVersion: 'TLSv1.2',
       // Said out loud, so that NODE_TLS_REJECT_UNAUTHORIZED cannot say otherwise.
       rejectUnauthorized: !tls.insecureSkipVerify,
-      ...(tls.caPem === undefined ? {} : { secureContext: contextOf(tls.caPem) }),
+      ...(tls.caPem === undefined ? {} : { secureContext: contextOf(tls.caPem, tls.withSystemRoots) }),
     }),
   }
 }
@@ -115,8 +124,9 @@ function createAgents(tls: BoundedFetchConfig['tls']): Agents {
  * The connector's CA beside the system's roots, as Dex does with rootCAs; for this connector alone. Made once: parsing all
  * roots for each connection would cost more than the request.
  */
-function contextOf(caPem: string): SecureContext {
-  return createSecureContext({ ca: [...getCACertificates('default'), caPem], minVersion: 'TLSv1.2' })
+function contextOf(caPem: string, withSystemRoots = true): SecureContext {
+  const roots = withSystemRoots ? getCACertificates('default') : []
+  return createSecureContext({ ca: [...roots, caPem], minVersion: 'TLSv1.2' })
 }
 
 type GetRequest = {
@@ -172,7 +182,8 @@ function receive(
 ): void {
   const status = response.statusCode ?? 0
   const encoding = response.headers['content-encoding'] ?? 'identity'
-  if (status >= 300 && status < 400) return finish(failure('redirect', `status ${status}`))
+  if (status >= 300 && status < 400)
+    return finish({ ...failure('redirect', `status ${status}`), location: response.headers.location ?? '' })
   if (encoding.toLowerCase() !== 'identity') return finish(failure('encoding', 'a compressed answer'))
   if (Number(response.headers['content-length'] ?? 0) > maxBodyBytes) return finish(tooLarge(maxBodyBytes))
   const chunks: Buffer[] = []
@@ -189,6 +200,11 @@ function receive(
       status,
       contentType: response.headers['content-type'] ?? '',
       cacheControl: response.headers['cache-control'] ?? '',
+      dates: {
+        date: response.headers.date ?? '',
+        expires: response.headers.expires ?? '',
+        lastModified: response.headers['last-modified'] ?? '',
+      },
       body: Buffer.concat(chunks, bytes),
     }),
   )
