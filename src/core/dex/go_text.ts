@@ -3,10 +3,11 @@
 /** JSON as Go's encoder writes it: `<`, `>`, `&`, U+2028 and U+2029 as \u escapes. Values must be plain JSON data. */
 export function goJson(value: unknown, indent?: number): string {
   const text = JSON.stringify(value, undefined, indent)
-  return NEEDS_ESCAPE.test(text) ? text.replaceAll(ALL_ESCAPES, escape) : text
+  // Five looks for one character each cost a third of one look for any of five.
+  return ESCAPED.some((char) => text.includes(char)) ? text.replaceAll(ALL_ESCAPES, escape) : text
 }
 
-const NEEDS_ESCAPE = /[<>&\u2028\u2029]/
+const ESCAPED = ['<', '>', '&', '\u2028', '\u2029'] as const
 const ALL_ESCAPES = /[<>&\u2028\u2029]/g
 
 function escape(char: string): string {

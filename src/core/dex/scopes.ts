@@ -17,7 +17,22 @@ export type Scopes = {
   readonly all: readonly string[]
 }
 
+/** By text: a pipeline asks for the same scopes each time. A pure function of the text, so an entry never ages. */
+const parsed = new Map<string, Scopes>()
+const MAX_PARSED = 64
+const MAX_PARSED_LENGTH = 512
+
 export function parseScopes(scope: string): Scopes {
+  if (scope.length > MAX_PARSED_LENGTH) return parseFresh(scope)
+  const known = parsed.get(scope)
+  if (known !== undefined) return known
+  const scopes = parseFresh(scope)
+  if (parsed.size >= MAX_PARSED) parsed.clear()
+  parsed.set(scope, scopes)
+  return scopes
+}
+
+function parseFresh(scope: string): Scopes {
   const all = scope.split(/\s+/).filter((item) => item !== '')
   const audiences: string[] = []
   const unrecognized: string[] = []
