@@ -33,7 +33,10 @@ export type { SigningKey } from './signer.ts'
 export interface KeyRing {
   /** The key that signs now. */
   current(): SigningKey
-  /** Every key that a verifier may meet, the signing one first; the same bytes until something changes. */
+  /**
+   * Every key that a verifier may meet, the newest first: the same bytes for the same keys, whichever of them signs. So
+   * the hash by which a kube-apiserver names the set that it holds stays ours until a key comes or goes.
+   */
   jwks(): JwksDocument
   /** Of any published key, extra ones included. */
   publicKey(kid: string): KeyObject | undefined
@@ -258,15 +261,16 @@ function viewOf(
   const current = signingKeyAt(keys, now)
   const signer = current === undefined ? undefined : opened.get(current.kid)?.signer
   if (current === undefined || signer === undefined) throw new KeyFailure('no key to sign with')
-  const ordered = [current, ...inOrder(keys).filter((key) => key !== current)]
-  const published = [...ordered.map((key) => ({ kid: key.kid, alg: key.algorithm, jwk: key.jwk })), ...extra]
+  const newestFirst = inOrder(keys).toReversed()
+  const own = newestFirst.map((key) => ({ kid: key.kid, alg: key.algorithm, jwk: key.jwk }))
+  const published = [...own, ...extra]
   const body = jwksDocument(published)
   const etag = `"${createHash('sha256').update(body).digest('base64url')}"`
   const starts = keys.map((key) => key.signsFrom)
   return {
     signer,
     jwks: { body, etag },
-    algorithms: [...new Set(published.map((key) => key.alg))],
+    algorithms: [...new Set([current.algorithm, ...published.map((key) => key.alg)])],
     from: Math.max(0, ...starts.filter((start) => start <= now)),
     until: Math.min(Infinity, ...starts.filter((start) => start > now)),
   }
