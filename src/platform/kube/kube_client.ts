@@ -1,0 +1,377 @@
+// A small client of kube-apiserver for people's questions: who is this token, what may it, what do the metrics say.
+// Kubeconfig and its credentials by @kubernetes/client-node, which is loaded when the first client is opened; requests by
+// node:https, bounded in time and size.
+import { request as httpRequest } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import type { RequestOptions } from 'node:https'
+import type { Cluster, KubeConfig, User } from '@kubernetes/client-node'
+import { clip } from '#core/audit_event.ts'
+import { isJsonObject } from '#core/claims.ts'
+import type { JsonObject, JsonValue } from '#core/claims.ts'
+import type { KubeUser } from '#core/kube/kube_user.ts'
+import type { Result } from '#core/result.ts'
+
+export type KubeClientOptions = {
+  /** A file; absent: KUBECONFIG, ~/.kube/config or the ServiceAccount of the pod, as kubectl does. */
+  readonly kubeconfig: string | undefined
+  /** Absent: its current-context. */
+  readonly context: string | undefined
+}
+
+/** Where a client asks: said in every failure. */
+export type KubePlace = { readonly kubeconfig: string; readonly context: string; readonly server: string }
+
+/** One line for a person, with the place. It holds no credential. */
+export type KubeFailure = {
+  readonly kind: 'kubeconfig' | 'network' | 'status' | 'unreadable'
+  /** Of an answer that came. */
+  readonly status: number | undefined
+  readonly message: string
+}
+
+export type TokenReview = {
+  readonly user: KubeUser | undefined
+  /** The apiserver's own reason. */
+  readonly error: string
+}
+
+/** What RBAC is asked: a resource, or a path outside all resources. */
+export type AccessQuestion = { readonly verb: string } & (
+  | { readonly path: string }
+  | {
+      readonly group: string
+      readonly resource: string
+      readonly subresource: string
+      readonly name: string
+      /** '' for cluster-wide resources, and for all namespaces. */
+      readonly namespace: string
+    }
+)
+export type AccessAnswer = { readonly allowed: boolean; readonly reason: string }
+
+export type ApiResource = {
+  readonly group: string
+  readonly resource: string
+  readonly isNamespaced: boolean
+}
+
+type Asked<T> = Promise<Result<T, KubeFailure>>
+
+export interface KubeClient {
+  readonly place: KubePlace
+  /** The same server, with this bearer token and nothing else. */
+  as(token: string): KubeClient
+  /** The same credentials at another address of the same cluster. */
+  at(server: string): KubeClient
+  /** As TokenReview of authentication.k8s.io/v1 says; needs `create tokenreviews`. */
+  reviewToken(token: string): Asked<TokenReview>
+  /** Who the client itself is to the server (SelfSubjectReview, Kubernetes 1.28). */
+  whoAmI(): Asked<KubeUser>
+  /** What the client itself may do (SelfSubjectAccessReview). */
+  mayI(question: AccessQuestion): Asked<AccessAnswer>
+  /** What a user may do (SubjectAccessReview); needs `create subjectaccessreviews`. */
+  may(user: KubeUser, question: AccessQuestion): Asked<AccessAnswer>
+  /** What is called so: `deployments`, `deploy`, `deployments.apps`. Empty when nothing is. */
+  findResource(name: string): Asked<readonly ApiResource[]>
+  /** /metrics as text. */
+  metrics(): Asked<string>
+}
+
+const TIMEOUT_MS = 15_000
+/** /metrics of a busy apiserver is several MB. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+/** Reads the kubeconfig and prepares its credentials; asks nobody. */
+export async function openKubeClient(options: KubeClientOptions): Asked<KubeClient> {
+  const { KubeConfig: Config } = await import('@kubernetes/client-node')
+  const config = new Config()
+  const file = options.kubeconfig ?? 'the default kubeconfig'
+  try {
+    if (options.kubeconfig === undefined) config.loadFromDefault()
+    else config.loadFromFile(options.kubeconfig)
+    if (options.context !== undefined) config.setCurrentContext(options.context)
+  } catch (error) {
+    return kubeconfigFailure(`${file} cannot be read: ${textOf(error)}`)
+  }
+  const context = config.getCurrentContext()
+  if (config.getContextObject(context) === null) {
+    const names = config.getContexts().map(({ name }) => name)
+    return kubeconfigFailure(
+      `${file} has no context "${context}"; it has ${names.length === 0 ? 'none' : names.join(', ')}`,
+    )
+  }
+  const cluster = config.getCurrentCluster()
+  if (cluster === null)
+    return kubeconfigFailure(`${file}: context "${context}" names a cluster that is not there`)
+  if (!URL.canParse(cluster.server))
+    return kubeconfigFailure(`${file}: the server of cluster "${cluster.name}" is no URL`)
+  const make = (on: Cluster, user: User | undefined): KubeConfig => {
+    const made = new Config()
+    // A user must be there, or the CA of the cluster is not used.
+    made.loadFromClusterAndUser(on, user ?? config.getCurrentUser() ?? { name: 'nobody' })
+    return made
+  }
+  return { ok: true, value: clientOf({ make, cluster, user: undefined, file, context }) }
+}
+
+type ClientParts = {
+  readonly make: (cluster: Cluster, user: User | undefined) => KubeConfig
+  readonly cluster: Cluster
+  /** Instead of the context's. */
+  readonly user: User | undefined
+  readonly file: string
+  readonly context: string
+}
+
+function clientOf(parts: ClientParts): KubeClient {
+  const { make, cluster, user, file, context } = parts
+  const config = make(cluster, user)
+  const place = { kubeconfig: file, context, server: cluster.server }
+  const call = (path: string, body?: JsonObject, accept?: string): Asked<string> =>
+    send(config, place, { path, body, accept })
+  const post = async (path: string, body: JsonObject): Asked<JsonObject> => {
+    const answer = await call(path, body)
+    return answer.ok ? statusOf(answer.value, path, place) : answer
+  }
+  const review = async (kind: string, path: string, spec: JsonObject): Asked<AccessAnswer> => {
+    const status = await post(path, { apiVersion: 'authorization.k8s.io/v1', kind, spec })
+    return status.ok ? { ok: true, value: accessAnswer(status.value) } : status
+  }
+  return {
+    place,
+    as: (token) => clientOf({ ...parts, user: { name: 'bearer', token } }),
+    at: (server) => clientOf({ ...parts, cluster: { ...cluster, server } }),
+    async reviewToken(token) {
+      const status = await post('/apis/authentication.k8s.io/v1/tokenreviews', {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenReview',
+        spec: { token },
+      })
+      if (!status.ok) return status
+      const { authenticated, user: reviewed, error } = status.value
+      return {
+        ok: true,
+        value: {
+          user: authenticated === true ? userOf(reviewed) : undefined,
+          error: typeof error === 'string' ? error : '',
+        },
+      }
+    },
+    async whoAmI() {
+      const status = await post('/apis/authentication.k8s.io/v1/selfsubjectreviews', {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'SelfSubjectReview',
+      })
+      return status.ok ? { ok: true, value: userOf(status.value['userInfo']) } : status
+    },
+    mayI: (question) =>
+      review(
+        'SelfSubjectAccessReview',
+        '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+        attributes(question),
+      ),
+    may: ({ username, uid, groups, extra }, question) =>
+      review('SubjectAccessReview', '/apis/authorization.k8s.io/v1/subjectaccessreviews', {
+        ...attributes(question),
+        user: username,
+        groups,
+        extra,
+        ...(uid === '' ? {} : { uid }),
+      }),
+    findResource: (name) => findResource(name, call, place),
+    metrics: () => call('/metrics', undefined, 'text/plain'),
+  }
+}
+
+function attributes(question: AccessQuestion): JsonObject {
+  const { verb } = question
+  if ('path' in question) return { nonResourceAttributes: { path: question.path, verb } }
+  const { group, resource, subresource, name, namespace } = question
+  return { resourceAttributes: { verb, group, resource, subresource, name, namespace } }
+}
+
+function accessAnswer({ allowed, reason, evaluationError }: JsonObject): AccessAnswer {
+  return {
+    allowed: allowed === true,
+    reason: textsOf([reason ?? '', evaluationError ?? ''])
+      .filter(Boolean)
+      .join('; '),
+  }
+}
+
+function userOf(value: JsonValue | undefined): KubeUser {
+  const { username, uid, groups, extra } = isJsonObject(value) ? value : {}
+  const lists = isJsonObject(extra) ? Object.entries(extra) : []
+  return {
+    username: typeof username === 'string' ? username : '',
+    uid: typeof uid === 'string' ? uid : '',
+    groups: textsOf(groups),
+    extra: Object.fromEntries(lists.map(([key, values]) => [key, textsOf(values)])),
+  }
+}
+
+function textsOf(value: JsonValue | undefined): readonly string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
+}
+
+/** Both documents of aggregated discovery (Kubernetes 1.30), which name every resource in two requests. */
+const DISCOVERY = ['/api', '/apis']
+const DISCOVERY_ACCEPT =
+  'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList'
+
+async function findResource(
+  name: string,
+  call: (path: string, body?: JsonObject, accept?: string) => Asked<string>,
+  place: KubePlace,
+): Asked<readonly ApiResource[]> {
+  const [resource = '', ...rest] = name.split('.')
+  const group = rest.join('.')
+  const found: ApiResource[] = []
+  for (const path of DISCOVERY) {
+    const answer = await call(path, undefined, DISCOVERY_ACCEPT)
+    if (!answer.ok) return answer
+    const list = parse(answer.value, path, place)
+    if (!list.ok) return list
+    found.push(...resourcesIn(list.value, resource).filter((one) => group === '' || one.group === group))
+  }
+  return { ok: true, value: found }
+}
+
+function resourcesIn(list: JsonObject, wanted: string): readonly ApiResource[] {
+  return objectsIn(list['items']).flatMap((item) => {
+    const metadata = item['metadata']
+    const name = isJsonObject(metadata) && typeof metadata['name'] === 'string' ? metadata['name'] : ''
+    // The first version is the preferred one.
+    const [version] = objectsIn(item['versions'])
+    return objectsIn(version?.['resources']).flatMap((one) => {
+      const { resource, scope, singularResource, shortNames } = one
+      const names = [resource, singularResource, ...textsOf(shortNames)]
+      if (typeof resource !== 'string' || !names.includes(wanted)) return []
+      return [{ group: name, resource, isNamespaced: scope === 'Namespaced' }]
+    })
+  })
+}
+
+function objectsIn(value: JsonValue | undefined): readonly JsonObject[] {
+  return Array.isArray(value) ? value.filter(isJsonObject) : []
+}
+
+function statusOf(text: string, path: string, place: KubePlace): Result<JsonObject, KubeFailure> {
+  const parsed = parse(text, path, place)
+  if (!parsed.ok) return parsed
+  const status = parsed.value['status']
+  return isJsonObject(status)
+    ? { ok: true, value: status }
+    : failure('unreadable', place, `${path} answers without a status`)
+}
+
+function parse(text: string, path: string, place: KubePlace): Result<JsonObject, KubeFailure> {
+  try {
+    const value: JsonValue = JSON.parse(text)
+    if (isJsonObject(value)) return { ok: true, value }
+  } catch {
+    // Told below: what the server sent is no JSON.
+  }
+  return failure('unreadable', place, `${path} does not answer with a JSON object: is this a kube-apiserver?`)
+}
+
+type Call = {
+  readonly path: string
+  readonly body: JsonObject | undefined
+  readonly accept: string | undefined
+}
+
+async function send(config: KubeConfig, place: KubePlace, { path, body, accept }: Call): Asked<string> {
+  const url = new URL(`${place.server.replace(/\/$/, '')}${path}`)
+  const payload = body === undefined ? undefined : JSON.stringify(body)
+  const options: RequestOptions = {
+    method: payload === undefined ? 'GET' : 'POST',
+    headers: {
+      accept: accept ?? 'application/json',
+      'user-agent': 'sallyport',
+      ...(payload === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    // Said out loud, so that NODE_TLS_REJECT_UNAUTHORIZED cannot say otherwise; insecure-skip-tls-verify can.
+    rejectUnauthorized: true,
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  }
+  try {
+    await config.applyToHTTPSOptions(options)
+  } catch (error) {
+    return failure('kubeconfig', place, `its credentials cannot be used: ${textOf(error)}`)
+  }
+  try {
+    const { status, text } = await exchange(url, options, payload)
+    if (status >= 200 && status < 300) return { ok: true, value: text }
+    return failure('status', place, `${path} answers ${status}${messageIn(text)}`, status)
+  } catch (error) {
+    return failure('network', place, networkText(error))
+  }
+}
+
+function exchange(
+  url: URL,
+  options: RequestOptions,
+  payload: string | undefined,
+): Promise<{ readonly status: number; readonly text: string }> {
+  return new Promise((resolve, reject) => {
+    const answered = (message: IncomingMessage): void => {
+      readAll(message).then((text) => resolve({ status: message.statusCode ?? 0, text }), reject)
+    }
+    const sent =
+      url.protocol === 'http:' ? httpRequest(url, options, answered) : httpsRequest(url, options, answered)
+    sent.on('error', reject)
+    sent.end(payload)
+  })
+}
+
+async function readAll(message: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of message) {
+    const part = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk))
+    bytes += part.length
+    if (bytes > MAX_ANSWER_BYTES) throw new Error(`it answers with more than ${MAX_ANSWER_BYTES} bytes`)
+    chunks.push(part)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** The message of a Status object, as far as one came. */
+function messageIn(text: string): string {
+  try {
+    const value: JsonValue = JSON.parse(text)
+    const message = isJsonObject(value) ? value['message'] : undefined
+    return typeof message === 'string' ? `: ${clip(message)}` : ''
+  } catch {
+    // Not a Status: the number says enough.
+    return ''
+  }
+}
+
+function networkText(error: unknown): string {
+  if (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError'))
+    return `no answer within ${TIMEOUT_MS / 1000} s`
+  const text = textOf(error)
+  const isTrust = /certificate|self-signed|altnames/i.test(text)
+  return `it cannot be reached: ${text}${isTrust ? '; certificate-authority of the kubeconfig must be the CA that signed' : ''}`
+}
+
+function textOf(error: unknown): string {
+  return clip(error instanceof Error ? error.message : String(error))
+}
+
+function kubeconfigFailure(message: string): Result<never, KubeFailure> {
+  return { ok: false, denial: { kind: 'kubeconfig', status: undefined, message } }
+}
+
+function failure(
+  kind: KubeFailure['kind'],
+  { kubeconfig, context, server }: KubePlace,
+  message: string,
+  status?: number,
+): Result<never, KubeFailure> {
+  const where = `${server} (context "${context}" of ${kubeconfig})`
+  return { ok: false, denial: { kind, status, message: `${where}: ${message}` } }
+}
