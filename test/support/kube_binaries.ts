@@ -1,11 +1,11 @@
 // Which kube-apiserver, etcd and kubectl the tests run: those of KUBEBUILDER_ASSETS where it is set (the folder that
-// envtest uses), otherwise built by test/peers. kubectl is the machine's.
+// envtest uses), otherwise built by test/peers. kubectl is the machine's, unless that is missing or too old.
 import { execFile } from 'node:child_process'
 import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
-import { etcdBinary, kubeApiserverFolder } from './peers.ts'
+import { etcdBinary, kubeApiserverFolder, kubectlBinary } from './peers.ts'
 
 const run = promisify(execFile)
 
@@ -46,9 +46,8 @@ export async function kubeBinaries(
   const [folder, etcd, kubectl] = await Promise.all([
     kubeApiserverFolder(recipes[version]),
     etcdBinary(),
-    onPath('kubectl', env),
+    usableKubectl(await onPath('kubectl', env)),
   ])
-  if (kubectl === undefined) throw new Error('kubectl is not on the PATH (test/peers/install_debian.sh)')
   return {
     etcd,
     kubectl,
@@ -63,11 +62,21 @@ async function ofAssets(assets: string, env: NodeJS.ProcessEnv): Promise<KubeBin
       executable(join(assets, name)),
     ),
   )
-  const kubectl = own ?? (await onPath('kubectl', env))
-  if (etcd === undefined || apiserver === undefined || kubectl === undefined) {
-    throw new Error('KUBEBUILDER_ASSETS needs etcd and kube-apiserver, and kubectl unless it is on the PATH')
+  if (etcd === undefined || apiserver === undefined) {
+    throw new Error('KUBEBUILDER_ASSETS needs etcd and kube-apiserver')
   }
+  const kubectl = own ?? (await usableKubectl(await onPath('kubectl', env)))
   return { etcd, apiserver, controllerManager, kubectl }
+}
+
+/** Debian 12's 1.20 knows neither `auth whoami` nor exec plugins of v1. */
+const OLDEST_KUBECTL_MINOR = 28
+
+async function usableKubectl(found: string | undefined): Promise<string> {
+  if (found === undefined) return kubectlBinary()
+  const { stdout } = await run(found, ['version', '--client', '-o', 'json'])
+  const minor = Number.parseInt(String(Object(JSON.parse(stdout)).clientVersion?.minor), 10)
+  return minor >= OLDEST_KUBECTL_MINOR ? found : kubectlBinary()
 }
 
 /** `1.36.4` of `Kubernetes v1.36.4`. */

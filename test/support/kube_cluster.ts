@@ -72,6 +72,8 @@ export type KubeCluster = {
   /** Kubeconfig files: of system:masters, and one with the cluster and no credentials (for --token). */
   readonly adminKubeconfig: string
   readonly bareKubeconfig: string
+  /** The kubectl that runs against it. */
+  readonly kubectlFile: string
   /** Where --authentication-config points. */
   readonly authenticationConfigFile: string
   /** Milliseconds from the call until everything was ready. */
@@ -380,6 +382,7 @@ function clusterOf({ layout, binaries, apiservers, stop, startMs }: ClusterParts
     adminKey: file('admin.key'),
     adminKubeconfig,
     bareKubeconfig: file('bare.kubeconfig'),
+    kubectlFile: binaries.kubectl,
     authenticationConfigFile: file('authentication.yaml'),
     startMs,
     kubectl: (args, options = {}) =>

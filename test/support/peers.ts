@@ -45,6 +45,11 @@ export function kubeApiserverFolder(name: 'kube-apiserver' | 'kube-apiserver-1.3
   return goPeer(name, 'bin')
 }
 
+/** kubectl 1.36.4, for machines without one that is new enough. */
+export function kubectlBinary(): Promise<string> {
+  return goPeer('kubectl')
+}
+
 /** What kube-apiserver 1.36.4 says of its authentication file, as a program (test/support/kube_oracle.ts). */
 export function kubeAuthnOracleBinary(): Promise<string> {
   return goPeer('kube-authn-oracle')

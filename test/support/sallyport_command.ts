@@ -37,13 +37,14 @@ export function runSallyport(args: readonly string[], options: CommandOptions = 
   return promise
 }
 
-/** A folder for the front of the PATH with `sallyport`, and `d8` whose `k` is the kubectl of the PATH. Gone with the test. */
-export function commandFolder(t: { teardown(fn: () => void): void }): string {
+/** A folder for the front of the PATH with `sallyport`, this kubectl, and `d8` whose `k` it is. Gone with the test. */
+export function commandFolder(t: { teardown(fn: () => void): void }, kubectl: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-path-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const scripts = {
     sallyport: `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`,
-    d8: '#!/bin/sh\nshift\nexec kubectl "$@"\n',
+    kubectl: `#!/bin/sh\nexec '${kubectl}' "$@"\n`,
+    d8: `#!/bin/sh\nshift\nexec '${kubectl}' "$@"\n`,
   }
   for (const [name, text] of Object.entries(scripts)) {
     writeFileSync(join(folder, name), text)
