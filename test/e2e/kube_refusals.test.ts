@@ -1,7 +1,9 @@
 // Why a kube-apiserver answers 401: the client sees one word, a TokenReview says the reason, and the oracle of the tests
 // says the same without a server. And 403, which is another matter: who it is was known.
 import t from 'tap'
-import { kubeBinaries } from '../support/kube_binaries.ts'
+import type { Test } from 'tap'
+import { kubeBinaries, kubeVersions } from '../support/kube_binaries.ts'
+import type { KubeVersion } from '../support/kube_binaries.ts'
 import { kubeClusterFor } from '../support/kube_cluster.ts'
 import { startKubeOracle } from '../support/kube_oracle.ts'
 import { kubeAuthnOracleBinary, peerOrSkip } from '../support/peers.ts'
@@ -9,11 +11,6 @@ import { makeKey, startTestIssuer } from '../support/test_issuer.ts'
 import type { MintOptions } from '../support/test_issuer.ts'
 
 t.setTimeout(300_000)
-const { skip } = await peerOrSkip(async () => {
-  await kubeBinaries()
-  await kubeAuthnOracleBinary()
-})
-
 const issuer = await startTestIssuer({
   cacheControl: 'public, max-age=90',
   algorithms: ['ES256', 'RS256', 'EdDSA'],
@@ -170,8 +167,17 @@ function mint(row: Row): string {
   return issuer.mint({ ...good, ...row.claims }, { alg: 'ES256', ...row.options })
 }
 
-t.test('an apiserver with an issuer', { skip }, async (t) => {
-  const cluster = await kubeClusterFor(t, { authenticationConfig: config })
+for (const version of kubeVersions()) {
+  const { skip } = await peerOrSkip(async () => {
+    await kubeBinaries(version)
+    await kubeAuthnOracleBinary()
+  })
+  t.test(`kube-apiserver ${version} with an issuer`, { skip }, (t) => play(t, version))
+}
+
+// The oracle is of 1.36.4: what it says holds for 1.37.1, too.
+async function play(t: Test, version: KubeVersion): Promise<void> {
+  const cluster = await kubeClusterFor(t, { version, authenticationConfig: config })
   const oracle = await startKubeOracle()
   t.teardown(() => oracle.close())
   // The keys are fetched by the first token.
@@ -212,7 +218,7 @@ t.test('an apiserver with an issuer', { skip }, async (t) => {
         'namespaces is forbidden: User "ci:repo:acme/terraform-aws-vpc" cannot list resource "namespaces" in API group "" at the cluster scope',
     })
   })
-})
+}
 
 /** Go prints the moment at which it looked. */
 function withoutClock(text: string): string {
