@@ -1,0 +1,154 @@
+// Finds the AuthenticationConfiguration in what people keep it in: the file itself, a ConfigMap (Gardener), a Talos
+// patch, kubeadm or Cluster API files, k3d, Helm values, a Secret in base64. Says where it was found.
+import { AUTHENTICATION_API_GROUP, AUTHENTICATION_KIND } from '#core/kube/authentication_configuration.ts'
+import type { Finding } from '#platform/config/finding.ts'
+import { embeddedSource, opaqueSource, wholeFile } from '#platform/config/text_source.ts'
+import type { TextSource } from '#platform/config/text_source.ts'
+import { pathText } from '#platform/config/yaml_document.ts'
+import type { YamlDocument, YamlPath } from '#platform/config/yaml_document.ts'
+import { readDocuments } from './authentication_text.ts'
+import type { AuthenticationDocument } from './authentication_text.ts'
+
+export type AuthenticationSource = AuthenticationDocument & {
+  /** For people: `ConfigMap oidc, data["config.yaml"]`; '' for the file itself. */
+  readonly foundIn: string
+  /** What the apiserver would be given; `undefined` where it stands as keys of something else. */
+  readonly text: string | undefined
+  /** Documents behind it in the same text, which the apiserver does not read. */
+  readonly ignored: readonly AuthenticationDocument[]
+}
+
+/** A configuration inside values inside an Argo CD Application inside a List: four is deep. */
+const MAX_EMBEDDINGS = 4
+/** Keys under which tools take the document without apiVersion and kind. */
+const STRUCTURED_NAME = /^(?:structured)?authentication(?:config(?:uration)?)?$/i
+
+/** Every configuration in `text`, at least one: a file in which none is found is taken for one itself. */
+export function readAuthenticationFile(file: string, text: string): readonly AuthenticationSource[] {
+  const whole = wholeFile(file, text)
+  const documents = readDocuments(whole)
+  const [first, ...rest] = documents
+  if (first === undefined) return [itself(emptyDocument(whole), whole, [])]
+  const isOwn = isConfiguration(first.data) || Array.isArray(first.data) || first.findings.length > 0
+  if (isOwn) return [itself(first, whole, rest)]
+  const found = documents.flatMap((document, index) =>
+    isConfiguration(document.data)
+      ? [itself(notFirst(document, index), whole, [])]
+      : search(document.data, [], { document, depth: 0, around: '' }),
+  )
+  return found.length > 0 ? found : [itself(first, whole, rest)]
+}
+
+function itself(
+  document: AuthenticationDocument,
+  source: TextSource,
+  rest: readonly AuthenticationDocument[],
+): AuthenticationSource {
+  const ignored = rest.filter(({ data, findings }) => !isNothing(data) || findings.length > 0)
+  return { ...document, foundIn: '', text: source.text, ignored }
+}
+
+function emptyDocument(source: TextSource): AuthenticationDocument {
+  const placeOf = (): ReturnType<TextSource['locate']> => source.locate(1, 1)
+  return { data: null, findings: [], placeOf, placeInText: () => undefined }
+}
+
+function notFirst(document: AuthenticationDocument, index: number): AuthenticationDocument {
+  const finding: Finding = {
+    severity: 'error',
+    code: 'document_not_first',
+    path: '',
+    message: `this is document ${index + 1} of the file; the apiserver reads the first and nothing else`,
+    wayOut: 'give it a file of its own, without anything before it',
+    place: document.placeOf([]),
+  }
+  return { ...document, findings: [...document.findings, finding] }
+}
+
+type Position = {
+  readonly document: AuthenticationDocument
+  readonly depth: number
+  readonly around: string
+}
+
+function search(value: unknown, path: YamlPath, at: Position): readonly AuthenticationSource[] {
+  if (typeof value === 'string') return searchText(value, path, at)
+  if (Array.isArray(value)) return value.flatMap((item: unknown, index) => search(item, [...path, index], at))
+  if (!isRecord(value)) return []
+  if (path.length > 0 && isStructured(value, path)) return [structured(value, path, at)]
+  return Object.entries(value).flatMap(([key, item]) => search(item, [...path, key], at))
+}
+
+/** The document as keys of something else: the tool writes it out, with apiVersion and kind where they are absent. */
+function structured(
+  value: Readonly<Record<string, unknown>>,
+  path: YamlPath,
+  at: Position,
+): AuthenticationSource {
+  return {
+    data: { apiVersion: `${AUTHENTICATION_API_GROUP}/v1`, kind: AUTHENTICATION_KIND, ...value },
+    findings: at.document.findings,
+    placeOf: (keys) => at.document.placeOf([...path, ...keys]),
+    placeInText: (keys, offset) => at.document.placeInText([...path, ...keys], offset),
+    foundIn: foundIn(path, at),
+    text: undefined,
+    ignored: [],
+  }
+}
+
+function searchText(value: string, path: YamlPath, at: Position): readonly AuthenticationSource[] {
+  if (at.depth >= MAX_EMBEDDINGS || value.length < AUTHENTICATION_KIND.length) return []
+  const text = value.includes(AUTHENTICATION_KIND) ? value : decoded(value)
+  if (text === undefined || !/[:{]/.test(text)) return []
+  const yaml = asYaml(at.document)
+  const source = text === value ? embeddedSource(yaml, path, text) : opaqueSource(yaml, path, text)
+  const [first, ...rest] = readDocuments(source)
+  if (first === undefined) return []
+  if (isConfiguration(first.data) || (first.findings.length > 0 && /^kind: /m.test(text))) {
+    return [{ ...itself(first, source, rest), foundIn: foundIn(path, at) }]
+  }
+  return [first, ...rest].flatMap((document) =>
+    search(document.data, [], { document, depth: at.depth + 1, around: `${foundIn(path, at)} > ` }),
+  )
+}
+
+/** Base64 that holds a configuration: Secrets, files of cloud-init. */
+function decoded(value: string): string | undefined {
+  if (!/^[A-Za-z0-9+/\r\n]+={0,2}\s*$/.test(value)) return undefined
+  const text = Buffer.from(value, 'base64').toString('utf8')
+  return text.includes(AUTHENTICATION_KIND) ? text : undefined
+}
+
+function asYaml({ data, placeOf, placeInText }: AuthenticationDocument): YamlDocument {
+  return { data, placeOf, placeInText, sourceOf: () => undefined }
+}
+
+function foundIn(path: YamlPath, at: Position): string {
+  const { data } = at.document
+  const kind = isRecord(data) && typeof data['kind'] === 'string' ? data['kind'] : 'YAML'
+  const metadata = isRecord(data) ? data['metadata'] : undefined
+  const name = isRecord(metadata) && typeof metadata['name'] === 'string' ? ` ${metadata['name']}` : ''
+  return `${at.around}${kind}${name}, ${pathText(path)}`
+}
+
+function isConfiguration(data: unknown): boolean {
+  if (!isRecord(data)) return false
+  const { apiVersion, kind } = data
+  if (kind === AUTHENTICATION_KIND) return true
+  return typeof apiVersion === 'string' && apiVersion.startsWith(`${AUTHENTICATION_API_GROUP}/`)
+}
+
+function isStructured(value: Readonly<Record<string, unknown>>, path: YamlPath): boolean {
+  if (isConfiguration(value)) return true
+  const name = path.at(-1)
+  const isNamed = typeof name === 'string' && STRUCTURED_NAME.test(name)
+  return isNamed && (Array.isArray(value['jwt']) || isRecord(value['anonymous']))
+}
+
+function isNothing(data: unknown): boolean {
+  return data === null || data === undefined
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
