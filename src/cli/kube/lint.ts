@@ -1,5 +1,6 @@
 // `sallyport kube lint`: what kube-apiserver would refuse in an AuthenticationConfiguration, and what it would load and
 // you would regret.
+import { DEFAULT_KUBE_VERSION } from '#core/kube/kube_version.ts'
 import type { CommandIo, ExitCode } from '../command.ts'
 import type { KubeSubcommand } from '../kube.ts'
 
@@ -9,6 +10,8 @@ export type KubeLintFlags = {
   readonly cluster?: boolean
   readonly kubeconfig?: string
   readonly context?: string
+  readonly apiserver?: readonly string[]
+  readonly serviceAccountIssuer?: readonly string[]
   readonly kubernetesVersion: string
 }
 
@@ -24,18 +27,28 @@ export const kubeLint: KubeSubcommand = {
     },
   ],
   add: (command, io, end) => {
-    command
+    const lint = command
       .command('lint')
       .description('say what kube-apiserver would refuse, and what it would load and you would regret')
       .argument('[file]', 'AuthenticationConfiguration, or a file that holds one; - is stdin', '-')
-      .option('--kubernetes-version <version>', 'of the apiserver that will read it', '1.36')
+      .option('--kubernetes-version <version>', 'of the apiserver that will read it', DEFAULT_KUBE_VERSION)
+      .option(
+        '--service-account-issuer <url>',
+        "the apiserver's own, which no entry may name; repeatable",
+        gather,
+      )
       .option('--issuers', "fetch each issuer's discovery document and keys, as the apiserver would")
       .option('--cluster', 'compare with what a running cluster has loaded')
       .option('--kubeconfig <file>', 'with --cluster: how to reach it')
       .option('--context <name>', 'with --cluster: which context of the kubeconfig')
-      .option('--json', 'print {ok, problems} as JSON')
-      .action(async (file: string, flags: KubeLintFlags) => end(await run(file, flags, io)))
+      .option('--apiserver <url>', 'with --cluster: ask this apiserver alone; repeatable', gather)
+      .option('--json', 'print {loads, sources} as JSON')
+    lint.action(async (file: string, flags: KubeLintFlags) => end(await run(file, flags, io)))
   },
+}
+
+function gather(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value]
 }
 
 async function run(file: string, flags: KubeLintFlags, io: CommandIo): Promise<ExitCode> {
