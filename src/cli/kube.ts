@@ -1,7 +1,9 @@
 // `sallyport kube`: what makes a kube-apiserver trust the broker, and what says why it does not.
 import type { CommandIo, CommandModule, ExitCode } from './command.ts'
 import type { Command } from 'commander'
+import { kubeAuthConfig } from './kube/auth_config.ts'
 import { kubeLint } from './kube/lint.ts'
+import { kubeRbac } from './kube/rbac.ts'
 
 /** One subcommand of `sallyport kube`; each stands in a file of its own under cli/kube/. */
 export type KubeSubcommand = {
@@ -10,7 +12,7 @@ export type KubeSubcommand = {
 }
 
 /** In the order of the help. One line each; what a subcommand needs to run is loaded when it runs. */
-const SUBCOMMANDS: readonly KubeSubcommand[] = [kubeLint]
+const SUBCOMMANDS: readonly KubeSubcommand[] = [kubeAuthConfig, kubeLint, kubeRbac]
 
 export const kube: CommandModule = {
   name: 'kube',

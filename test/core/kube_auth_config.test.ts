@@ -175,9 +175,6 @@ t.test('what cannot be a file of an apiserver is refused with a way out', async 
   t.strictSame(refusals({ ...REQUEST, broker: { ...BROKER, issuer: 'http://broker.example.test' } }), [
     'issuer_unusable',
   ])
-  t.strictSame(refusals({ ...REQUEST, version: versionOf('1.30'), anonymous: 'health' }), [
-    'anonymous_unknown_to_version',
-  ])
 })
 
 t.test('what is dangerous without being wrong is said', async (t) => {
@@ -188,11 +185,6 @@ t.test('what is dangerous without being wrong is said', async (t) => {
   ])
   t.strictSame(codes({ ...DEX, broker: { ...DEX.broker, maxLifetimeSeconds: 86400 } }), ['lifetime_long'])
   t.strictSame(codes({ ...DEX, broker: { ...DEX.broker, connectors: 2 } }), ['email_of_several_connectors'])
-  t.strictSame(codes({ ...REQUEST, anonymous: 'none' }), ['anonymous_asked'])
-  t.strictSame(codes({ ...REQUEST, version: versionOf('1.31'), anonymous: 'health' }), [
-    'anonymous_asked',
-    'anonymous_gated',
-  ])
 })
 
 const OTHER = planned(DEX).jwt[0]?.authenticator
@@ -221,16 +213,6 @@ t.test(
     t.strictSame(config.anonymous, { enabled: false, conditions: [] })
     t.strictSame(codes({ ...REQUEST, merged }), ['issuer_replaced'])
     t.strictSame(refusals({ ...REQUEST, merged, anonymous: 'health' }), ['anonymous_merged_and_asked'])
-    t.strictSame(refusals({ ...REQUEST, merged, version: versionOf('1.33') }), ['egress_unknown_to_version'])
-    const many = Array.from({ length: 64 }, (_, index) => ({
-      ...OTHER,
-      issuer: { ...OTHER.issuer, url: `https://sso${index}.example.test` },
-    }))
-    const crowd = (jwt: typeof many) => [
-      { file: 'many.yaml', config: { version: 'v1' as const, jwt, anonymous: undefined } },
-    ]
-    t.strictSame(refusals({ ...REQUEST, merged: crowd(many) }), ['too_many_issuers'])
-    t.equal(printed({ ...REQUEST, merged: crowd(many.slice(1)) }).jwt.length, 64)
   },
 )
 

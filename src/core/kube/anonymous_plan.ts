@@ -1,5 +1,7 @@
 // The block `anonymous` of an AuthenticationConfiguration: only when it is asked for or stands in a merged file, because it can
 // stop an apiserver (k8s.io/apiserver 1.31 to 1.37).
+import { ok } from '#core/result.ts'
+import type { Result } from '#core/result.ts'
 import type { AuthConfigPlan, AuthConfigRequest, PlanNote } from './auth_config_plan.ts'
 
 /** Who may ask without a credential: nobody, probes, or probes and `kubeadm join`. */
@@ -14,41 +16,25 @@ const WHY_ANONYMOUS = [
   'at every reload until the apiserver is restarted, together with every other change in the file.',
 ].join(' ')
 
-type AnonymousPlanned = {
-  readonly plan: AuthConfigPlan['anonymous']
-  readonly problems: readonly PlanNote[]
-  readonly notes: readonly PlanNote[]
-}
-
-export function planAnonymous(request: AuthConfigRequest): AnonymousPlanned {
-  const merged = request.merged.filter(({ config }) => config.anonymous !== undefined)
-  const [first, second] = merged
-  if (first?.config.anonymous === undefined && request.anonymous === undefined)
-    return { plan: undefined, problems: [], notes: [] }
-  if (second !== undefined || (first !== undefined && request.anonymous !== undefined)) {
-    return refuseAnonymous({
-      code: 'anonymous_merged_and_asked',
-      message: `${second === undefined ? '--anonymous is given, and' : `${second.file} and`} ${first?.file} has an anonymous block, too: only one can stand, and it cannot change at a reload`,
-      wayOut: 'keep the one that runs; to change it, plan a restart of each apiserver',
-    })
+/** The block, `undefined` for none, or why there can be no one block. */
+export function planAnonymous({
+  merged,
+  anonymous,
+}: Pick<AuthConfigRequest, 'merged' | 'anonymous'>): Result<AuthConfigPlan['anonymous'], PlanNote> {
+  const [first, second] = merged.flatMap(({ file, config }) =>
+    config.anonymous === undefined ? [] : [{ file, auth: config.anonymous }],
+  )
+  if (first === undefined) return ok(anonymous && askedAnonymous(anonymous))
+  if (second === undefined && anonymous === undefined) {
+    return ok({ why: `As it stood in ${first.file}. ${WHY_ANONYMOUS}`, auth: first.auth })
   }
-  const { version, versionText } = request
-  if (version.anonymous === 'unknown') {
-    return refuseAnonymous({
-      code: 'anonymous_unknown_to_version',
-      message: `kube-apiserver ${versionText} does not know the field anonymous, and refuses the file`,
-      wayOut: 'use --anonymous-auth of the apiserver, or run 1.32 or later',
-    })
+  const asked = second === undefined ? '--anonymous is given' : `${second.file} has an anonymous block`
+  const denial: PlanNote = {
+    code: 'anonymous_merged_and_asked',
+    message: `${asked}, and ${first.file} has one, too: only one can stand, and it cannot change at a reload`,
+    wayOut: 'keep the one that runs; to change it, plan a restart of each apiserver',
   }
-  const plan =
-    first?.config.anonymous === undefined
-      ? askedAnonymous(request.anonymous ?? 'health')
-      : { why: `As it stood in ${first.file}. ${WHY_ANONYMOUS}`, auth: first.config.anonymous }
-  return { plan, problems: [], notes: anonymousNotes(request) }
-}
-
-function refuseAnonymous(problem: PlanNote): AnonymousPlanned {
-  return { plan: undefined, problems: [problem], notes: [] }
+  return { ok: false, denial }
 }
 
 function askedAnonymous(choice: AnonymousChoice): NonNullable<AuthConfigPlan['anonymous']> {
@@ -67,26 +53,4 @@ function askedAnonymous(choice: AnonymousChoice): NonNullable<AuthConfigPlan['an
     why: `${WHY_ANONYMOUS} ${reads} Everything else without a credential is a 401, the cluster's own OIDC discovery included.`,
     auth: { enabled: true, conditions: paths.map((path) => ({ path })) },
   }
-}
-
-function anonymousNotes({ anonymous, version }: AuthConfigRequest): readonly PlanNote[] {
-  const notes: PlanNote[] = []
-  if (anonymous !== undefined) {
-    notes.push({
-      code: 'anonymous_asked',
-      message:
-        anonymous === 'none'
-          ? 'without anonymous requests the probes of /livez and /readyz get 401, and kubelet restarts the apiserver'
-          : 'an apiserver that runs without this block refuses the whole file at a reload, and one with --anonymous-auth does not start',
-      wayOut: 'take --anonymous-auth away and restart each apiserver with the file, one after the other',
-    })
-  }
-  if (version.anonymous === 'gated') {
-    notes.push({
-      code: 'anonymous_gated',
-      message: 'kube-apiserver 1.31 takes the field anonymous only with its feature gate',
-      wayOut: 'start it with --feature-gates=AnonymousAuthConfigurableEndpoints=true',
-    })
-  }
-  return notes
 }

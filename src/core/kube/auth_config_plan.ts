@@ -23,10 +23,7 @@ export const AUTH_CONFIG_CODES = [
   'prefix_of_a_forge',
   'username_claim_unknown',
   'issuer_unusable',
-  'anonymous_unknown_to_version',
   'anonymous_merged_and_asked',
-  'egress_unknown_to_version',
-  'too_many_issuers',
   // told
   'prefix_empty',
   'prefix_doubled',
@@ -34,8 +31,6 @@ export const AUTH_CONFIG_CODES = [
   'email_of_several_connectors',
   'issuer_replaced',
   'forge_by_path',
-  'anonymous_asked',
-  'anonymous_gated',
 ] as const
 export type AuthConfigCode = (typeof AUTH_CONFIG_CODES)[number]
 
@@ -97,8 +92,6 @@ export type MergedFile = { readonly file: string; readonly config: Authenticatio
 
 /** kube-apiserver takes no token back before it expires, so an hour is already long. */
 const LONG_LIFETIME_SECONDS = 3600
-/** k8s.io/apiserver validation: more JWT authenticators are refused. */
-const MAX_AUTHENTICATORS = 64
 
 /** The plan, or everything for which there is none. */
 export function planAuthConfig(request: AuthConfigRequest): Result<AuthConfigPlan, readonly PlanNote[]> {
@@ -110,13 +103,12 @@ export function planAuthConfig(request: AuthConfigRequest): Result<AuthConfigPla
     ...namingProblems(request.naming, request.broker.profile),
     ...forgeProblems(request),
     ...issuerProblems(request.broker.issuer),
-    ...anonymous.problems,
-    ...versionProblems(jwt, request),
+    ...(anonymous.ok ? [] : [anonymous.denial]),
   ]
-  if (problems.length > 0) return { ok: false, denial: problems }
-  const notes = [...namingNotes(request), ...request.furtherNotes, ...merge.notes, ...anonymous.notes]
+  if (!anonymous.ok || problems.length > 0) return { ok: false, denial: problems }
+  const notes = [...namingNotes(request), ...request.furtherNotes, ...merge.notes]
   const heading = headingOf(request)
-  return { ok: true, value: { heading, version: request.version, jwt, anonymous: anonymous.plan, notes } }
+  return { ok: true, value: { heading, version: request.version, jwt, anonymous: anonymous.value, notes } }
 }
 
 function headingOf({ broker, versionText }: AuthConfigRequest): string {
@@ -183,40 +175,17 @@ function issuerProblems(issuer: string): readonly PlanNote[] {
   ]
 }
 
-function versionProblems(
-  jwt: readonly PlannedAuthenticator[],
-  { version, versionText }: AuthConfigRequest,
-): readonly PlanNote[] {
-  const problems: PlanNote[] = []
-  if (jwt.length > MAX_AUTHENTICATORS) {
-    problems.push({
-      code: 'too_many_issuers',
-      message: `${jwt.length} issuers: kube-apiserver takes ${MAX_AUTHENTICATORS} at most`,
-      wayOut: 'let jobs come through the broker instead of trusting each forge itself',
-    })
-  }
-  const egress = jwt.find(({ authenticator }) => authenticator.issuer.egressSelectorType !== '')
-  if (egress !== undefined && !version.hasEgressSelector) {
-    problems.push({
-      code: 'egress_unknown_to_version',
-      message: `${egress.authenticator.issuer.url} has an egressSelectorType, which kube-apiserver ${versionText} refuses as an unknown field`,
-      wayOut: 'take it out of the merged file, or run 1.34 or later',
-    })
-  }
-  return problems
-}
-
 function namingNotes({ broker, naming }: AuthConfigRequest): readonly PlanNote[] {
   const notes: PlanNote[] = []
-  for (const [flag, prefix] of [
-    ['--username-prefix', naming.usernamePrefix],
-    ['--groups-prefix', naming.groupsPrefix],
-  ] as const) {
-    if (prefix !== '') continue
+  const bare = [
+    naming.usernamePrefix === '' ? '--username-prefix' : '',
+    naming.groupsPrefix === '' ? '--groups-prefix' : '',
+  ].filter((flag) => flag !== '')
+  if (bare.length > 0) {
     notes.push({
       code: 'prefix_empty',
-      message: `${flag} is empty: a name that a policy or an issuer gives can be that of a person or a certificate`,
-      wayOut: 'leave it out, and bind ci:NAME; or keep every such name apart yourself',
+      message: `${bare.join(' and ')}: empty, so what a policy or an issuer says can be the name of a person or a certificate`,
+      wayOut: 'leave it out and bind ci:NAME, or keep every such name apart yourself',
     })
   }
   const doubled = broker.policyGroups.filter(

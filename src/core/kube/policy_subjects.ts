@@ -25,9 +25,6 @@ export type KubeNaming = {
   readonly groupsPrefix: string
 }
 
-/** So that nobody whom the broker lets in bears the name of a person, a certificate or a ServiceAccount. */
-export const DEFAULT_PREFIX = 'ci:'
-
 export function kubeUsername(name: string, naming: KubeNaming): string {
   return `${naming.usernamePrefix}${name}`
 }
