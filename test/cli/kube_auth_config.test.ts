@@ -294,6 +294,10 @@ t.test('a forge beside the broker needs ids, and says what it is pinned by', asy
     code: 2,
     stderr: /no plain https address/,
   })
+  const codeberg = ['--forgejo', 'https://codeberg.org', '--forgejo-repository']
+  t.match(await ask(t, [...codeberg, 'acme/app']), { code: 2, stderr: /strangers register paths/ })
+  t.match(await ask(t, [...codeberg, '456']), { code: 0 })
+  t.match(await ask(t, ['--gitlab', 'https://gitlab.com', '--gitlab-namespace', '7203']), { code: 0 })
   const byPath = await ask(t, [...forgejo, '--forgejo-repository', 'acme/app'])
   t.equal(byPath.code, 0)
   t.ok(byPath.codes.includes('forge_by_path'))

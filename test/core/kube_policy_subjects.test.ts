@@ -1,5 +1,6 @@
 // What a policy makes somebody in Kubernetes, whom a binding for it names, and whoever else can bear that name.
 import t from 'tap'
+import { encodeSubject } from '../../src/core/dex/subject.ts'
 import { mapIdentity } from '../../src/core/dex/map_identity.ts'
 import type { PresetName } from '../../src/core/issuer/preset.ts'
 import { policySubjects, prefixProblem } from '../../src/core/kube/policy_subjects.ts'
@@ -101,6 +102,7 @@ t.test('in the dex profile the issuer names people, unless a policy does and is 
   t.strictSame(dexUser('email', named), { kind: 'issuer', claim: 'email' })
   t.strictSame(dexUser('name', policy(PROJECT)), { kind: 'issuer', claim: 'name' })
   t.match(dexUser('name', named), { kind: 'exact', names: ['ci:deployer'] })
+  t.match(dexUser('sub', named), { names: [`ci:${encodeSubject('48291', 'gitlab')}`] })
 })
 
 t.test('groups get their prefix, and those that a claim decides say which', async (t) => {

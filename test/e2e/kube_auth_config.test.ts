@@ -16,6 +16,7 @@ import type { Config, TestBroker } from '../support/test_broker.ts'
 import { SECRETS } from '../support/broker_config.ts'
 import { startTestIssuer } from '../support/test_issuer.ts'
 import type { TestIssuer } from '../support/test_issuer.ts'
+import { lintText } from '../../src/cli/kube/own_linter.ts'
 import { planAuthConfig } from '../../src/core/kube/auth_config_plan.ts'
 import { printAuthConfig } from '../../src/core/kube/print_auth_config.ts'
 
@@ -409,5 +410,7 @@ t.test('64 odd configurations all load', { skip }, async (t) => {
     const text = printAuthConfig(plan.value)
     const { ok, errors, startErrors } = await oracle().load(text)
     t.ok(ok, `${index}: ${[...errors, ...startErrors].join('; ')}`)
+    const refused = lintText(text, request.version).filter(({ severity }) => severity === 'refused')
+    t.strictSame(refused, [], `${index}: and our linter refuses nothing that loads`)
   }
 })

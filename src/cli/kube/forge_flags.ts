@@ -1,4 +1,5 @@
 // The flags of auth-config that trust a forge without the broker: what has to come with what, and what an id looks like.
+import { forgejoActions } from '#core/issuer/forgejo_actions.ts'
 import { planForgejo, planGitlab } from '#core/kube/forge_issuers.ts'
 import type { ForgePlan } from '#core/kube/forge_issuers.ts'
 import type { CommandIo } from '../command.ts'
@@ -83,6 +84,12 @@ async function forgejo(
   }
   const url = forgeUrl('--forgejo', flags.forgejo)
   if (typeof url === 'object') return url
+  if (repositoryPaths.length > 0 && forgejoActions.isShared(url)) {
+    return {
+      message: `strangers register paths at ${url}: the next owner of one would be let in`,
+      wayOut: 'pin the id of the repository: --forgejo-repository 456',
+    }
+  }
   const ca = flags.forgejoCaFile === undefined ? undefined : await readTrustedCa(flags.forgejoCaFile, io)
   if (ca !== undefined && isComplaint(ca)) return ca
   return planForgejo({ url, audience, ca, repositoryIds, repositoryPaths })

@@ -32,7 +32,7 @@ export const AUTH_CONFIG_CODES = [
   'issuer_replaced',
   'forge_by_path',
 ] as const
-export type AuthConfigCode = (typeof AUTH_CONFIG_CODES)[number]
+type AuthConfigCode = (typeof AUTH_CONFIG_CODES)[number]
 
 /** `why`: comments by path (`issuer.url`, `claimValidationRules[0]`); a path without one gets none. */
 export type PlannedAuthenticator = {

@@ -161,7 +161,7 @@ export function lifetimeRule(seconds: number, why: string): ReasonedRule {
   }
 }
 
-export function required(claim: string, requiredValue: string): ClaimValidationRule {
+function required(claim: string, requiredValue: string): ClaimValidationRule {
   return { claim, requiredValue, expression: '', message: '' }
 }
 

@@ -4,6 +4,7 @@ import type { AudienceProfile } from '#core/audience.ts'
 import { isJsonObject, stringClaim } from '#core/claims.ts'
 import type { Claims, JsonObject } from '#core/claims.ts'
 import type { Connector } from '#core/connector.ts'
+import { encodeSubject } from '#core/dex/subject.ts'
 import { presetOf } from '#core/issuer/presets.ts'
 import type { IssuerPreset } from '#core/issuer/preset.ts'
 import { everyGroup } from '#core/policy/compile_grant.ts'
@@ -100,16 +101,14 @@ function policyUser(
   given: GivenClaims,
 ): PolicyUser {
   const { usernameClaim } = naming
-  const { username } = policy.grant
-  if (profile === 'dex' && (usernameClaim === 'email' || usernameClaim === 'sub' || username === undefined)) {
-    return { kind: 'issuer', claim: usernameClaim }
-  }
+  // The claim `sub` is made of ids, whatever the policy calls somebody.
+  const template = usernameClaim === 'sub' ? undefined : policy.grant.username
+  const isIssuers = usernameClaim === 'email' || (usernameClaim !== 'sub' && template === undefined)
+  if (profile === 'dex' && isIssuers) return { kind: 'issuer', claim: usernameClaim }
   const known = knownClaims(policy, given)
   const preset = presetOf(connector.preset)
   const user =
-    username === undefined || usernameClaim === 'sub'
-      ? idUser(connector, preset, known)
-      : templateUser(username, preset, known)
+    template === undefined ? idUser(connector, preset, known, profile) : templateUser(template, preset, known)
   if (user.kind !== 'exact') return { ...user, text: kubeUsername(user.text, naming) }
   return { ...user, names: user.names.map((name) => kubeUsername(name, naming)) }
 }
@@ -134,11 +133,21 @@ function templateUser(text: string, preset: IssuerPreset, known: KnownClaims): L
   return { kind: 'exact', names: [...new Set(names)], mutable }
 }
 
-/** `<connector>:<immutable id>`, as the broker writes `sub`, and `username` where the policy says none. */
-function idUser(connector: Connector, preset: IssuerPreset, known: KnownClaims): LocalUser {
+/**
+ * What the broker writes as `sub`, and as `username` where the policy says none: `<connector>:<immutable id>`, or Dex's encoding
+ * of the two.
+ */
+function idUser(
+  connector: Connector,
+  preset: IssuerPreset,
+  known: KnownClaims,
+  profile: KubeProfile,
+): LocalUser {
   const named = (ids: readonly string[], mutable: readonly string[]): LocalUser => ({
     kind: 'exact',
-    names: [...new Set(ids)].map((id) => `${connector.id}:${id}`),
+    names: [...new Set(ids)].map((id) =>
+      profile === 'dex' ? encodeSubject(id, connector.id) : `${connector.id}:${id}`,
+    ),
     mutable,
   })
   const { userIdKey } = connector.mapping

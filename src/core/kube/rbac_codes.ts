@@ -15,6 +15,6 @@ export const RBAC_CODES = [
   'rule_reads_secrets',
   'rule_name_without_effect',
 ] as const
-export type RbacCode = (typeof RBAC_CODES)[number]
+type RbacCode = (typeof RBAC_CODES)[number]
 
 export type RbacNote = { readonly code: RbacCode; readonly message: string; readonly wayOut: string }

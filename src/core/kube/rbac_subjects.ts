@@ -21,7 +21,7 @@ export type ChosenSubjects = {
 export type GrantingPolicy = { readonly policy: PolicySource; readonly connector: Connector }
 
 /** A client that can get the audience for itself: its id is its user name. */
-export type GrantedClient = { readonly id: string; readonly groups: readonly string[] }
+type GrantedClient = { readonly id: string; readonly groups: readonly string[] }
 
 export type SubjectRequest = {
   readonly granting: GrantingPolicy

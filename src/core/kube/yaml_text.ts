@@ -3,11 +3,11 @@
 
 export type YamlValue = string | boolean | YamlBlock | YamlMap | YamlList | YamlWords
 /** A text of several lines, written as it stands (`|`): PEM. */
-export type YamlBlock = { readonly kind: 'block'; readonly text: string }
+type YamlBlock = { readonly kind: 'block'; readonly text: string }
 export type YamlMap = { readonly kind: 'map'; readonly entries: readonly YamlEntry[] }
 export type YamlList = { readonly kind: 'list'; readonly items: readonly YamlItem[] }
 /** A short list on one line. */
-export type YamlWords = { readonly kind: 'words'; readonly words: readonly string[] }
+type YamlWords = { readonly kind: 'words'; readonly words: readonly string[] }
 export type YamlEntry = { readonly key: string; readonly why?: string | undefined; readonly value: YamlValue }
 type YamlItem = { readonly why?: string | undefined; readonly value: YamlMap | string }
 
@@ -72,11 +72,15 @@ function blockLines(text: string, indent: string): string[] {
     .map((line) => (line === '' ? '' : `${indent}${line}`))
 }
 
+/** What some YAML reader takes for the end of a line, and so of a comment: a certificate's name may hold it. */
+const BREAKS_A_COMMENT = /[^\P{C}\n]|[\u2028\u2029]/gu
+
 /** Wrapped at blanks; each line of `text` starts a line. */
 function comment(text: string | undefined, indent: string): string[] {
   if (text === undefined) return []
   const width = COMMENT_COLUMNS - indent.length - 2
   return text
+    .replaceAll(BREAKS_A_COMMENT, ' ')
     .split('\n')
     .flatMap((line) => wrap(line, width))
     .map((line) => `${indent}#${line === '' ? '' : ` ${line}`}`)
@@ -101,7 +105,7 @@ const PLAIN = /^[A-Za-z/][\w./@+-]*(?::[\w./@+-]+)*$/
 const NEEDS_ESCAPE = /[\p{Cc}\u2028\u2029\uFEFF\uFFFE\uFFFF]/u
 
 /** A text on one line: bare, in the quotes that need no escape, or escaped. */
-export function yamlScalar(text: string): string {
+function yamlScalar(text: string): string {
   if (PLAIN.test(text) && !NOT_A_TEXT.test(text)) return text
   if (NEEDS_ESCAPE.test(text)) return escaped(text)
   return /["\\]/.test(text) || !text.includes("'") ? `'${text.replaceAll("'", "''")}'` : `"${text}"`
