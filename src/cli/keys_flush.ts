@@ -1,9 +1,9 @@
 // The end of `keys revoke --flush` and `keys flush`: shows each kube-apiserver a token of the fresh key until it is known
 // that it has fetched our keys anew, and says of each whether it has.
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Clock, RandomBytes } from '#core/clock.ts'
 import { epochSeconds } from '#core/clock.ts'
+import { metricHash } from '#core/kube/apiserver_metrics.ts'
 import {
   flushClaims,
   flushDeadlineSeconds,
@@ -135,12 +135,8 @@ async function presentFresh(one: One): Promise<Proof> {
 async function holdsPresentKeys({ order, apiserver, probe, world }: One): Promise<boolean> {
   if (apiserver.metricsTokenFile === undefined) return false
   const metricsToken = readFileSync(apiserver.metricsTokenFile, 'utf8').trim()
-  const held = await probe.lastKeySet(metricsToken, hashOf(order.issuer))
-  return held !== undefined && held === hashOf(await world.keySet())
-}
-
-function hashOf(text: string): string {
-  return `sha256:${createHash('sha256').update(text).digest('hex')}`
+  const held = await probe.lastKeySet(metricsToken, order.issuer)
+  return held !== undefined && held === metricHash(await world.keySet())
 }
 
 function refusal(before: 'accepted' | 'refused' | 'failed' | undefined): string {

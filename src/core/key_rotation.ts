@@ -120,7 +120,7 @@ export function signingKeyAt<K extends RingKey>(keys: readonly K[], now: number)
 }
 
 /** The key published to follow `current`. */
-export function nextKey<K extends RingKey>(keys: readonly K[], current: K): K | undefined {
+function nextKey<K extends RingKey>(keys: readonly K[], current: K): K | undefined {
   return followersOf(keys, current).find((key) => key.privateKey !== undefined)
 }
 

@@ -1,8 +1,8 @@
 // Prometheus metrics with bounded labels: ids that stand in the configuration, reasons of the closed union, nothing that a
 // caller chooses. Dex's names stand beside ours so that its dashboards go on.
-import { hash } from 'node:crypto'
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import type { AuditEvent } from '#core/audit_event.ts'
+import { metricHash } from '#core/kube/apiserver_metrics.ts'
 import { TallyCounter, TallyHistogram } from './tally.ts'
 
 export type Metrics = {
@@ -115,7 +115,7 @@ export function createMetrics(version: string): Metrics {
     configLoadedAt: (seconds) => loadedAt.set(seconds),
     keySet(body) {
       keySetInfo.reset()
-      keySetInfo.set({ hash: `sha256:${hash('sha256', body)}` }, 1)
+      keySetInfo.set({ hash: metricHash(body) }, 1)
     },
   }
 }

@@ -47,13 +47,3 @@ export function flushClaims(order: {
     uid: nobody,
   }
 }
-
-/** As the apiserver labels issuers and key sets: `sha256:<hex>` of the text (Kubernetes 1.35, metrics.go of its oidc). */
-export const KEY_SET_METRIC = 'apiserver_authentication_jwt_authenticator_jwks_fetch_last_key_set_info'
-
-/** The key set that an apiserver fetched last, out of one line of its metrics; `undefined` when it speaks of another. */
-export function keySetHashIn(line: string, issuerHash: string): string | undefined {
-  if (!line.startsWith(`${KEY_SET_METRIC}{`) || !line.includes(`jwt_issuer_hash="${issuerHash}"`))
-    return undefined
-  return /[{,]hash="(sha256:[0-9a-f]{64})"/.exec(line)?.[1]
-}

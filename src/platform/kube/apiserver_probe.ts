@@ -3,7 +3,7 @@
 import { Agent, request } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import { createInterface } from 'node:readline'
-import { keySetHashIn } from '#core/kube/key_flush.ts'
+import { metricHash, readApiserverMetrics } from '#core/kube/apiserver_metrics.ts'
 
 const TOTAL_MS = 5000
 const MAX_REVIEW_BYTES = 64 * 1024
@@ -21,7 +21,7 @@ export interface ApiserverProbe {
   /** `nonce`: stands in the token's claims; an answer that does not know it comes from somebody who did not read it. */
   present(token: string, nonce: string): Promise<Presented>
   /** `sha256:<hex>` of the key set it fetched last from that issuer; `undefined` when it does not say. Never rejects. */
-  lastKeySet(metricsToken: string, issuerHash: string): Promise<string | undefined>
+  lastKeySet(metricsToken: string, issuer: string): Promise<string | undefined>
   close(): void
 }
 
@@ -54,11 +54,11 @@ export function createApiserverProbe(server: {
         return { outcome: 'failed', detail: reasonOf(error) }
       }
     },
-    async lastKeySet(metricsToken, issuerHash) {
+    async lastKeySet(metricsToken, issuer) {
       try {
         const call = { ...server, agent, token: metricsToken, path: '/metrics', body: undefined }
         const metrics = await ask({ ...call, timeoutMs: METRICS_MS })
-        if (metrics.statusCode === 200) return await findKeySet(metrics, issuerHash)
+        if (metrics.statusCode === 200) return await findKeySet(metrics, issuer)
         metrics.destroy()
         return undefined
       } catch {
@@ -119,16 +119,17 @@ async function readText(message: IncomingMessage, maxBytes: number): Promise<str
   return Buffer.concat(chunks).toString('utf8')
 }
 
-async function findKeySet(metrics: IncomingMessage, issuerHash: string): Promise<string | undefined> {
+/** Of tens of megabytes the few lines that count are kept. */
+async function findKeySet(metrics: IncomingMessage, issuer: string): Promise<string | undefined> {
   let bytes = 0
-  let found: string | undefined
+  const lines: string[] = []
   for await (const line of createInterface({ input: metrics, crlfDelay: Infinity })) {
     bytes += line.length
-    found ??= keySetHashIn(line, issuerHash)
-    if (found !== undefined || bytes > MAX_METRICS_BYTES) break
+    if (line.startsWith('apiserver_authentication_')) lines.push(line)
+    if (bytes > MAX_METRICS_BYTES) break
   }
   metrics.destroy()
-  return found
+  return readApiserverMetrics(lines.join('\n')).issuers.get(metricHash(issuer))?.keySetHash
 }
 
 function reasonOf(error: unknown): string {
