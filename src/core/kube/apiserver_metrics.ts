@@ -12,7 +12,7 @@ export type ApiserverFacts = {
   readonly issuers: ReadonlyMap<string, IssuerFacts>
 }
 
-export type IssuerFacts = {
+type IssuerFacts = {
   /** Of the body of the key set it fetched last; `undefined`: none yet. */
   readonly keySetHash: string | undefined
   readonly lastFetch: { readonly success: number | undefined; readonly failure: number | undefined }

@@ -41,6 +41,7 @@ function goAudience(value: GoJson): Result<readonly string[], string> {
 }
 
 const MAX_INT64 = 2n ** 63n
+const FIRST_SECOND = -9_223_371_966_579_724_800n
 
 /** Seconds since the epoch: whole numbers, fractions (cut off) and texts that hold a number. */
 function goSeconds(value: GoJson): Result<bigint, string> {
@@ -198,8 +199,10 @@ export function claimOf(payload: GoJson, name: string): GoJson | undefined {
 /** Go's `time.Time` as `%v` writes it in UTC: `2026-11-21 11:36:34 +0000 UTC`. */
 export function goTime(seconds: bigint | undefined): string {
   if (seconds === undefined) return '0001-01-01 00:00:00 +0000 UTC'
-  const day = floorDiv(seconds, 86_400n)
-  const rest = seconds - day * 86_400n
+  // Go counts from the year -292277022399 in 64 bits, and begins anew where they end.
+  const counted = seconds < FIRST_SECOND ? seconds + 2n * MAX_INT64 : seconds
+  const day = floorDiv(counted, 86_400n)
+  const rest = counted - day * 86_400n
   const clock = [rest / 3600n, (rest / 60n) % 60n, rest % 60n].map(two).join(':')
   return `${civilDate(day)} ${clock} +0000 UTC`
 }

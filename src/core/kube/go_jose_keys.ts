@@ -4,6 +4,7 @@ import { X509Certificate, createHash, createPublicKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { KeyType } from '#core/jwt/algorithms.ts'
 import type { Result } from '#core/result.ts'
+import { goBase64 } from './go_base64.ts'
 import { goText } from './go_claims.ts'
 import { goMember, readGoJson } from './go_json.ts'
 import type { GoJson } from './go_json.ts'
@@ -136,12 +137,7 @@ function rawKey(
 }
 
 function readBytes(text: string): Result<Buffer | undefined, string> {
-  if (text === '') return { ok: true, value: undefined }
-  const odd = /[^A-Za-z0-9_-]/.exec(text)
-  const at = odd?.index ?? (text.length % 4 === 1 ? text.length - 1 : undefined)
-  return at === undefined
-    ? { ok: true, value: Buffer.from(text, 'base64url') }
-    : no(`illegal base64 data at input byte ${at}`)
+  return text === '' ? { ok: true, value: undefined } : goBase64(text)
 }
 
 function toKey(raw: RawKey, hasCertificates: boolean): Result<GoJoseKey, string> {

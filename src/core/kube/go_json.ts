@@ -12,7 +12,7 @@ export type GoJson =
   | { readonly kind: 'array'; readonly items: readonly GoJson[] }
   | { readonly kind: 'object'; readonly members: readonly GoMember[] }
 
-export type GoMember = readonly [name: string, value: GoJson]
+type GoMember = readonly [name: string, value: GoJson]
 
 /** Go allows 10000; nothing that a token or a key set says is nested deeper than this. */
 const MAX_DEPTH = 100

@@ -36,7 +36,7 @@ export type ClusterReport = {
   readonly apiservers: readonly ApiserverReport[]
 }
 
-export type ApiserverReport = {
+type ApiserverReport = {
   readonly server: string
   readonly facts: ApiserverFacts | undefined
   readonly problems: readonly KubeProblem[]

@@ -42,7 +42,7 @@ export async function checkIssuers(
 }
 
 /** As `checkIssuers`, of documents that have been fetched already. */
-export function problemsOf(issuer: JwtIssuer, index: number, documents: IssuerDocuments): KubeProblem[] {
+function problemsOf(issuer: JwtIssuer, index: number, documents: IssuerDocuments): KubeProblem[] {
   const at = place(index)
   if (documents.kind === 'not discovered') return [failureProblem(documents.failure, issuer, index)]
   const { jwksUri, redirects, keys } = documents

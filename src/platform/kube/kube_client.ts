@@ -20,7 +20,7 @@ export type KubeClientOptions = {
 }
 
 /** Where a client asks: said in every failure. */
-export type KubePlace = { readonly kubeconfig: string; readonly context: string; readonly server: string }
+type KubePlace = { readonly kubeconfig: string; readonly context: string; readonly server: string }
 
 /** One line for a person, with the place. It holds no credential. */
 export type KubeFailure = {
@@ -30,7 +30,7 @@ export type KubeFailure = {
   readonly message: string
 }
 
-export type TokenReview = {
+type TokenReview = {
   readonly user: KubeUser | undefined
   /** The apiserver's own reason. */
   readonly error: string
@@ -50,7 +50,7 @@ export type AccessQuestion = { readonly verb: string } & (
 )
 export type AccessAnswer = { readonly allowed: boolean; readonly reason: string }
 
-export type ApiResource = {
+type ApiResource = {
   readonly group: string
   readonly resource: string
   readonly isNamespaced: boolean
