@@ -1,0 +1,168 @@
+// Runs `sallyport kube explain`: reads file and token, asks the issuer and the cluster as far as the flags allow, and
+// prints. The token itself is never printed; its claims are, they are its owner's.
+import { readStrictJsonObject, TOKEN_JSON_LIMITS } from '#core/jwt/strict_json.ts'
+import { authenticate, findAuthenticator } from '#core/kube/authenticate.ts'
+import type { SignatureAnswer } from '#core/kube/authenticate.ts'
+import type { AuthenticationConfiguration } from '#core/kube/authentication_configuration.ts'
+import type { Authentication } from '#core/kube/authentication_trace.ts'
+import { readBearerToken, unsignedToken } from '#core/kube/bearer_token.ts'
+import type { BearerToken } from '#core/kube/bearer_token.ts'
+import { readAuthenticationConfiguration } from '#core/kube/read.ts'
+import { validateAuthenticationConfiguration } from '#core/kube/validate.ts'
+import { ok } from '#core/result.ts'
+import type { Result } from '#core/result.ts'
+import { formatFinding } from '#platform/config/finding.ts'
+import { pathText } from '#platform/config/yaml_document.ts'
+import { readAuthenticationFile } from '#platform/kube/authentication_file.ts'
+import { readIssuerDocuments } from '#platform/kube/issuer_documents.ts'
+import { signatureAnswer, signatureByFile } from '#platform/kube/token_signature.ts'
+import { EXIT } from '../command.ts'
+import type { CommandIo, ExitCode } from '../command.ts'
+import { readInput, readSecret } from '../secret_input.ts'
+import type { KubeExplainFlags } from './explain.ts'
+import { askCluster, readQuestions } from './explain_cluster.ts'
+import type { ClusterAnswer } from './explain_cluster.ts'
+import { authenticationText, clusterText } from './explain_text.ts'
+import { readTrustedCa } from './trusted_ca.ts'
+
+const MAX_FILE_BYTES = 1024 * 1024
+/** Lifetime of a claim set that says none. */
+const FILLED_IN_SECONDS = 300
+
+export async function runKubeExplain(flags: KubeExplainFlags, io: CommandIo): Promise<ExitCode> {
+  const usage = usageProblem(flags)
+  const now = readNow(flags.now, io.clock())
+  if (usage !== undefined || now === undefined) {
+    const problem = usage ?? '--now is neither seconds since 1970 nor a time like 2026-11-21T12:00:00Z'
+    io.stderr.write(`sallyport kube explain: ${problem}\n`)
+    return EXIT.usage
+  }
+  const { config, problems } = await readConfig(flags.config, io)
+  if (config === undefined || problems.length > 0) {
+    for (const problem of problems) io.stderr.write(`${problem}\n`)
+    io.stderr.write(`the apiserver does not load this file: sallyport kube lint ${flags.config}\n`)
+    return EXIT.denied
+  }
+  const token = await readToken(flags, now, io)
+  if (token === undefined) {
+    io.stderr.write('sallyport kube explain: --claims must hold one JSON object\n')
+    return EXIT.usage
+  }
+  const signature = token.read.ok
+    ? await askForSignature(flags, config, token.read.value, io)
+    : { kind: 'unchecked' as const, why: '' }
+  const authentication = authenticate({ config, token: token.read, signature, now })
+  const cluster = await askCluster(flags, token.text, authentication)
+  print(flags, io, { config, authentication, cluster })
+  return isGood(authentication, cluster) ? EXIT.ok : EXIT.denied
+}
+
+function usageProblem(flags: KubeExplainFlags): string | undefined {
+  if ((flags.token === undefined) === (flags.claims === undefined)) return 'give either --token or --claims'
+  const fromStdin = [flags.config, flags.token, flags.claims, flags.jwks].filter((file) => file === '-')
+  if (fromStdin.length > 1) return 'only one of --config, --token, --claims and --jwks can be standard input'
+  if (flags.offline === true && flags.jwks !== undefined) return 'give either --offline or --jwks'
+  const questions = readQuestions(flags)
+  return questions.ok ? undefined : questions.denial
+}
+
+/** Milliseconds. */
+function readNow(text: string | undefined, clock: number): number | undefined {
+  if (text === undefined) return clock
+  const ms = /^\d{1,11}$/.test(text) ? Number(text) * 1000 : Date.parse(text)
+  return Number.isNaN(ms) ? undefined : ms
+}
+
+async function readConfig(
+  file: string,
+  io: CommandIo,
+): Promise<{
+  readonly config: AuthenticationConfiguration | undefined
+  /** For which the apiserver would not load it, as lines. */
+  readonly problems: readonly string[]
+}> {
+  const [source] = readAuthenticationFile(file, await readInput(file, io, MAX_FILE_BYTES))
+  if (source === undefined) return { config: undefined, problems: [] }
+  const broken = source.findings.map(formatFinding)
+  const { config, problems } = readAuthenticationConfiguration(source.data)
+  const refused =
+    config === undefined || broken.length + problems.length > 0
+      ? problems
+      : validateAuthenticationConfiguration(config)
+  const lines = refused
+    .filter(({ severity }) => severity === 'refused')
+    .map(({ keys, code, message, wayOut }) =>
+      formatFinding({
+        severity: 'error',
+        code,
+        path: pathText(keys),
+        message,
+        wayOut,
+        place: source.placeOf(keys),
+      }),
+    )
+  return { config, problems: [...broken, ...lines] }
+}
+
+type Token = {
+  /** As it can be shown to a cluster; `undefined` for a claim set. */
+  readonly text: string | undefined
+  readonly read: Result<BearerToken, string>
+}
+
+async function readToken(flags: KubeExplainFlags, now: number, io: CommandIo): Promise<Token | undefined> {
+  const input = (await readSecret(flags.token ?? flags.claims ?? '-', io)).trim()
+  if (flags.claims === undefined) return { text: input, read: readBearerToken(input) }
+  const claims = readStrictJsonObject(Buffer.from(input, 'utf8'), TOKEN_JSON_LIMITS)
+  if (!claims.ok) return undefined
+  const seconds = Math.floor(now / 1000)
+  const filled = { iat: seconds, exp: seconds + FILLED_IN_SECONDS, ...claims.value }
+  return { text: undefined, read: ok(unsignedToken(JSON.stringify(filled))) }
+}
+
+async function askForSignature(
+  flags: KubeExplainFlags,
+  config: AuthenticationConfiguration,
+  token: BearerToken,
+  io: CommandIo,
+): Promise<SignatureAnswer> {
+  if (flags.claims !== undefined) return { kind: 'unchecked', why: 'a claim set has no signature' }
+  if (flags.jwks !== undefined) {
+    const body = await readInput(flags.jwks, io, MAX_FILE_BYTES)
+    return signatureByFile(token, Buffer.from(body, 'utf8'), flags.jwks)
+  }
+  if (flags.offline === true) return { kind: 'unchecked', why: 'not asked for (--offline)' }
+  const found = findAuthenticator(config, token.issuer)
+  if (found === undefined) return { kind: 'unchecked', why: '' }
+  const { issuer } = found.jwt
+  const ca = flags.caFile === undefined ? undefined : await readTrustedCa(flags.caFile, io)
+  if (ca !== undefined && !('pem' in ca)) return { kind: 'unchecked', why: `${ca.message}: ${ca.wayOut}` }
+  const certificateAuthority = [issuer.certificateAuthority, ca?.pem ?? ''].filter(Boolean).join('\n')
+  const documents = await readIssuerDocuments({ ...issuer, certificateAuthority }, { clock: io.clock })
+  return signatureAnswer(token, documents, issuer.url)
+}
+
+function isGood({ outcome }: Authentication, cluster: ClusterAnswer | undefined): boolean {
+  if (outcome.kind !== 'authenticated') return false
+  if (cluster === undefined) return true
+  return (
+    cluster.failure === undefined &&
+    cluster.bearer.kind !== 'refused' &&
+    cluster.access.every(({ answer }) => answer?.allowed === true)
+  )
+}
+
+type Shown = {
+  readonly config: AuthenticationConfiguration
+  readonly authentication: Authentication
+  readonly cluster: ClusterAnswer | undefined
+}
+
+function print(flags: KubeExplainFlags, io: CommandIo, { config, authentication, cluster }: Shown): void {
+  if (flags.json === true) {
+    io.stdout.write(`${JSON.stringify({ ...authentication, cluster }, undefined, 2)}\n`)
+    return
+  }
+  io.stdout.write(authenticationText(config, authentication))
+  if (cluster !== undefined) io.stdout.write(`\n${clusterText(cluster, authentication)}`)
+}
