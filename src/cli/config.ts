@@ -18,13 +18,17 @@ export const config: CommandModule = {
       says: 'what becomes of each key of a Dex configuration',
       line: 'sallyport config check --dex-config dex.yaml --config overlay.yaml',
     },
+    {
+      says: 'a new file against the secrets of a running Pod, before it is applied',
+      line: 'kubectl exec -i sallyport-0 -- $SALLYPORT config check - --config /etc/sallyport/sallyport.yaml < sallyport.yaml',
+    },
     ...FROM_DEX_EXAMPLES,
   ],
   define: (command, io, end) => {
     const check = command
       .command('check')
       .description('load a configuration as serve does, and say what is wrong')
-    check.argument('[file]', 'configuration; the same as --config')
+    check.argument('[file]', 'configuration; the same as --config, or - for one that shall lie there')
     addConfigFlags(check)
       .option('--json', 'print {ok, findings, keys} as JSON')
       .action(async (file: string | undefined, flags: ConfigCheckFlags) =>

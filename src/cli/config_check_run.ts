@@ -4,8 +4,13 @@ import { formatTruthReport } from '../broker/config/dex/report.ts'
 import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
 import type { ConfigCheckFlags } from './config.ts'
-import { loadConfig } from './config_source.ts'
+import { loadConfig, loadNativeText } from './config_source.ts'
 import type { LoadedConfig } from './config_source.ts'
+import { InputFailure } from './input_failure.ts'
+import { readInput } from './secret_input.ts'
+
+/** etcd's limit for a ConfigMap, in which a configuration often lies. */
+const MAX_STDIN_BYTES = 1024 * 1024
 
 /** Exit codes: ok when it could be served, configuration when not, usage. Findings are the answer, so stdout has them. */
 export async function checkConfig(
@@ -13,15 +18,38 @@ export async function checkConfig(
   flags: ConfigCheckFlags,
   io: CommandIo,
 ): Promise<ExitCode> {
-  if (file !== undefined && flags.config !== undefined && flags.config !== file) {
-    io.stderr.write(
-      'error: the file is named twice, as argument and by --config\n(see sallyport config check --help)\n',
-    )
+  const usage = usageProblem(file, flags)
+  if (usage !== undefined) {
+    io.stderr.write(`error: ${usage}\n(see sallyport config check --help)\n`)
     return EXIT.usage
   }
-  const load = await loadConfig(file === undefined ? flags : { ...flags, config: file }, io)
-  io.stdout.write(flags.json === true ? asDocument(load) : inWords(load))
-  return load.config === undefined ? EXIT.configuration : EXIT.ok
+  try {
+    const load = await loadNamed(file, flags, io)
+    io.stdout.write(flags.json === true ? asDocument(load) : inWords(load))
+    return load.config === undefined ? EXIT.configuration : EXIT.ok
+  } catch (error) {
+    if (!(error instanceof InputFailure)) throw error
+    io.stderr.write(`error: ${error.message}\n`)
+    return EXIT.denied
+  }
+}
+
+function usageProblem(file: string | undefined, flags: ConfigCheckFlags): string | undefined {
+  if (file === '-') {
+    const isDex = flags.dexConfig !== undefined
+    return isDex ? 'standard input is a sallyport.yaml: name the overlay of --dex-config' : undefined
+  }
+  const isTwice = file !== undefined && flags.config !== undefined && flags.config !== file
+  return isTwice ? 'the file is named twice, as argument and by --config' : undefined
+}
+
+async function loadNamed(
+  file: string | undefined,
+  flags: ConfigCheckFlags,
+  io: CommandIo,
+): Promise<LoadedConfig> {
+  if (file === '-') return loadNativeText(await readInput('-', io, MAX_STDIN_BYTES), flags, io)
+  return loadConfig(file === undefined ? flags : { ...flags, config: file }, io)
 }
 
 function asDocument(load: LoadedConfig): string {

@@ -88,6 +88,13 @@ export async function loadConfig(flags: ConfigFlags, io: LoadIo): Promise<Loaded
   return loadNativeConfig(main, text, configEnv(main, io))
 }
 
+/** Loads a text as if it lay where --config says: relative paths start there. */
+export async function loadNativeText(text: string, flags: ConfigFlags, io: LoadIo): Promise<LoadedConfig> {
+  const [place = io.cwd] = configFiles(flags, io.cwd)
+  const { loadNativeConfig } = await import('../broker/config/native.ts')
+  return loadNativeConfig('stdin', text, configEnv(place, io))
+}
+
 /** Loads a Dex file and its overlay. `hashLiteral`: how a secret in the file is hashed when it will be written down. */
 export async function loadDexFile(
   flags: ConfigFlags,

@@ -54,6 +54,24 @@ t.test('a file that is not there is exit code 78, and one named twice is 2', asy
   t.match(await runCli(['config', 'chekc']), { code: 2, stderr: /Did you mean check/ })
 })
 
+t.test('standard input is checked as if it lay where --config says', async (t) => {
+  const cwd = folder(t)
+  const secret = 'dGhpcyBpcyBub3QgYSBzZWNyZXQ4NzY1NDMy'
+  writeFileSync(join(cwd, 'ci.secret'), secret, { mode: 0o600 })
+  const stdin = `issuer: https://broker.example.test
+listen: { public: 127.0.0.1:8443 }
+store: { type: memory }
+clients: [{ id: ci, auth: { method: client_secret, secretFile: ci.secret }, grants: [client_credentials] }]
+`
+  const argv = ['config', 'check', '-', '--config', join(cwd, 'sallyport.yaml')]
+  t.match(await runCli(argv, { stdin }), { code: 0, stdout: /^OK: https:\/\/broker\.example\.test/m })
+  t.match(await runCli(argv.slice(0, 3), { stdin, cwd }), { code: 0 }, 'or from the working folder')
+  const broken = await runCli(argv, { stdin: stdin.replace('ci.secret', 'absent') })
+  t.match(broken, { code: 78, stdout: /^stdin:4:\d+: error file_unreadable/m })
+  t.match(await runCli([...argv, '--dex-config', 'dex.yaml'], { stdin }), { code: 2 })
+  t.match(await runCli(argv, { stdin: '#'.repeat(1024 * 1024 + 1) }), { code: 1, stderr: /longer than/ })
+})
+
 t.test('the variable of a switch says true or false, and nothing else', async (t) => {
   const cwd = folder(t)
   const mock = '  - { type: mockCallback, id: mock, name: Mock }\n'

@@ -74,7 +74,7 @@ async function renderOverlay(): Promise<Rendered> {
 
 async function tlsFiles(): Promise<Files> {
   const { certPem, keyPem } = await issueCertificate(authority, ['localhost'], Date.now())
-  return { 'tls.crt': certPem, 'tls.key': keyPem }
+  return { 'tls.crt': certPem, 'tls.key': keyPem, 'ca.crt': authority.certPem }
 }
 
 const rendered = await renderOverlay()
@@ -87,14 +87,19 @@ const secrets = {
   'sallyport-tls': await tlsFiles(),
 }
 const pod = podOf(secrets)
-const keysCommand = [
-  ...image.entrypoint,
-  'keys',
-  'list',
-  '--config',
-  '/etc/sallyport/sallyport.yaml',
-  '--json',
-]
+const configFile = '/etc/sallyport/sallyport.yaml'
+/** Where cert-manager puts it for a private CA. */
+const caFile = '/run/secrets/sallyport-tls/ca.crt'
+
+/** A command on the Pod's configuration, as the guide has people run it. */
+function command(...words: readonly string[]): readonly string[] {
+  return [...image.entrypoint, ...words, '--config', configFile]
+}
+
+function listed(): readonly string[] {
+  const { keys } = Object(JSON.parse(pod.exec(command('keys', 'list', '--json'))))
+  return keys.map((key: { kid: string }) => key.kid)
+}
 
 function podOf(withSecrets: Readonly<Record<string, Files>>): PodProcess {
   return createPod(t, {
@@ -161,26 +166,11 @@ async function kids(): Promise<readonly string[]> {
   return Array.isArray(keys) ? keys.map((key) => String(Object(key).kid)) : []
 }
 
-function authenticationConfig(): string {
-  return stringify({
-    apiVersion: 'apiserver.config.k8s.io/v1',
-    kind: 'AuthenticationConfiguration',
-    jwt: [
-      {
-        issuer: { url: issuer, audiences: ['kube:production'], certificateAuthority: authority.certPem },
-        claimValidationRules: [{ claim: 'token_use', requiredValue: 'kube' }],
-        claimMappings: {
-          username: { claim: 'sub', prefix: 'sallyport:' },
-          groups: { claim: 'groups', prefix: 'sallyport:' },
-        },
-      },
-    ],
-  })
-}
-
 /** For the rest of the file: `t` is the file's here. */
 function trustingCluster(): Promise<KubeCluster> {
-  return kubeClusterFor(t, { authenticationConfig: authenticationConfig() })
+  return kubeClusterFor(t, {
+    authenticationConfig: pod.exec(command('kube', 'auth-config', '--ca-file', caFile)),
+  })
 }
 
 /** Tries until it holds. */
@@ -265,7 +255,7 @@ t.test('a job and a client with a secret get tokens, and a real kube-apiserver t
     return authenticated === true
   })
   t.match(await cluster.reviewToken(String(job.json['access_token'])), {
-    user: { username: 'sallyport:gitlab:48291', groups: ['sallyport:deployers', 'system:authenticated'] },
+    user: { username: 'ci:gitlab:48291', groups: ['ci:deployers', 'system:authenticated'] },
   })
 })
 
@@ -329,30 +319,57 @@ t.test('SIGTERM ends it within the grace period, whoever hangs, and a restart ke
 })
 
 t.test('commands work beside it, as kubectl exec runs them', async (t) => {
-  const { keys } = Object(JSON.parse(pod.exec(keysCommand)))
-  t.same(keys.map((key: { kid: string }) => key.kid).toSorted(), (await kids()).toSorted())
+  t.same(listed().toSorted(), (await kids()).toSorted())
 })
+
+t.test('a changed file is checked against the secrets of the Pod before it is applied', async (t) => {
+  const check = command('config', 'check', '-')
+  t.match(pod.exec(check, configuration()['sallyport.yaml']), /^OK: /m)
+  const broken = configuration((text) => text.replace('ttl: 10m', 'ttl: forever'))['sallyport.yaml']
+  t.equal(
+    exitCode(() => pod.exec(check, broken)),
+    78,
+  )
+})
+
+function exitCode(run: () => unknown): number {
+  try {
+    run()
+    return 0
+  } catch (error) {
+    return Number(Object(error).status)
+  }
+}
+
+t.test('a changed client secret is taken on SIGHUP', async (t) => {
+  pod.update('secrets', { ...secrets['sallyport-secrets'], nightly: randomBytes(24).toString('base64url') })
+  t.equal((await nightly()).status, 200)
+  server.signal('SIGHUP')
+  await until('the old secret is refused', 10, async () => (await nightly()).status === 401)
+  pod.update('secrets', secrets['sallyport-secrets'])
+  server.signal('SIGHUP')
+  await until('it is the secret again', 10, async () => (await nightly()).status === 200)
+})
+
+/** The program of the guide's backup. */
+function backupProgram(): string {
+  const guide = readFileSync(join(MANIFESTS, '../../docs/install-kubernetes.md'), 'utf8')
+  const program = /node -e "\n(?<program>[\s\S]*?)"\n```/.exec(guide)?.groups?.['program']
+  if (program === undefined) throw new Error('the guide has no backup any more')
+  return program
+}
 
 t.test('a restored backup brings a revoked key back', async (t) => {
   const store = pod.folderOf('store')
-  const backup = mkdtempSync(join(tmpdir(), 'sallyport-backup-'))
-  t.teardown(() => rmSync(backup, { recursive: true, force: true }))
+  pod.exec([image.entrypoint[0] ?? '', '-e', backupProgram()])
   await server.stop()
-  copyAll(store, backup)
-  const [kid = ''] = Object(JSON.parse(pod.exec(keysCommand))).keys.map((key: { kid: string }) => key.kid)
-  pod.exec([...image.entrypoint, 'keys', 'revoke', kid, '--config', '/etc/sallyport/sallyport.yaml'])
+  const [kid = ''] = listed()
+  pod.exec(command('keys', 'revoke', kid))
   t.notOk(listed().includes(kid))
-  copyAll(backup, store)
+  const restore = 'cd "$1" && rm -f sallyport.db* && mv copy.db sallyport.db'
+  execFileSync('sh', ['-c', restore, 'restore', store])
   t.ok(listed().includes(kid))
 })
-
-/** With owners and modes; what was there before goes. */
-function copyAll(from: string, to: string): void {
-  execFileSync('sh', ['-c', 'rm -f "$2"/* && cp -a "$1"/. "$2"', 'copy', from, to])
-}
-
-const listed = (): readonly string[] =>
-  Object(JSON.parse(pod.exec(keysCommand))).keys.map((key: { kid: string }) => key.kid)
 
 t.test('without the sealing key that closed the store it does not start, and says so', async (t) => {
   const sealing = {

@@ -44,7 +44,7 @@ export type PodProcess = {
   /** A new process on the same volumes, as the StatefulSet makes a new Pod; `args` in place of the container's. */
   readonly start: (args?: readonly string[]) => Promise<ChildServer>
   /** A command beside it in the same world, as `kubectl exec`: what it wrote, or a rejection. */
-  readonly exec: (command: readonly string[]) => string
+  readonly exec: (command: readonly string[], input?: string) => string
   /** What the kubelet does with a changed ConfigMap or Secret: new files beside the old ones, and one rename. */
   readonly update: (volume: string, files: Files) => void
   /** The folder on this machine behind a volume. */
@@ -127,8 +127,8 @@ export function createPod(t: Test, parts: PodParts): PodProcess {
   return {
     folderOf,
     update,
-    exec: (command) =>
-      execFileSync('unshare', script(command), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }),
+    exec: (command, input = '') =>
+      execFileSync('unshare', script(command), { encoding: 'utf8', input, stdio: 'pipe' }),
     start: async (args = container.args) => {
       const server = await startChildServer({
         name: 'the Pod',
