@@ -4,7 +4,7 @@ const GROUP_READ = 0o040
 const WORLD_READ = 0o004
 
 /** What the system says of a file, and who we are. */
-export type FileOwnership = { readonly mode: number; readonly uid: number; readonly gid: number }
+type FileOwnership = { readonly mode: number; readonly uid: number; readonly gid: number }
 export type OwnIds = { readonly uid: number; readonly groups: readonly number[] }
 
 /**
