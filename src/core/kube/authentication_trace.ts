@@ -37,30 +37,33 @@ export type TraceStep = {
   readonly value: string
 }
 
-type KubeRefusalCode =
-  | 'token_not_jwt'
-  | 'issuer_not_configured'
-  | 'issuer_not_reached'
-  | 'token_header_malformed'
-  | 'algorithm_not_accepted'
-  | 'keys_not_readable'
-  | 'signature_not_verified'
-  | 'claim_of_wrong_type'
-  | 'claim_missing'
-  | 'audience_not_accepted'
-  | 'token_expired'
-  | 'token_not_yet_valid'
-  | 'distributed_claim'
-  | 'email_not_verified'
-  | 'username_empty'
-  | 'expression_failed'
-  | 'expression_of_wrong_type'
-  | 'required_claim_differs'
-  | 'claim_rule_failed'
-  | 'user_rule_failed'
-  | 'configuration_refused'
-  /** No refusal at all: what the apiserver would find cannot be told without it. */
-  | 'not_known_here'
+/** Listed in docs/kube-explain.md. */
+export const REFUSAL_CODES = [
+  'token_not_jwt',
+  'issuer_not_configured',
+  'issuer_not_reached',
+  'token_header_malformed',
+  'algorithm_not_accepted',
+  'keys_not_readable',
+  'signature_not_verified',
+  'claim_of_wrong_type',
+  'distributed_claim',
+  'audience_not_accepted',
+  'token_expired',
+  'token_not_yet_valid',
+  'claim_missing',
+  'email_not_verified',
+  'username_empty',
+  'expression_failed',
+  'expression_of_wrong_type',
+  'required_claim_differs',
+  'claim_rule_failed',
+  'user_rule_failed',
+  'configuration_refused',
+] as const
+
+/** `not_known_here`: no refusal at all; what the apiserver would find cannot be told without it. */
+type KubeRefusalCode = (typeof REFUSAL_CODES)[number] | 'not_known_here'
 
 export type KubeRefusal = {
   readonly code: KubeRefusalCode

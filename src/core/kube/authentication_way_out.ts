@@ -46,7 +46,7 @@ export function issuerWayOut(config: AuthenticationConfiguration, token: BearerT
   if (claimOf(token.payload, 'kubernetes.io') !== undefined)
     return `a ServiceAccount's token of "${issuer}": no authenticator of this file takes it, --service-account-issuer of the apiserver does`
   const known = config.jwt.map(({ issuer: { url } }) => url).join(', ')
-  return `no authenticator of the file is for iss "${issuer}"; it has ${known === '' ? 'none at all' : known}. Exchange the token at the broker first, or add an entry for its issuer`
+  return `no authenticator of the file is for iss "${issuer}"; it has ${known === '' ? 'none at all' : known}. Exchange the token at the broker first (sallyport explain shows what it would answer), or add an entry for its issuer`
 }
 
 function withoutSlash(url: string): string {

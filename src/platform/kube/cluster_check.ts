@@ -37,6 +37,7 @@ export type ClusterReport = {
 }
 
 type ApiserverReport = {
+  /** Whom the problems are about; '' when the kubeconfig names nobody. */
   readonly server: string
   readonly facts: ApiserverFacts | undefined
   readonly problems: readonly KubeProblem[]
@@ -104,17 +105,19 @@ async function reportOf(
       metrics.denial.status === 403 || metrics.denial.status === 401
         ? 'use a kubeconfig whose user may read /metrics: bind it to the ClusterRole system:monitoring'
         : 'name an address of the apiserver that can be reached from here'
-    const problem = problemOf('error', 'cluster_unreachable', [], metrics.denial.message, wayOut)
+    // The report names the server.
+    const message = metrics.denial.message.replace(`${server} `, '')
+    const problem = problemOf('error', 'cluster_unreachable', [], message, wayOut)
     return { server, facts: undefined, problems: [problem] }
   }
   const facts = readApiserverMetrics(metrics.value)
   const issuers = config.jwt.flatMap(({ issuer }, index) =>
-    keyProblems(server, index, issuer.url, facts, published[index]),
+    keyProblems(index, issuer.url, facts, published[index]),
   )
-  return { server, facts, problems: [...fileProblems(server, fileHash, facts), ...issuers] }
+  return { server, facts, problems: [...fileProblems(fileHash, facts), ...issuers] }
 }
 
-function fileProblems(server: string, fileHash: string, facts: ApiserverFacts): readonly KubeProblem[] {
+function fileProblems(fileHash: string, facts: ApiserverFacts): readonly KubeProblem[] {
   const { configHash, lastReload } = facts
   if (configHash === undefined)
     return [
@@ -122,7 +125,7 @@ function fileProblems(server: string, fileHash: string, facts: ApiserverFacts): 
         'warning',
         'cluster_without_file',
         [],
-        `${server} says nothing of a loaded file: it runs without --authentication-config, or is older than 1.35`,
+        `it says nothing of a loaded file: it runs without --authentication-config, or is older than 1.35`,
         'start it with --authentication-config=FILE',
       ),
     ]
@@ -131,7 +134,7 @@ function fileProblems(server: string, fileHash: string, facts: ApiserverFacts): 
     'error',
     'cluster_reload_failed',
     [],
-    `the last attempt of ${server} to take up a change failed at ${instant(lastReload.failure)}, and it keeps what it had`,
+    `its last attempt to take up a change failed at ${instant(lastReload.failure)}, and it keeps what it had`,
     'run sallyport kube lint --issuers on the file that lies there: what it refuses, and one issuer that does not answer, both block every change',
   )
   if (configHash === fileHash) return isFailing ? [failed] : []
@@ -139,14 +142,13 @@ function fileProblems(server: string, fileHash: string, facts: ApiserverFacts): 
     'warning',
     'cluster_file_differs',
     [],
-    `${server} runs another file (${configHash}) than this one (${fileHash})`,
+    `it runs another file (${configHash}) than this one (${fileHash})`,
     'a change takes 10 s, and up to a minute where the file is not watched; compare byte for byte with the file on that host',
   )
   return isFailing ? [failed, differs] : [differs]
 }
 
 function keyProblems(
-  server: string,
   index: number,
   issuer: string,
   facts: ApiserverFacts,
@@ -161,7 +163,7 @@ function keyProblems(
         'error',
         'cluster_keys_not_fetched',
         keys,
-        `${server} could not fetch the keys of ${issuer} at ${instant(held?.lastFetch.failure)}${held?.lastFetch.success === undefined ? ', nor ever before' : `; it works with those of ${instant(held.lastFetch.success)}`}`,
+        `it could not fetch the keys of ${issuer} at ${instant(held?.lastFetch.failure)}${held?.lastFetch.success === undefined ? ', nor ever before' : `; it works with those of ${instant(held.lastFetch.success)}`}`,
         'run sallyport kube lint --issuers from where the apiserver runs',
       ),
     )
@@ -171,7 +173,7 @@ function keyProblems(
         'warning',
         'cluster_keys_differ',
         keys,
-        `${server} holds keys of ${issuer} from ${instant(held.lastFetch.success)} that are not the ones published now: it still trusts keys that were taken out, until a token with a kid that it does not know makes it ask again`,
+        `it holds keys of ${issuer} from ${instant(held.lastFetch.success)} that are not the ones published now: it still trusts keys that were taken out, until a token with a kid that it does not know makes it ask again`,
         'after a rotation nothing is to be done; after a revocation run sallyport keys revoke --flush',
       ),
     )
