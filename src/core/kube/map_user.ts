@@ -12,6 +12,7 @@ import { evaluateExpression } from './cel/evaluate_expression.ts'
 import { claimOf, goFlag, goText, goTextOrTexts } from './go_claims.ts'
 import type { GoJson } from './go_json.ts'
 import type { KubeUser } from './kube_user.ts'
+import { CREDENTIAL_ID_KEY } from './source_extra.ts'
 
 type Mapping = {
   readonly jwt: JwtAuthenticator
