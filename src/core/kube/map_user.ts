@@ -21,7 +21,6 @@ type Mapping = {
   readonly trace: Trace
 }
 
-const CREDENTIAL_ID_KEY = 'authentication.kubernetes.io/credential-id'
 const AUTHENTICATED = 'system:authenticated'
 
 /** The user before any rule looked at it, without `system:authenticated`. */
