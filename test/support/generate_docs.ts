@@ -6,6 +6,7 @@ import { SallyportSchema } from '../../src/broker/config/schema.ts'
 import { renderConfigurationDocs } from './configuration_docs.ts'
 import { renderAudit, renderDifferences } from './dialect_docs.ts'
 import { renderJsonSchema } from './json_schema.ts'
+import { renderLintDocs } from './kube_lint_docs.ts'
 
 /** One generated file: where it lies below the root of the project, and its whole text. */
 type Generated = { readonly path: string; readonly render: () => string }
@@ -14,6 +15,7 @@ const GENERATED: readonly Generated[] = [
   { path: 'docs/configuration.md', render: renderConfigurationDocs },
   { path: 'docs/differences-from-dex.md', render: renderDifferences },
   { path: 'docs/audit.md', render: renderAudit },
+  { path: 'docs/kube-lint.md', render: renderLintDocs },
   { path: 'deploy/schema/sallyport.schema.json', render: () => renderJsonSchema(SallyportSchema) },
   { path: 'deploy/schema/sallyport-overlay.schema.json', render: () => renderJsonSchema(OverlaySchema) },
 ]
