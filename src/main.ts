@@ -11,12 +11,16 @@ if (import.meta.filename.endsWith('.ts'))
   enableCompileCache(join(import.meta.dirname, '..', 'node_modules', '.cache', 'sallyport'))
 
 const io: CommandIo = {
-  // Opened on use: a command that reads no input does not hold the terminal.
+  // Opened on use: a command that reads no input does not hold the terminal, and each stream takes time to make.
   get stdin() {
     return process.stdin
   },
-  stdout: process.stdout,
-  stderr: process.stderr,
+  get stdout() {
+    return process.stdout
+  },
+  get stderr() {
+    return process.stderr
+  },
   env: process.env,
   cwd: process.cwd(),
   clock: Date.now,
@@ -27,12 +31,6 @@ const io: CommandIo = {
       setTimeout(resolve, milliseconds)
     }),
 }
-
-// `sallyport ... | head`: whoever read has gone, which is no crash.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(1)
-})
 
 const [name, ...rest] = process.argv.slice(2)
 try {
@@ -47,9 +45,22 @@ async function run(command: string | undefined, argv: readonly string[]): Promis
   if (command === 'help' && findCommand(argv[0]) !== undefined) return run(argv[0], ['--help'])
   const entry = findCommand(command)
   if (entry === undefined) {
+    allowClosedOutput()
     const { runProgram } = await import('./cli/program.ts')
     return runProgram(process.argv.slice(2), io)
   }
+  const quick = await entry.loadQuick?.()
+  const done = await quick?.(argv, io)
+  if (done !== undefined) return done
+  allowClosedOutput()
   const [{ runCommand }, module] = await Promise.all([import('./cli/run_command.ts'), entry.load()])
   return runCommand(module, argv, io)
+}
+
+/** `sallyport ... | head`: whoever read has gone, which is no crash. */
+function allowClosedOutput(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(1)
+  })
 }

@@ -3,15 +3,15 @@
 // below gets a line.
 import type { Command } from 'commander'
 import type { Clock, RandomBytes } from '#core/clock.ts'
+import type { ExitCode } from './exit_code.ts'
 
-/** Exit codes. `denied`: denied by a rule, or failed. `configuration`: sysexits' EX_CONFIG. */
-export const EXIT = { ok: 0, denied: 1, usage: 2, configuration: 78 } as const
-export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+export { EXIT } from './exit_code.ts'
+export type { ExitCode } from './exit_code.ts'
 
 /** The world as a command sees it; tests pass their own. */
 export type CommandIo = {
   readonly stdin: AsyncIterable<Uint8Array | string>
-  readonly stdout: TextSink
+  readonly stdout: TextSink & { readonly isTTY?: boolean | undefined }
   readonly stderr: TextSink
   readonly env: Readonly<Record<string, string | undefined>>
   /** Relative file names are resolved against it. */
@@ -48,7 +48,12 @@ export type CommandEntry = {
   readonly name: string
   readonly summary: string
   readonly load: () => Promise<CommandModule>
+  /** The way of a command that is started very often; asked first. */
+  readonly loadQuick?: () => Promise<QuickRun>
 }
+
+/** Runs a command without commander. `undefined`, and nothing done, when the arguments are not the plainest. */
+export type QuickRun = (argv: readonly string[], io: CommandIo) => Promise<ExitCode | undefined>
 
 /** In the order of the help. One line each: `load: async () => (await import('./keys.ts')).keys`. */
 export const COMMANDS: readonly CommandEntry[] = [
@@ -66,6 +71,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'exchange',
     summary: "exchange the job's own token for a short-lived token for one place",
     load: async () => (await import('./exchange.ts')).exchange,
+  },
+  {
+    name: 'credential',
+    summary: "be kubectl's exec credential plugin: the job's own token in, an ExecCredential out",
+    load: async () => (await import('./credential.ts')).credential,
+    loadQuick: async () => (await import('./credential/quick.ts')).runQuickly,
   },
   {
     name: 'token',

@@ -5,28 +5,28 @@ import { EXCHANGE_FLAGS } from './exchange_flags.ts'
 import { addFlag, addListFlag } from './run_command.ts'
 
 export type ExchangeOptions = {
-  readonly broker?: string
-  readonly tokenEndpoint?: string
-  readonly clientId?: string
-  readonly clientSecretFile?: string
-  readonly clientAuth?: string
-  readonly connector?: string
-  readonly audience?: readonly string[]
-  readonly scope?: string
-  readonly policy?: string
-  readonly caFile?: string
-  readonly insecureAllowHttp?: boolean
-  readonly jobSource?: string
-  readonly jobAudience?: string
-  readonly subjectTokenFile?: string
-  readonly subjectTokenEnv?: string
-  readonly subjectTokenType?: string
-  readonly requestedTokenType?: string
-  readonly outputFile?: string
-  readonly githubOutput?: string
-  readonly dotenv?: string
-  readonly dotenvName?: string
-  readonly json?: boolean
+  readonly broker?: string | undefined
+  readonly tokenEndpoint?: string | undefined
+  readonly clientId?: string | undefined
+  readonly clientSecretFile?: string | undefined
+  readonly clientAuth?: string | undefined
+  readonly connector?: string | undefined
+  readonly audience?: readonly string[] | undefined
+  readonly scope?: string | undefined
+  readonly policy?: string | undefined
+  readonly caFile?: string | undefined
+  readonly insecureAllowHttp?: boolean | undefined
+  readonly jobSource?: string | undefined
+  readonly jobAudience?: string | undefined
+  readonly subjectTokenFile?: string | undefined
+  readonly subjectTokenEnv?: string | undefined
+  readonly subjectTokenType?: string | undefined
+  readonly requestedTokenType?: string | undefined
+  readonly outputFile?: string | undefined
+  readonly githubOutput?: string | undefined
+  readonly dotenv?: string | undefined
+  readonly dotenvName?: string | undefined
+  readonly json?: boolean | undefined
 }
 
 export const exchange: CommandModule = {

@@ -1,7 +1,5 @@
 // The exchange itself, for every command that makes one: find the job's own token, authenticate, ask the broker. Says
 // nothing to anybody; what comes of it is the caller's.
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import type { CommandIo } from './command.ts'
 import type { ExchangePlan } from './exchange_plan.ts'
 import { createHttpCaller } from './http_call.ts'
@@ -59,6 +57,8 @@ async function completeCredential(
 
 /** Runs without a shell; what the program prints on stderr belongs to the user and holds no token. */
 async function runProgram(program: string, args: readonly string[]): Promise<string> {
+  // Two platforms of eight have such a program.
+  const [{ execFile }, { promisify }] = await Promise.all([import('node:child_process'), import('node:util')])
   const { stdout } = await promisify(execFile)(program, [...args], {
     timeout: PROGRAM_TIMEOUT_MS,
     maxBuffer: PROGRAM_OUTPUT_BYTES,

@@ -9,7 +9,7 @@ import type { ExchangePlan } from './exchange_plan.ts'
 import { HttpFailure } from './http_failure.ts'
 import type { JobToken } from './job_token/source.ts'
 import { parseObject } from './job_token/source.ts'
-import { InputFailure } from './secret_input.ts'
+import { InputFailure } from './input_failure.ts'
 import { writeToken } from './token_output.ts'
 import type { TokenRefusal } from './token_request.ts'
 

@@ -6,7 +6,8 @@ import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
 import type { HashSecretOptions } from './hash_secret.ts'
 import { writePrivateFile } from './private_file.ts'
-import { InputFailure, readSecret } from './secret_input.ts'
+import { InputFailure } from './input_failure.ts'
+import { readSecret } from './secret_input.ts'
 
 const GENERATED_BYTES = 32
 

@@ -54,7 +54,7 @@ export function createHttpCaller(deps: HttpCallerDeps): HttpCaller {
   }
 }
 
-type Trust = () => { readonly ca?: readonly string[] }
+type Trust = () => { ca?: string[] }
 
 /**
  * Which certificates are tried, in order. Who names a CA nearly always means the one of this server, and reading the
@@ -66,22 +66,23 @@ function trustsOf(caPem: string | undefined): readonly Trust[] {
   return [() => ({ ca: [caPem] }), () => ({ ca: [...getCACertificates('default'), caPem] })]
 }
 
-type Agents = { readonly http: HttpAgent; readonly https: () => HttpsAgent }
+/** The agent for a URL, made when it is needed and kept. */
+type AgentOf = (url: URL) => HttpAgent
 
 /** `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` are honoured where the running Node knows `proxyEnv` (24.5 on). */
-function createAgents(env: HttpCallerDeps['env'], trust: Trust): Agents {
+function createAgents(env: HttpCallerDeps['env'], trust: Trust): AgentOf {
   const proxyEnv = { ...env }
-  let https: HttpsAgent | undefined
-  const secure = (): HttpsAgent => {
-    const { ca } = trust()
-    return new HttpsAgent({ proxyEnv, ...(ca && { ca: [...ca] }) })
-  }
-  return { http: new HttpAgent({ proxyEnv }), https: () => (https ??= secure()) }
+  let plain: HttpAgent | undefined
+  let secure: HttpsAgent | undefined
+  return ({ protocol }) =>
+    protocol === 'https:'
+      ? (secure ??= new HttpsAgent({ proxyEnv, ...trust() }))
+      : (plain ??= new HttpAgent({ proxyEnv }))
 }
 
 async function tryEach(
   request: HttpRequest,
-  [first, ...others]: readonly Agents[],
+  [first, ...others]: readonly AgentOf[],
 ): Promise<HttpAnswer | HttpFailure> {
   if (first === undefined) throw new Error('nothing is trusted')
   const outcome = await tryOnce(request, first)
@@ -89,29 +90,28 @@ async function tryEach(
   return isUntrusted && others.length > 0 ? tryEach(request, others) : outcome
 }
 
-async function tryOnce(request: HttpRequest, agents: Agents): Promise<HttpAnswer | HttpFailure> {
+async function tryOnce(request: HttpRequest, agentOf: AgentOf): Promise<HttpAnswer | HttpFailure> {
   try {
-    return await callOnce(request, agents)
+    return await callOnce(request, agentOf)
   } catch (error) {
     return error instanceof HttpFailure ? error : toFailure(error, request.url)
   }
 }
 
-async function callOnce(request: HttpRequest, agents: Agents): Promise<HttpAnswer> {
-  const isTls = request.url.protocol === 'https:'
+async function callOnce(request: HttpRequest, agentOf: AgentOf): Promise<HttpAnswer> {
+  const send = request.url.protocol === 'https:' ? httpsRequest : httpRequest
   const body = request.body === undefined ? undefined : Buffer.from(request.body, 'utf8')
   const response = new Promise<HttpAnswer>((resolve, reject) => {
     const options = {
       method: request.method,
       headers: { ...request.headers, ...(body && { 'content-length': String(body.length) }) },
       signal: AbortSignal.timeout(ATTEMPT_TIMEOUT_MS),
+      agent: agentOf(request.url),
     }
     const answered = (message: IncomingMessage): void => {
       readAnswer(message, request.url).then(resolve, reject)
     }
-    const sent = isTls
-      ? httpsRequest(request.url, { ...options, agent: agents.https() }, answered)
-      : httpRequest(request.url, { ...options, agent: agents.http }, answered)
+    const sent = send(request.url, options, answered)
     sent.on('error', reject)
     sent.end(body)
   })

@@ -3,7 +3,7 @@ import { constants } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import type { RandomBytes } from '#core/clock.ts'
-import { InputFailure } from './secret_input.ts'
+import { InputFailure } from './input_failure.ts'
 
 const PRIVATE = 0o600
 

@@ -1,19 +1,12 @@
 // Tokens and secrets come from a file or from standard input (`-`), never from an argument: arguments stand in process
 // lists and in job logs.
-import { open } from 'node:fs/promises'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { CommandIo } from './command.ts'
+import { InputFailure } from './input_failure.ts'
 
 const MAX_SECRET_BYTES = 64 * 1024
-
-/** A file that cannot be read, is too long or may not be written to; the message names the file and never quotes it. */
-export class InputFailure extends Error {
-  readonly code = 'SALLYPORT_INPUT'
-  constructor(message: string, options?: { cause?: unknown }) {
-    super(message, options)
-    this.name = 'InputFailure'
-  }
-}
+const CHUNK_BYTES = 16 * 1024
 
 /** The text of a file, or of stdin for `-`; at most `maxBytes`. Throws InputFailure. */
 export async function readInput(
@@ -21,8 +14,7 @@ export async function readInput(
   io: Pick<CommandIo, 'stdin' | 'cwd'>,
   maxBytes = MAX_SECRET_BYTES,
 ): Promise<string> {
-  const bytes =
-    file === '-' ? await readStdin(io.stdin, maxBytes) : await readFile(resolve(io.cwd, file), maxBytes)
+  const bytes = file === '-' ? await readStdin(io.stdin, maxBytes) : readFile(resolve(io.cwd, file), maxBytes)
   if (bytes.length > maxBytes) throw new InputFailure(`${nameOf(file)} is longer than ${maxBytes} bytes`)
   return bytes.toString('utf8')
 }
@@ -50,21 +42,32 @@ async function readStdin(stdin: CommandIo['stdin'], maxBytes: number): Promise<B
   return Buffer.concat(chunks)
 }
 
-/** Reads one byte more than allowed, so that a long file is noticed and an endless one (a pipe) is not read to its end. */
-async function readFile(path: string, maxBytes: number): Promise<Buffer> {
+/**
+ * Reads one byte more than allowed, so that a long file is noticed and an endless one (a pipe) is not read to its end.
+ * All at once: a command has nothing else to do meanwhile, and Node's asynchronous files take milliseconds to load.
+ */
+function readFile(path: string, maxBytes: number): Buffer {
   try {
-    const file = await open(path, 'r')
+    const file = openSync(path, 'r')
     try {
-      const chunks: Buffer[] = []
-      for await (const chunk of file.createReadStream({ end: maxBytes, autoClose: false })) {
-        chunks.push(Buffer.from(chunk))
-      }
-      return Buffer.concat(chunks)
+      return readUpTo(file, maxBytes + 1)
     } finally {
-      await file.close()
+      closeSync(file)
     }
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
     throw new InputFailure(`${path} cannot be read (${reason})`, { cause: error })
   }
+}
+
+function readUpTo(file: number, maxBytes: number): Buffer {
+  const chunks: Buffer[] = []
+  for (let bytes = 0; bytes < maxBytes;) {
+    const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, maxBytes - bytes))
+    const length = readSync(file, chunk)
+    if (length === 0) break
+    bytes += length
+    chunks.push(chunk.subarray(0, length))
+  }
+  return Buffer.concat(chunks)
 }

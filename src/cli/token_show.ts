@@ -5,7 +5,8 @@ import { decodeSegment, parseCompact } from '#core/jwt/compact.ts'
 import { readStrictJsonObject, TOKEN_JSON_LIMITS } from '#core/jwt/strict_json.ts'
 import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
-import { InputFailure, readSecret } from './secret_input.ts'
+import { InputFailure } from './input_failure.ts'
+import { readSecret } from './secret_input.ts'
 
 /** Exit code `denied` when the file cannot be read or holds nothing that the broker would read as a token. */
 export async function showToken(file: string, asJson: boolean, io: CommandIo): Promise<ExitCode> {
