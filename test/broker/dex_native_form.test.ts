@@ -30,6 +30,18 @@ const CASES: readonly Case[] = [
     says: 'seed 002 with its overlay',
     load: loadDex(SEED_002, { ...SQLITE, files, overlay: dexFixture('overlay_002.yaml') }),
   },
+  {
+    says: 'an overlay that names clusters',
+    load: loadDex(SEED_002, {
+      ...SQLITE,
+      files,
+      overlay: `${dexFixture('overlay_002.yaml')}kube:
+  apiservers: [{ url: 'https://10.0.0.11:6443', audience: kubernetes }]
+  tokenReview:
+    clients: [{ id: dex-client-ci-token-exchange@d8-user-authn, audience: kubernetes, groupsPrefix: 'd8:' }]
+`,
+    }),
+  },
   { says: "seed 000's values", load: loadDex(dexFixture('seed_000.yaml'), SQLITE) },
   { says: 'memory as storage', load: loadDex(SEED_002, { flags: { store: 'memory' } }) },
   {
