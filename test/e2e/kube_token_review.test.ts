@@ -191,7 +191,7 @@ t.test('a cluster that asks instead of reading a file', { skip }, async (t) => {
 
   await t.test('the other way gives the same user', async (t) => {
     const asked = await whoami(cluster, await broker.token())
-    await cluster.writeAuthenticationConfig(broker.authenticationConfig())
+    await cluster.writeAuthenticationConfig(await broker.generatedConfig())
     const reloaded =
       /^apiserver_authentication_config_controller_automatic_reloads_total\{.*status="success".*\} 1$/m
     while (!reloaded.test((await cluster.apiservers[0]?.metrics()) ?? '')) await sleep(500)

@@ -1,9 +1,8 @@
 // Our broker in front of a test cluster: `sallyport serve` as a process with HTTPS of its own CA, SQLite in a folder, one
-// audience for the cluster, one policy, and an upstream whose jobs come for tokens. What the apiserver is told of it is
-// written here by hand, so that these tests do not lean on the generator that other tests judge.
+// audience for the cluster, one policy, and an upstream whose jobs come for tokens.
 //
 //   const broker = await startKubeBroker(t)
-//   const cluster = await kubeClusterFor(t, { authenticationConfig: broker.authenticationConfig() })
+//   const cluster = await kubeClusterFor(t, { authenticationConfig: await broker.generatedConfig() })
 //   const token = await broker.token()
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -51,6 +50,9 @@ export type KubeBroker = {
   metrics(): Promise<string>
   keySet(): Promise<string>
   audit(): readonly Config[]
+  /** What `sallyport kube auth-config` prints for it. */
+  generatedConfig(): Promise<string>
+  /** The same, written by hand, to be changed. */
   authenticationConfig(more?: { readonly jwt?: readonly unknown[]; readonly message?: string }): string
 }
 
@@ -118,7 +120,7 @@ export async function startKubeBroker(t: WithTeardown, options: KubeBrokerOption
       await server?.exited
     },
     signal: (name) => server?.signal(name),
-    keys: (...args) => runKeys(args, folder),
+    keys: (...args) => runHere(['keys', ...args], folder),
     write(change) {
       const config = configOf({ issuer, port, opsPort, upstream: upstream.url })
       options.change?.(config)
@@ -143,6 +145,11 @@ export async function startKubeBroker(t: WithTeardown, options: KubeBrokerOption
         .split('\n')
         .filter((line) => line !== '')
         .map((line): Config => Object(JSON.parse(line))),
+    async generatedConfig() {
+      const { code, stdout, stderr } = await runHere(['kube', 'auth-config', '--ca-file', 'ca.crt'], folder)
+      if (code !== 0) throw new Error(`kube auth-config ends with ${code}: ${stderr}`)
+      return stdout
+    },
     authenticationConfig: (more = {}) =>
       stringify({
         apiVersion: 'apiserver.config.k8s.io/v1',
@@ -223,7 +230,7 @@ function configOf(at: {
   }
 }
 
-/** What `sallyport kube auth-config` says, as an object. `message`: of a rule that always holds, to change the file. */
+/** The rules of `sallyport kube auth-config`, as an object. `message`: of a rule that always holds, to change the file. */
 function authenticatorOf(issuer: string, caPem: string, message = 'sub must not be empty'): object {
   const claims = ['source', 'repository', 'repository_id', 'ref', 'sha', 'environment', 'run_id', 'policy']
   return {
@@ -267,9 +274,9 @@ function post(url: string, ca: string, form?: string): Promise<string> {
   return promise
 }
 
-function runKeys(args: readonly string[], cwd: string): Promise<CliRun> {
+function runHere(args: readonly string[], cwd: string): Promise<CliRun> {
   const { promise, resolve } = Promise.withResolvers<CliRun>()
-  execFile(process.execPath, [MAIN, 'keys', ...args], { cwd, env: ENV }, (error, stdout, stderr) => {
+  execFile(process.execPath, [MAIN, ...args], { cwd, env: ENV }, (error, stdout, stderr) => {
     resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
   })
   return promise
