@@ -21,6 +21,8 @@ import { changes, goodClaims, LAYOUTS, tokenOf } from './kube_explain/pairs.ts'
 import type { Change, Layout } from './kube_explain/pairs.ts'
 
 t.setTimeout(600_000)
+// Go writes times in the zone of the process.
+process.env['TZ'] = 'UTC'
 const { skip } = await peerOrSkip(async () => {
   await kubeBinaries()
   await kubeAuthnOracleBinary()

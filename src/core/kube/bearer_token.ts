@@ -4,7 +4,7 @@ import type { JsonValue } from '#core/claims.ts'
 import type { Result } from '#core/result.ts'
 import { goBase64 } from './go_base64.ts'
 import { goText, untrustedIssuer } from './go_claims.ts'
-import { goMember, readGoJson, toJsonValue } from './go_json.ts'
+import { goMember, readGoJson, repeatedGoName, toJsonValue } from './go_json.ts'
 import type { GoJson } from './go_json.ts'
 import { readGoJoseKey } from './go_jose_keys.ts'
 
@@ -74,7 +74,7 @@ function readHeader(head: string, tail: string): Result<ReadHeader, string> {
   const json: Result<GoJson, string> =
     bytes.value.length === 0 ? { ok: true, value: { kind: 'null' } } : readGoJson(bytes.value)
   if (!json.ok) return json
-  const twice = repeatedName(json.value)
+  const twice = repeatedGoName(json.value)
   if (twice !== undefined) return no(`json: duplicate key '${twice}' in object`)
   if (json.value.kind !== 'object' && json.value.kind !== 'null')
     return no(`json: cannot unmarshal ${json.value.kind} into Go value of type jose.rawHeader`)
@@ -127,12 +127,6 @@ function memberValue(header: GoJson, name: string): JsonValue | undefined {
 
 function written(value: GoJson): string {
   return value.kind === 'number' ? value.text : JSON.stringify(toJsonValue(value))
-}
-
-function repeatedName(value: GoJson): string | undefined {
-  if (value.kind !== 'object') return undefined
-  const names = value.members.map(([name]) => name)
-  return names.find((name, at) => names.indexOf(name) !== at)
 }
 
 function firstDenial(results: readonly Result<unknown, string>[]): string | undefined {

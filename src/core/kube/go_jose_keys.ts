@@ -6,7 +6,7 @@ import type { KeyType } from '#core/jwt/algorithms.ts'
 import type { Result } from '#core/result.ts'
 import { goBase64 } from './go_base64.ts'
 import { goText } from './go_claims.ts'
-import { goMember, readGoJson } from './go_json.ts'
+import { goMember, readGoJson, repeatedGoName } from './go_json.ts'
 import type { GoJson } from './go_json.ts'
 
 export type GoJoseKey = {
@@ -85,8 +85,7 @@ export function readGoJoseKey(jwk: GoJson): Result<GoJoseKey, string> {
 function readRaw(jwk: GoJson): Result<RawKey, string> {
   if (jwk.kind !== 'object' && jwk.kind !== 'null')
     return no(`json: cannot unmarshal ${jwk.kind} into Go value of type jose.rawJSONWebKey`)
-  const names = jwk.kind === 'object' ? jwk.members.map(([name]) => name) : []
-  const twice = names.find((name, at) => names.indexOf(name) !== at)
+  const twice = repeatedGoName(jwk)
   if (twice !== undefined) return no(`json: duplicate key '${twice}' in object`)
   const texts = new Map<string, string>()
   const bytes = new Map<string, Buffer | undefined>()

@@ -31,6 +31,16 @@ export function goMember(value: GoJson, name: string): GoJson | undefined {
   return value.members.findLast(([key]) => key === name)?.[1]
 }
 
+/** The first name that an object has twice, which go-jose refuses. */
+export function repeatedGoName(value: GoJson): string | undefined {
+  const seen = new Set<string>()
+  for (const [name] of value.kind === 'object' ? value.members : []) {
+    if (seen.has(name)) return name
+    seen.add(name)
+  }
+  return undefined
+}
+
 /** As Go decodes into `any`: numbers are doubles, the last of two equal names stays. */
 export function toJsonValue(value: GoJson): JsonValue {
   switch (value.kind) {
