@@ -29,23 +29,35 @@ import { stepLine } from './steps_text.ts'
 const FILLED_IN_SECONDS = 300
 
 export async function runExplain(flags: ExplainFlags, io: CommandIo): Promise<ExitCode> {
+  const explained = await explainExchange(flags, io)
+  if ('exit' in explained) return explained.exit
+  const { explanation } = explained
+  io.stdout.write(
+    flags.json === true ? `${JSON.stringify(explanation, undefined, 2)}\n` : explanationText(explanation),
+  )
+  return explanation.denial === undefined ? EXIT.ok : EXIT.denied
+}
+
+/** Reads what the flags mean and explains it; `exit` when there is nothing to explain, which has been told then. */
+export async function explainExchange(
+  flags: ExplainFlags,
+  io: CommandIo,
+): Promise<
+  { readonly config: BrokerConfig; readonly explanation: Explanation } | { readonly exit: ExitCode }
+> {
   if ((flags.token === undefined) === (flags.claims === undefined)) {
     io.stderr.write('sallyport explain: give either --token or --claims\n')
-    return EXIT.usage
+    return { exit: EXIT.usage }
   }
   const load = await loadConfig(flags, io)
-  if (!tellFindings(load, io, false)) return EXIT.configuration
+  if (!tellFindings(load, io, false)) return { exit: EXIT.configuration }
   const input = (await readSecret(flags.token ?? flags.claims ?? '-', io)).trim()
   const claims = flags.claims === undefined ? undefined : readClaims(input, io)
   if (flags.claims !== undefined && claims === undefined) {
     io.stderr.write('sallyport explain: --claims must hold one JSON object\n')
-    return EXIT.usage
+    return { exit: EXIT.usage }
   }
-  const explanation = await explainInput(flags, load.config, claims ?? input, io)
-  io.stdout.write(
-    flags.json === true ? `${JSON.stringify(explanation, undefined, 2)}\n` : asText(explanation),
-  )
-  return explanation.denial === undefined ? EXIT.ok : EXIT.denied
+  return { config: load.config, explanation: await explainInput(flags, load.config, claims ?? input, io) }
 }
 
 async function explainInput(
@@ -106,7 +118,8 @@ function readClaims(text: string, io: CommandIo): ParsedToken | undefined {
   }
 }
 
-function asText({ steps, facts, denial, claims }: Explanation): string {
+/** For people: the steps, why not, and what the token would say. */
+export function explanationText({ steps, facts, denial, claims }: Explanation): string {
   const known: Readonly<Record<string, string | undefined>> = {
     request: facts.grant,
     client: facts.client,

@@ -8,6 +8,7 @@ import { folder, NOW, runCli } from '../support/cli.ts'
 import type { CliRun } from '../support/cli.ts'
 import { fakeApiserver } from '../support/fake_apiserver.ts'
 import type { ApiAnswer, ApiCall, FakeApiserver } from '../support/fake_apiserver.ts'
+import { issuerClaims } from '../support/issuer_fixtures.ts'
 import { startTestIssuer } from '../support/test_issuer.ts'
 import type { TestIssuer } from '../support/test_issuer.ts'
 
@@ -182,6 +183,82 @@ t.test('flags that do not go together are usage', async (t) => {
   const argv = ['kube', 'explain', '--config', '-', '--token', '-']
   t.match(await runCli(argv, { cwd }), { code: 2, stderr: /standard input/ })
   t.match(await runCli(['kube', 'explain', '--token', 'x'], { cwd }), { code: 2, stderr: /--config/ })
+})
+
+/** A broker that lets the project of the fixture in, for the audience of `authentication.yaml`. */
+async function brokerHouse(t: Test): Promise<{
+  readonly cwd: string
+  readonly run: (claims?: Readonly<Record<string, unknown>>, ...flags: readonly string[]) => Promise<CliRun>
+}> {
+  const forge = await startTestIssuer({ now: () => NOW })
+  t.teardown(() => forge.close())
+  const home = await house(t)
+  const issuer = 'https://broker.example.test'
+  writeFileSync(join(home.cwd, 'ca.pem'), forge.caPem)
+  writeFileSync(join(home.cwd, 'authentication.yaml'), configText({ ...home.issuer, url: issuer }))
+  const fixture = issuerClaims('gitlab-push-main')
+  const { project_id: projectId, ref } = fixture
+  writeFileSync(
+    join(home.cwd, 'sallyport.yaml'),
+    stringify({
+      issuer,
+      listen: { public: '127.0.0.1:0' },
+      store: { type: 'memory' },
+      connectors: [{ id: 'gitlab', type: 'gitlab-ci', issuer: forge.url, caFile: 'ca.pem' }],
+      clients: [{ id: 'ci', auth: { method: 'none' }, connectors: ['gitlab'] }],
+      audiences: [{ id: 'kube:local', profile: 'kubernetes', clients: ['ci'] }],
+      policies: [
+        {
+          name: 'shop',
+          connector: 'gitlab',
+          claims: { project_id: String(projectId), ref },
+          grant: { audiences: ['kube:local'], groups: ['deployers'] },
+        },
+      ],
+    }),
+  )
+  const flags = '--config authentication.yaml --token job.jwt --broker-config sallyport.yaml --client-id ci'
+  return {
+    cwd: home.cwd,
+    run: async (claims = {}, ...more) => {
+      const times = { iss: forge.url, aud: issuer, iat: NOW / 1000, nbf: NOW / 1000, exp: NOW / 1000 + 300 }
+      const job = forge.mint({ ...fixture, ...times, ...claims }, { alg: 'RS256' })
+      writeFileSync(join(home.cwd, 'job.jwt'), job)
+      const argv = ['kube', 'explain', ...flags.split(' '), '--connector', 'gitlab', ...more]
+      return runCli(argv, { cwd: home.cwd })
+    },
+  }
+}
+
+t.test("the job's own token is followed through the broker and on to the apiserver", async (t) => {
+  const { run } = await brokerHouse(t)
+  const taken = await run()
+  t.equal(taken.code, 0, taken.stderr + taken.stdout)
+  t.match(taken.stdout, /^The broker:\nyes {2}request +token-exchange\n/)
+  t.match(taken.stdout, 'yes  policy     shop\n')
+  t.match(taken.stdout, '\nThe apiserver:\nyes  token          a JWT\n')
+  t.match(taken.stdout, ' ?   signature      the broker would sign it')
+  t.match(taken.stdout, '  groups    ci:deployers, system:authenticated')
+  t.match(JSON.parse((await run({}, '--json')).stdout), {
+    broker: { denial: undefined },
+    outcome: { kind: 'authenticated' },
+  })
+})
+
+t.test('where the broker says no, no apiserver is asked', async (t) => {
+  const { run } = await brokerHouse(t)
+  const denied = await run({ ref: 'feature' })
+  t.equal(denied.code, 1)
+  t.match(denied.stdout, 'policy_none_matched')
+  t.notMatch(denied.stdout, 'The apiserver')
+  t.match(await run({}, '--audience', 'other'), { code: 1, stdout: /audience_/ })
+  t.match(await run({}, '--broker-dex-config', 'x'), { code: 2, stderr: /either --broker-config or/ })
+})
+
+t.test('a broker whose configuration cannot be used is told', async (t) => {
+  const { run, cwd } = await brokerHouse(t)
+  writeFileSync(join(cwd, 'sallyport.yaml'), 'issuer: 7')
+  t.match(await run(), { code: 78, stdout: '' })
 })
 
 const USER = {

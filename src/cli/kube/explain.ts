@@ -16,6 +16,13 @@ export type KubeExplainFlags = {
   readonly can?: readonly string[]
   readonly namespace?: string
   readonly json?: boolean
+  readonly brokerConfig?: string
+  readonly brokerDexConfig?: string
+  readonly clientId?: string
+  readonly connector?: string
+  readonly audience: readonly string[]
+  readonly scope: string
+  readonly tokenType: 'id_token' | 'access_token'
 }
 
 export const kubeExplain: KubeSubcommand = {
@@ -27,6 +34,10 @@ export const kubeExplain: KubeSubcommand = {
     {
       says: "the same, and what the cluster itself says of it, and of the job's right to list namespaces (403)",
       line: 'sallyport kube explain --config authentication.yaml --token token.jwt --kubeconfig admin.kubeconfig --can get namespaces',
+    },
+    {
+      says: "the whole way of a job's own token: exchange, apiserver, RBAC",
+      line: 'sallyport kube explain --config authentication.yaml --token job.jwt --broker-config sallyport.yaml --client-id ci --connector gitlab --kubeconfig admin.kubeconfig --can list pods -n web',
     },
     {
       says: 'a claim set, before any job ran; missing times are filled in, no signature is asked for',
@@ -51,9 +62,23 @@ export const kubeExplain: KubeSubcommand = {
         'ask what RBAC says, as VERB RESOURCE[.GROUP][/NAME] or VERB /PATH; several times',
       )
       .option('-n, --namespace <name>', 'of what --can asks for; all namespaces when absent')
+      .option(
+        '--broker-config <file>',
+        "--token (or --claims) is the job's own: first what a broker with this configuration makes of it",
+      )
+      .option('--broker-dex-config <file>', 'the same for an unmodified Dex configuration')
+      .option('--client-id <id>', 'of that exchange: the client that asks; it is taken as authenticated')
+      .option('--connector <id>', 'of that exchange: connector_id')
+      .option('--audience <id>', 'of that exchange, repeatable (default: the first of the file)', collect, [])
+      .option('--scope <scopes>', 'of that exchange', 'openid profile email groups')
+      .option('--token-type <type>', 'of that exchange: id_token or access_token', 'id_token')
       .option('--json', 'print JSON')
       .action(async (flags: KubeExplainFlags) => end(await run(flags, io)))
   },
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value]
 }
 
 async function run(flags: KubeExplainFlags, io: CommandIo): Promise<ExitCode> {

@@ -22,6 +22,8 @@ import { readInput, readSecret } from '../secret_input.ts'
 import type { KubeExplainFlags } from './explain.ts'
 import { askCluster, readQuestions } from './explain_cluster.ts'
 import type { ClusterAnswer } from './explain_cluster.ts'
+import { exchangeFirst, isExchangeWanted } from './explain_exchange.ts'
+import type { BrokerAnswer } from './explain_exchange.ts'
 import { authenticationText, clusterText } from './explain_text.ts'
 import { readTrustedCa } from './trusted_ca.ts'
 
@@ -43,18 +45,46 @@ export async function runKubeExplain(flags: KubeExplainFlags, io: CommandIo): Pr
     io.stderr.write(`the apiserver does not load this file: sallyport kube lint ${flags.config}\n`)
     return EXIT.denied
   }
-  const token = await readToken(flags, now, io)
+  if (!isExchangeWanted(flags)) return explainAtApiserver(flags, io, { config, now, broker: undefined })
+  const broker = await exchangeFirst(flags, config, io)
+  if (typeof broker === 'number') return broker
+  if (broker.claims !== undefined) return explainAtApiserver(flags, io, { config, now, broker })
+  // The broker says no: there is no token to show to an apiserver.
+  print(flags, io, { config, broker, authentication: undefined, cluster: undefined })
+  return EXIT.denied
+}
+
+type Apiserver = {
+  readonly config: AuthenticationConfiguration
+  readonly now: number
+  readonly broker: BrokerAnswer | undefined
+}
+
+async function explainAtApiserver(
+  flags: KubeExplainFlags,
+  io: CommandIo,
+  { config, now, broker }: Apiserver,
+): Promise<ExitCode> {
+  const token = broker === undefined ? await readToken(flags, now, io) : issuedToken(broker)
   if (token === undefined) {
     io.stderr.write('sallyport kube explain: --claims must hold one JSON object\n')
     return EXIT.usage
   }
-  const signature = token.read.ok
-    ? await askForSignature(flags, config, token.read.value, io)
-    : { kind: 'unchecked' as const, why: '' }
+  const signature = await signatureOf(flags, config, token, io)
   const authentication = authenticate({ config, token: token.read, signature, now })
   const cluster = await askCluster(flags, token.text, authentication)
-  print(flags, io, { config, authentication, cluster })
+  print(flags, io, { config, broker, authentication, cluster })
   return isGood(authentication, cluster) ? EXIT.ok : EXIT.denied
+}
+
+async function signatureOf(
+  flags: KubeExplainFlags,
+  config: AuthenticationConfiguration,
+  { read, unsigned }: Token,
+  io: CommandIo,
+): Promise<SignatureAnswer> {
+  if (unsigned !== undefined) return { kind: 'unchecked', why: unsigned }
+  return read.ok ? askForSignature(flags, config, read.value, io) : { kind: 'unchecked', why: '' }
 }
 
 function usageProblem(flags: KubeExplainFlags): string | undefined {
@@ -62,6 +92,9 @@ function usageProblem(flags: KubeExplainFlags): string | undefined {
   const fromStdin = [flags.config, flags.token, flags.claims, flags.jwks].filter((file) => file === '-')
   if (fromStdin.length > 1) return 'only one of --config, --token, --claims and --jwks can be standard input'
   if (flags.offline === true && flags.jwks !== undefined) return 'give either --offline or --jwks'
+  if (isExchangeWanted(flags) && flags.clientId === undefined) return 'name the client with --client-id'
+  if (flags.brokerConfig !== undefined && flags.brokerDexConfig !== undefined)
+    return 'give either --broker-config or --broker-dex-config'
   const questions = readQuestions(flags)
   return questions.ok ? undefined : questions.denial
 }
@@ -108,16 +141,24 @@ type Token = {
   /** As it can be shown to a cluster; `undefined` for a claim set. */
   readonly text: string | undefined
   readonly read: Result<BearerToken, string>
+  /** Why it has no signature. */
+  readonly unsigned: string | undefined
+}
+
+function issuedToken({ claims }: BrokerAnswer): Token {
+  const read = ok(unsignedToken(JSON.stringify(claims ?? {})))
+  return { text: undefined, read, unsigned: 'the broker would sign it' }
 }
 
 async function readToken(flags: KubeExplainFlags, now: number, io: CommandIo): Promise<Token | undefined> {
   const input = (await readSecret(flags.token ?? flags.claims ?? '-', io)).trim()
-  if (flags.claims === undefined) return { text: input, read: readBearerToken(input) }
+  if (flags.claims === undefined) return { text: input, read: readBearerToken(input), unsigned: undefined }
   const claims = readStrictJsonObject(Buffer.from(input, 'utf8'), TOKEN_JSON_LIMITS)
   if (!claims.ok) return undefined
   const seconds = Math.floor(now / 1000)
   const filled = { iat: seconds, exp: seconds + FILLED_IN_SECONDS, ...claims.value }
-  return { text: undefined, read: ok(unsignedToken(JSON.stringify(filled))) }
+  const read = ok(unsignedToken(JSON.stringify(filled)))
+  return { text: undefined, read, unsigned: 'a claim set has no signature' }
 }
 
 async function askForSignature(
@@ -126,7 +167,6 @@ async function askForSignature(
   token: BearerToken,
   io: CommandIo,
 ): Promise<SignatureAnswer> {
-  if (flags.claims !== undefined) return { kind: 'unchecked', why: 'a claim set has no signature' }
   if (flags.jwks !== undefined) {
     const body = await readInput(flags.jwks, io, MAX_FILE_BYTES)
     return signatureByFile(token, Buffer.from(body, 'utf8'), flags.jwks)
@@ -154,15 +194,22 @@ function isGood({ outcome }: Authentication, cluster: ClusterAnswer | undefined)
 
 type Shown = {
   readonly config: AuthenticationConfiguration
-  readonly authentication: Authentication
+  readonly broker: BrokerAnswer | undefined
+  /** `undefined`: the broker issues nothing that could be shown to an apiserver. */
+  readonly authentication: Authentication | undefined
   readonly cluster: ClusterAnswer | undefined
 }
 
-function print(flags: KubeExplainFlags, io: CommandIo, { config, authentication, cluster }: Shown): void {
+function print(flags: KubeExplainFlags, io: CommandIo, shown: Shown): void {
+  const { config, broker, authentication, cluster } = shown
   if (flags.json === true) {
-    io.stdout.write(`${JSON.stringify({ ...authentication, cluster }, undefined, 2)}\n`)
+    const json = { ...(broker && { broker: broker.explanation }), ...authentication, cluster }
+    io.stdout.write(`${JSON.stringify(json, undefined, 2)}\n`)
     return
   }
+  if (broker !== undefined) io.stdout.write(`The broker:\n${broker.text}`)
+  if (authentication === undefined) return
+  if (broker !== undefined) io.stdout.write('\nThe apiserver:\n')
   io.stdout.write(authenticationText(config, authentication))
   if (cluster !== undefined) io.stdout.write(`\n${clusterText(cluster, authentication)}`)
 }
