@@ -532,6 +532,20 @@ anonymous: { enabled: true, conditions: [{ path: /livez }, { path: /readyz }] }`
   - expression: claims.sub != ''`,
   },
   {
+    code: 'text_plus_list',
+    into: 'entry',
+    bad: `claimMappings:
+  groups:
+    claim: ~
+    prefix: ~
+    expression: "has(claims.groups) ? 'ci:' + claims.groups : ''"`,
+    good: `claimMappings:
+  groups:
+    claim: ~
+    prefix: ~
+    expression: dyn(claims.?groups.orValue([])).map(g, 'ci:' + g)`,
+  },
+  {
     code: 'list_not_accepted',
     into: 'entry',
     bad: `claimMappings:

@@ -58,6 +58,7 @@ export const REFUSED_CODES = [
 export const ERROR_CODES = [
   'in_on_claims',
   'claim_number_is_double',
+  'text_plus_list',
   'list_not_accepted',
   'claim_is_path',
   'claim_not_text',

@@ -33,9 +33,12 @@ function at(
 function callRegrets(expression: KnownExpression): readonly KubeProblem[] {
   return expression.facts.nodes.flatMap((node) => {
     if (node.kind !== 'call') return []
-    return [inOnClaims(node, expression), arithmetic(node, expression), conversion(node, expression)].filter(
-      (problem) => problem !== undefined,
-    )
+    return [
+      inOnClaims(node, expression),
+      arithmetic(node, expression),
+      textPlusList(node, expression),
+      conversion(node, expression),
+    ].filter((problem) => problem !== undefined)
   })
 }
 
@@ -63,6 +66,20 @@ function arithmetic(node: CallNode, expression: KnownExpression): KubeProblem | 
   const message = 'numbers of a token are doubles, and a double and an int cannot be added (no such overload)'
   const wayOut = `write ${integer.literal.value}.0`
   return wrong('claim_number_is_double', at(expression, integer.place), message, wayOut)
+}
+
+/** Claims that are lists wherever they are sent. */
+const LISTS: ReadonlySet<string> = new Set(['groups', 'groups_direct', 'roles', 'amr', 'permissions'])
+
+function textPlusList(node: CallNode, expression: KnownExpression): KubeProblem | undefined {
+  if (node.name !== '_+_') return undefined
+  const text = node.arguments.find((side) => textOf(side) !== undefined)
+  const other = node.arguments.find((side) => side !== text)
+  const claim = other === undefined ? undefined : memberRead(other, 'claims')?.name
+  if (text === undefined || claim === undefined || !LISTS.has(claim)) return undefined
+  const message = `${claim} is a list, and a text and a list cannot be added (no such overload)`
+  const wayOut = `write dyn(claims.${claim}).map(one, '${textOf(text) ?? ''}' + one)`
+  return wrong('text_plus_list', at(expression, node.place), message, wayOut)
 }
 
 function isClaimNumber(node: CelExpression): boolean {

@@ -184,7 +184,7 @@ function emptyRegrets(facts: AuthenticatorFacts): readonly KubeProblem[] {
   if (isComputedWhole || username.claims.some((claim) => ruleClaims.has(claim) || claim === 'email'))
     return []
   const [claim = 'sub'] = username.claims
-  const message = `a token whose ${claim} is "" is a user too: the one with the bare prefix`
+  const message = `a token whose ${claim} is "" is a user too: everybody who has none is the same`
   const wayOut = `add to claimValidationRules: - expression: "claims.${claim} != ''"`
   return [doubtful('username_may_be_empty', { keys: valueKeys(username, 'claim') }, message, wayOut)]
 }

@@ -1,0 +1,192 @@
+// `sallyport kube lint` as people call it: places, embedded files, exit codes, JSON.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import { folder, runCli } from '../support/cli.ts'
+import type { CliRun } from '../support/cli.ts'
+import { GOOD_FILE } from '../support/kube_lint_examples.ts'
+
+const LINT = ['kube', 'lint']
+
+async function lint(text: string, ...flags: readonly string[]): Promise<CliRun> {
+  return runCli([...LINT, '-', ...flags], { stdin: text })
+}
+
+const HTTP = GOOD_FILE.replace('url: https:', 'url: http:')
+const indented = (text: string, by: number): string => text.replaceAll(/^(?=.)/gm, ' '.repeat(by))
+
+t.test('a good file is nothing to speak of', async (t) => {
+  const run = await lint(GOOD_FILE)
+  t.strictSame(run, {
+    code: 0,
+    stdout: 'stdin: kube-apiserver would load this file: nothing to say\n',
+    stderr: '',
+  })
+})
+
+t.test('what the apiserver refuses is told with its place, and exit code 1', async (t) => {
+  const run = await lint(HTTP)
+  t.equal(run.code, 1)
+  t.match(run.stdout, /^stdin:5:7: refused url_not_https \(jwt\[0\]\.issuer\.url\): the scheme is http;/)
+  t.match(run.stdout, / {4}-> write https:\/\//)
+  t.match(run.stdout, /would refuse this file: 1 refusal\n$/)
+})
+
+t.test('warnings alone are exit code 0, an error is 1', async (t) => {
+  const warned = await lint(GOOD_FILE.replace('      uid: { claim: uid }\n', ''))
+  t.match(warned, { code: 0, stdout: /would load this file: 1 warning\n$/ })
+  const wrong = await lint(GOOD_FILE.replace("claims.sub != ''", "claims.sub != '' && 'a' in claims"))
+  t.match(wrong, { code: 1, stdout: /error in_on_claims.*\n.*\n.*would load this file: 1 error\n$/s })
+})
+
+const EXPRESSIONS: readonly (readonly [string, string, string])[] = [
+  ['a plain text', 'expression: claims.exp - claims.iat <= 900.0 && nosuch', '10:57'],
+  ['single quotes', "expression: 'claims.exp - claims.iat <= 900.0 && nosuch'", '10:58'],
+  [
+    'a literal block',
+    'expression: |-\n          claims.exp - claims.iat <= 900.0\n            && nosuch',
+    '12:16',
+  ],
+  [
+    'a folded block',
+    'expression: >-\n          claims.exp - claims.iat <= 900.0\n          && nosuch',
+    '12:14',
+  ],
+]
+
+for (const [says, expression, place] of EXPRESSIONS) {
+  t.test(`an error inside an expression is told where it stands in ${says}`, async (t) => {
+    const run = await lint(GOOD_FILE.replace('expression: claims.exp - claims.iat <= 900.0', expression))
+    t.match(
+      run.stdout,
+      `stdin:${place}: refused expression_invalid (jwt[0].claimValidationRules[1].expression)`,
+    )
+    t.match(run.stdout, 'undeclared reference')
+  })
+}
+
+const HOMES: readonly { says: string; text: string; line: number; foundIn: string }[] = [
+  {
+    says: 'a ConfigMap',
+    text: `apiVersion: v1\nkind: ConfigMap\nmetadata: { name: oidc }\ndata:\n  config.yaml: |\n${indented(HTTP, 4)}`,
+    line: 10,
+    foundIn: 'ConfigMap oidc, data["config.yaml"]',
+  },
+  {
+    says: 'a Talos patch',
+    text: `machine:\n  files:\n    - path: /var/lib/auth.yaml\n      content: |\n${indented(HTTP, 8)}`,
+    line: 9,
+    foundIn: 'YAML, machine.files[0].content',
+  },
+  {
+    says: 'a KubeadmControlPlane',
+    text: `kind: KubeadmControlPlane\nspec:\n  kubeadmConfigSpec:\n    files:\n      - content: |\n${indented(HTTP, 10)}`,
+    line: 10,
+    foundIn: 'KubeadmControlPlane, spec.kubeadmConfigSpec.files[0].content',
+  },
+  {
+    says: 'Helm values with the document as keys',
+    text: `proxy:\n  authenticationConfig:\n${indented(HTTP.split('\n').slice(2).join('\n'), 4)}`,
+    line: 5,
+    foundIn: 'YAML, proxy.authenticationConfig',
+  },
+  {
+    says: 'the second document of a manifest',
+    text: `kind: Namespace\n---\nkind: ConfigMap\ndata:\n  a: |\n${indented(HTTP, 4)}`,
+    line: 10,
+    foundIn: 'ConfigMap, data.a',
+  },
+  {
+    says: 'a file inside values inside an Application',
+    text: `kind: Application\nspec:\n  values: |\n    files:\n      auth.yaml: |\n${indented(HTTP, 8)}`,
+    line: 10,
+    foundIn: 'Application, spec.values > YAML, files["auth.yaml"]',
+  },
+  {
+    says: 'a quoted text',
+    text: `kind: ConfigMap\ndata:\n  a: ${JSON.stringify(HTTP)}\n`,
+    line: 3,
+    foundIn: 'ConfigMap, data.a',
+  },
+  {
+    says: 'a Secret in base64',
+    text: `kind: Secret\ndata:\n  auth.yaml: ${Buffer.from(HTTP).toString('base64')}\n`,
+    line: 3,
+    foundIn: 'Secret, data["auth.yaml"]',
+  },
+]
+
+for (const { says, text, line, foundIn } of HOMES) {
+  t.test(`a configuration in ${says} is found, with its true line`, async (t) => {
+    const run = await lint(text)
+    t.match(run.stdout, `stdin:${line}:`)
+    t.match(run.stdout, 'refused url_not_https')
+    t.match(run.stdout, `would refuse this file (${foundIn})`)
+    t.match(await lint(text.replace('http:', 'https:')), { code: says === 'a Secret in base64' ? 1 : 0 })
+  })
+}
+
+t.test('JSON has one entry for each configuration', async (t) => {
+  const two = `kind: ConfigMap\ndata:\n  a: |\n${indented(GOOD_FILE, 4)}  b: |\n${indented(HTTP, 4)}`
+  const run = await lint(two, '--json')
+  t.equal(run.code, 1)
+  t.match(JSON.parse(run.stdout), {
+    loads: false,
+    sources: [
+      { foundIn: 'ConfigMap, data.a', loads: true, problems: [] },
+      {
+        foundIn: 'ConfigMap, data.b',
+        loads: false,
+        problems: [{ severity: 'refused', code: 'url_not_https', path: 'jwt[0].issuer.url', file: 'stdin' }],
+      },
+    ],
+  })
+})
+
+t.test('an older release refuses what it does not know', async (t) => {
+  t.match(await lint(GOOD_FILE, '--kubernetes-version', '1.33'), {
+    code: 1,
+    stdout: /version_unknown_to_release/,
+  })
+  t.match(await lint(GOOD_FILE, '--kubernetes-version', 'v1.34.2'), { code: 0 })
+  t.match(await lint(GOOD_FILE, '--kubernetes-version', '1.29'), {
+    code: 2,
+    stderr: /none of 1\.30 to 1\.37/,
+  })
+})
+
+t.test('the service account issuer of the apiserver is no further issuer', async (t) => {
+  const own = ['--service-account-issuer', 'https://sallyport.example.com']
+  t.match(await lint(GOOD_FILE, ...own), { code: 1, stdout: /issuer_of_service_accounts/ })
+})
+
+function written(t: Test, text: string): string {
+  const file = join(folder(t), 'auth.yaml')
+  writeFileSync(file, text)
+  return file
+}
+
+t.test('a file is named as it was given; one that is not there is told', async (t) => {
+  const file = written(t, HTTP)
+  t.match((await runCli([...LINT, file])).stdout, `${file}:5:7: refused`)
+  t.match(await runCli([...LINT, '/nonexistent/auth.yaml']), { code: 1, stderr: /cannot be read/ })
+})
+
+t.test('flags of the cluster without --cluster are a wrong call', async (t) => {
+  t.match(await lint(GOOD_FILE, '--context', 'x'), { code: 2, stderr: /go with --cluster/ })
+})
+
+t.test('hostile input ends in a finding, not in a crash', async (t) => {
+  const inputs = [
+    '',
+    '\u0000',
+    '[['.repeat(5000),
+    '{'.repeat(5000),
+    `a: ${'x'.repeat(2_000_000)}`,
+    '&a [*a]',
+    '- - - -',
+    '\uFEFF',
+  ]
+  for (const input of inputs) t.equal((await lint(input)).code, 1, JSON.stringify(input.slice(0, 20)))
+})
