@@ -81,7 +81,10 @@ async function reviewBearer(
   token: string | undefined,
 ): Promise<Result<BearerAnswer, KubeFailure>> {
   if (token === undefined)
-    return { ok: true, value: { kind: 'not asked', why: 'a claim set cannot be shown to a cluster' } }
+    return {
+      ok: true,
+      value: { kind: 'not asked', why: 'without a signature it cannot be shown to a cluster' },
+    }
   const review = await client.reviewToken(token)
   if (review.ok) {
     const { user, error } = review.value

@@ -18,6 +18,8 @@ export type BearerToken = {
   /** Latin-1: go-jose writes both parts anew, so another spelling of base64url does not matter to it. */
   readonly signingInput: string
   readonly signature: Buffer
+  /** A claim set: header, algorithm and signature are nobody's. */
+  readonly isUnsigned: boolean
 }
 
 type JoseHeader = {
@@ -55,6 +57,7 @@ export function readBearerToken(text: string): Result<BearerToken, string> {
       issuer,
       signingInput: header.ok ? signingInput(header.value, payloadBytes.value) : '',
       signature: header.ok ? header.value.signature : Buffer.alloc(0),
+      isUnsigned: false,
     },
   }
 }
@@ -153,5 +156,6 @@ export function unsignedToken(payload: string): BearerToken {
     issuer: untrustedIssuer(json.value) ?? '',
     signingInput: '',
     signature: Buffer.alloc(0),
+    isUnsigned: true,
   }
 }
