@@ -66,7 +66,7 @@ export async function makeOldTokens(
   )
 }
 
-/** All apiservers at once; done within `flushDeadlineSeconds` and the time of one last answer. */
+/** All apiservers at once; done within `flushDeadlineSeconds` and the time of one last try. */
 export async function flushApiservers(order: FlushOrder, world: FlushWorld): Promise<readonly FlushResult[]> {
   const began = world.clock()
   return Promise.all(
@@ -101,7 +101,8 @@ async function flushOne(one: One): Promise<FlushResult> {
   // 3. the fresh key, again and again
   const { proof, problem } = await presentFresh(one)
   // 4. and the old one, once
-  const wasTrusted = before?.outcome === 'accepted' && proof !== undefined
+  const isAlive = secondsSince(one) < oldTokenSeconds - freshTokenSeconds
+  const wasTrusted = before?.outcome === 'accepted' && proof !== undefined && isAlive
   const after =
     old !== undefined && wasTrusted ? await probe.present(old.after.token, old.after.nonce) : undefined
   const oldKey = after === undefined || after.outcome === 'failed' ? 'untried' : after.outcome
@@ -117,6 +118,7 @@ type Proof = { readonly proof: FlushResult['proof']; readonly problem: string | 
 async function presentFresh(one: One): Promise<Proof> {
   const { order, apiserver, probe, world } = one
   let problem: string | undefined
+  let isLast = false
   for (;;) {
     const wanted = { issuer: order.issuer, audience: apiserver.audience, ttlSeconds: freshTokenSeconds }
     const { token, nonce } = await mint(order.fresh, wanted, world)
@@ -127,7 +129,9 @@ async function presentFresh(one: One): Promise<Proof> {
     const said = presented.outcome === 'failed' ? presented.detail : undefined
     if (said !== problem && said !== undefined) world.tell(`${apiserver.url}: ${said}; trying again`)
     problem = said
-    if (secondsSince(one) >= flushDeadlineSeconds) return { proof: undefined, problem }
+    if (isLast) return { proof: undefined, problem }
+    // Once more after the time is over: a machine that slept through it has only broken connections to tell of.
+    isLast = secondsSince(one) >= flushDeadlineSeconds
     await world.sleep(flushRetrySeconds * 1000)
   }
 }

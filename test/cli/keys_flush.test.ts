@@ -169,6 +169,22 @@ t.test('an apiserver that cannot be reached is named, and does not hold up the o
   t.equal(world.told.filter((line) => line.includes(gone)).length, 1, 'told once, not for each try')
 })
 
+t.test('a machine that slept through the time asks once more', async (t) => {
+  const world = virtualWorld()
+  const asleep = { ...world, sleep: (milliseconds: number) => world.sleep(milliseconds * 100) }
+  let asked = 0
+  const { url } = await apiserver(t, world, (seen) => {
+    asked += 1
+    return asked === 2
+      ? { status: 503, body: '' }
+      : seen.kid === fresh.kid || asked === 1
+        ? known(seen)
+        : REFUSED
+  })
+  // The old key's token has expired meanwhile: that it is refused would say nothing.
+  t.match(await flush(asleep, [url]), [{ proof: 'token', oldKey: 'untried', problem: undefined }])
+})
+
 t.test('one that never accepts the new key is not flushed', async (t) => {
   const world = virtualWorld()
   const { url } = await apiserver(t, world, (seen) => (seen.kid === oldKey.kid ? known(seen) : REFUSED))

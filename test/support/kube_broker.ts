@@ -269,6 +269,7 @@ function post(url: string, ca: string, form?: string): Promise<string> {
       response.once('end', () => resolve(text))
     },
   )
+  outgoing.once('timeout', () => outgoing.destroy(new Error(`${url} does not answer`)))
   outgoing.once('error', reject)
   outgoing.end(form)
   return promise

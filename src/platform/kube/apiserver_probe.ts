@@ -31,7 +31,8 @@ export function createApiserverProbe(server: {
   readonly caPem: string | undefined
 }): ApiserverProbe {
   const agent = new Agent({
-    keepAlive: true,
+    // A connection for each question: one that died meanwhile must not be taken for an apiserver that did.
+    keepAlive: false,
     maxSockets: 2,
     minVersion: 'TLSv1.2',
     // Said out loud, so that NODE_TLS_REJECT_UNAUTHORIZED cannot say otherwise: a token goes there.
