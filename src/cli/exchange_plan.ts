@@ -70,20 +70,23 @@ function endpointOf(options: ExchangeOptions, problems: string[]): URL | undefin
     problems.push('--broker (or SALLYPORT_BROKER) is missing')
     return undefined
   }
-  if (!URL.canParse(text)) {
-    problems.push(`${flag} is not a URL`)
-    return undefined
-  }
+  problems.push(...brokerUrlProblem(flag, text, options.insecureAllowHttp === true))
+  return URL.canParse(text) ? new URL(text) : undefined
+}
+
+/** Why tokens may not be sent to this URL; `flag` is what named it. */
+export function brokerUrlProblem(flag: string, text: string, allowHttp: boolean): readonly string[] {
+  if (!URL.canParse(text)) return [`${flag} is not a URL`]
   const url = new URL(text)
-  if (url.username !== '' || url.password !== '') problems.push(`${flag} must not hold a user or password`)
-  if (url.protocol === 'https:') return url
-  if (url.protocol !== 'http:') problems.push(`${flag} must begin with https://`)
-  else if (!isLoopback(url) && options.insecureAllowHttp !== true) {
-    problems.push(
-      `${flag} is plain HTTP, so anybody on the way reads the tokens; --insecure-allow-http if you mean it`,
-    )
-  }
-  return url
+  const isSafe = url.protocol === 'https:' || (url.protocol === 'http:' && (allowHttp || isLoopback(url)))
+  const user = url.username === '' && url.password === '' ? [] : [`${flag} must not hold a user or password`]
+  if (isSafe) return user
+  return [
+    ...user,
+    url.protocol === 'http:'
+      ? `${flag} is plain HTTP, so anybody on the way reads the tokens; --insecure-allow-http if you mean it`
+      : `${flag} must begin with https://`,
+  ]
 }
 
 function isLoopback(url: URL): boolean {

@@ -3,6 +3,7 @@ import type { CommandIo, CommandModule, ExitCode } from './command.ts'
 import type { Command } from 'commander'
 import { kubeAuthConfig } from './kube/auth_config.ts'
 import { kubeExplain } from './kube/explain.ts'
+import { kubeKubeconfig } from './kube/kubeconfig.ts'
 import { kubeLint } from './kube/lint.ts'
 import { kubeRbac } from './kube/rbac.ts'
 
@@ -13,7 +14,13 @@ export type KubeSubcommand = {
 }
 
 /** In the order of the help. One line each; what a subcommand needs to run is loaded when it runs. */
-const SUBCOMMANDS: readonly KubeSubcommand[] = [kubeAuthConfig, kubeLint, kubeExplain, kubeRbac]
+const SUBCOMMANDS: readonly KubeSubcommand[] = [
+  kubeAuthConfig,
+  kubeLint,
+  kubeExplain,
+  kubeRbac,
+  kubeKubeconfig,
+]
 
 export const kube: CommandModule = {
   name: 'kube',
