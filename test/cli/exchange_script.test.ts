@@ -1,80 +1,28 @@
 // deploy/ci/sallyport-exchange.sh under dash and under busybox alone, towards the same local servers as the command:
 // same requests, same exit codes, and nothing secret among the arguments of any program it starts.
-import { execFile } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { fakeServer, folder, GRANTED, unsignedJwt } from '../support/cli.ts'
-import type { CliRun } from '../support/cli.ts'
+import { curl, runPosixScript, shells } from '../support/posix_script.ts'
+import type { ScriptRun, ScriptWorld, Shell } from '../support/posix_script.ts'
 
-const SCRIPT = resolve('deploy/ci/sallyport-exchange.sh')
-const TOOLS = ['cat', 'chmod', 'cut', 'grep', 'head', 'mktemp', 'mv', 'rm', 'sed', 'sleep', 'tr', 'wc']
+const SCRIPT = {
+  file: resolve('deploy/ci/sallyport-exchange.sh'),
+  tools: ['cat', 'chmod', 'cut', 'grep', 'head', 'mktemp', 'mv', 'rm', 'sed', 'sleep', 'tr', 'wc'],
+}
 const JOB_TOKEN = unsignedJwt({ iss: 'https://gitlab.example.test' })
 const SECRET = `p:s s&w"ö\\rd`
 const gitlab = { GITLAB_CI: 'true', SALLYPORT_ID_TOKEN: JOB_TOKEN, SALLYPORT_CLIENT_ID: 'ci' }
 
-function find(name: string): string | undefined {
-  return (process.env['PATH'] ?? '')
-    .split(':')
-    .map((dir) => join(dir, name))
-    .find((path) => existsSync(path))
-}
-
-const curl = find('curl')
-const dash = find('dash')
-const busybox = find('busybox')
-
-type Shell = {
-  readonly name: string
-  readonly command: readonly string[]
-  /** Where the small tools come from. */
-  readonly tool: (name: string) => string | undefined
-}
-const shells: readonly (readonly [string, Shell | undefined])[] = [
-  ['dash', dash === undefined ? undefined : { name: 'dash', command: [dash], tool: find }],
-  [
-    'busybox',
-    busybox === undefined ? undefined : { name: 'busybox', command: [busybox, 'sh'], tool: () => busybox },
-  ],
-]
-
-type ShellRun = CliRun & { readonly args: string; readonly left: readonly string[] }
-type ShellWorld = {
-  readonly env?: Readonly<Record<string, string>>
-  readonly stdin?: string
-  readonly cwd?: string
-}
-
-/** Runs the script with a PATH of its own tools only, and a curl that writes its arguments down. */
-async function runScript(
+function runScript(
   t: Test,
   shell: Shell,
   argv: readonly string[],
-  world: ShellWorld = {},
-): Promise<ShellRun> {
-  const bin = folder(t)
-  const tmp = folder(t)
-  for (const name of TOOLS) symlinkSync(shell.tool(name) ?? name, join(bin, name))
-  const log = join(tmp, 'curl-arguments')
-  writeFileSync(join(bin, 'curl'), `#!/bin/sh\nprintf '%s\\n' "$*" >>${log}\nexec ${curl} "$@"\n`, {
-    mode: 0o755,
-  })
-  writeFileSync(log, '')
-  const { promise, resolve: done } = Promise.withResolvers<CliRun>()
-  const [program = '', ...first] = shell.command
-  const child = execFile(
-    program,
-    [...first, SCRIPT, ...argv],
-    { cwd: world.cwd ?? tmp, env: { PATH: bin, TMPDIR: tmp, ...world.env } },
-    (error, stdout, stderr) => done({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
-  )
-  // A script that stops at its flags reads no input.
-  child.stdin?.on('error', () => undefined)
-  child.stdin?.end(world.stdin ?? '')
-  const run = await promise
-  const left = readdirSync(tmp).filter((name) => name.startsWith('sallyport'))
-  return { ...run, args: readFileSync(log, 'utf8'), left }
+  world: ScriptWorld = {},
+): Promise<ScriptRun> {
+  return runPosixScript(t, SCRIPT, shell, argv, world)
 }
 
 for (const [name, shell] of shells) {
@@ -186,7 +134,7 @@ async function describeScript(t: Test, shell: Shell): Promise<void> {
     writeFileSync(join(cwd, 'huge'), 'a'.repeat(70_000))
     writeFileSync(join(cwd, 'empty'), '')
     const argv = ['--broker', broker.url, '--client-id', 'ci']
-    const good: readonly (readonly [readonly string[], ShellWorld])[] = [
+    const good: readonly (readonly [readonly string[], ScriptWorld])[] = [
       [['--subject-token-file', 'good'], { cwd }],
       [['--subject-token-file', '-'], { stdin: `${JOB_TOKEN}\n` }],
       [['--subject-token-env', 'MINE'], { env: { MINE: JOB_TOKEN } }],
