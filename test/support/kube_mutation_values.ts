@@ -240,3 +240,17 @@ export function pemVariants(pem: string): readonly string[] {
     ' ',
   ]
 }
+
+/** The certificate with one bit of its DER turned over, at every seventh byte: Go and OpenSSL differ on half of them. */
+export function flippedCertificates(pem: string): readonly string[] {
+  const der = Buffer.from(pem.trimEnd().split('\n').slice(1, -1).join(''), 'base64')
+  return [...der.keys()]
+    .filter((index) => index % 7 === 0)
+    .flatMap((index) =>
+      [0x01, 0x20, 0x80].map((bit) => {
+        const flipped = Buffer.from(der)
+        flipped[index] = (flipped[index] ?? 0) ^ bit
+        return block([flipped.toString('base64')])
+      }),
+    )
+}

@@ -4,7 +4,7 @@
 import { stringify } from 'yaml'
 import { EXPRESSIONS } from './kube_mutation_expressions.ts'
 import { textMutations } from './kube_mutation_texts.ts'
-import { EXTRA_KEYS, pemVariants, URLS } from './kube_mutation_values.ts'
+import { EXTRA_KEYS, flippedCertificates, pemVariants, URLS } from './kube_mutation_values.ts'
 
 export type Mutation = { readonly rule: string; readonly says: string; readonly text: string }
 
@@ -192,6 +192,7 @@ function valueMutations(good: Data, pem: string): readonly Mutation[] {
     ...set('egress', [...issuer, 'egressSelectorType'], ['controlplane', 'master', 'etcd', 'Cluster', '']),
     ...set('extra key', ['jwt', 0, 'claimMappings', 'extra', 0, 'key'], EXTRA_KEYS),
     ...set('certificate', [...issuer, 'certificateAuthority'], pemVariants(pem)),
+    ...set('certificate bit', [...issuer, 'certificateAuthority'], flippedCertificates(pem)),
     ...set(
       'apiVersion',
       ['apiVersion'],

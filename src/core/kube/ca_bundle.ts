@@ -2,10 +2,12 @@
 // what is not a CERTIFICATE block, or has headers, is passed over; one block that is no certificate spoils all; one
 // certificate at least must be there.
 import { X509Certificate } from 'node:crypto'
+import { certificateProblem } from './go_certificate.ts'
 
 export type CaBundle =
   | {
       readonly ok: true
+      /** Without those that Go reads and OpenSSL does not. */
       readonly certificates: readonly X509Certificate[]
       readonly otherBlocks: readonly string[]
     }
@@ -17,20 +19,29 @@ const MAX_CERTIFICATES = 1000
 export function readCaBundle(pem: string): CaBundle {
   const certificates: X509Certificate[] = []
   const otherBlocks: string[] = []
+  let count = 0
   for (const block of pemBlocks(pem)) {
     if (block.type !== 'CERTIFICATE' || block.hasHeaders) {
       otherBlocks.push(block.type)
       continue
     }
-    if (certificates.length >= MAX_CERTIFICATES)
-      return { ok: false, reason: `more than ${MAX_CERTIFICATES} certificates` }
-    const certificate = readCertificate(block.bytes)
-    const which = certificates.length + 1
-    if (certificate === undefined) return { ok: false, reason: `certificate ${which} in it is not one` }
-    certificates.push(certificate)
+    count += 1
+    if (count > MAX_CERTIFICATES) return { ok: false, reason: `more than ${MAX_CERTIFICATES} certificates` }
+    const problem = certificateProblem(block.bytes)
+    if (problem !== undefined) return { ok: false, reason: `in certificate ${count}, ${problem}` }
+    certificates.push(...opened(block.bytes))
   }
-  if (certificates.length === 0) return { ok: false, reason: 'no certificate stands in it' }
+  if (count === 0) return { ok: false, reason: 'no certificate stands in it' }
   return { ok: true, certificates, otherBlocks }
+}
+
+function opened(der: Buffer): readonly X509Certificate[] {
+  try {
+    return [new X509Certificate(der)]
+  } catch {
+    // the apiserver takes it, which is what was asked; there is nothing more to say of it
+    return []
+  }
 }
 
 type PemBlock = { readonly type: string; readonly hasHeaders: boolean; readonly bytes: Buffer }
@@ -76,16 +87,4 @@ function decodeBase64(text: string): Buffer | undefined {
   const plain = text.replaceAll(/[ \t\r\n]/g, '')
   if (plain.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(plain)) return undefined
   return Buffer.from(plain, 'base64')
-}
-
-function readCertificate(der: Buffer): X509Certificate | undefined {
-  try {
-    const certificate = new X509Certificate(der)
-    // OpenSSL passes over what follows the certificate and over a negative serial number; Go does neither
-    const isWhole = certificate.raw.length === der.length
-    return isWhole && !certificate.serialNumber.startsWith('-') ? certificate : undefined
-  } catch {
-    // no X.509 certificate, which is what the caller tells
-    return undefined
-  }
 }
