@@ -1,5 +1,5 @@
-// The type checker of CEL as kube-apiserver runs it (cel-go v0.26 checker/checker.go, with homogeneous literals and
-// cross-type numeric comparisons): gives each node its type, or says what is wrong in the apiserver's words.
+// The type checker of CEL as kube-apiserver runs it (cel-go v0.26 checker/checker.go, with cross-type numeric
+// comparisons): gives each node its type, or says what is wrong in the apiserver's words.
 import { FUNCTIONS } from './declarations.ts'
 import { Substitution, isDynamicOrError, mismatch, moreGeneral, unwrapped } from './substitution.ts'
 import { qualifiedName } from './syntax.ts'
@@ -50,7 +50,7 @@ export type Reference =
       readonly overloads: readonly number[]
     }
 
-export type TypeProblem = { readonly message: string; readonly place: Place }
+type TypeProblem = { readonly message: string; readonly place: Place }
 
 export type TypedTree = {
   readonly tree: CelExpression
@@ -251,7 +251,7 @@ class Checker {
     let joined: CelType | undefined
     for (const { value, isOptional } of node.elements) {
       const type = this.#entryType(value, isOptional)
-      joined = this.#join(value, joined, type)
+      joined = this.#join(joined, type)
     }
     return listOf(joined ?? this.#substitution.freshParameter())
   }
@@ -260,8 +260,8 @@ class Checker {
     let keys: CelType | undefined
     let values: CelType | undefined
     for (const { key, value, isOptional } of node.entries) {
-      keys = this.#join(key, keys, this.#check(key))
-      values = this.#join(value, values, this.#entryType(value, isOptional))
+      keys = this.#join(keys, this.#check(key))
+      values = this.#join(values, this.#entryType(value, isOptional))
     }
     return mapOf(keys ?? this.#substitution.freshParameter(), values ?? this.#substitution.freshParameter())
   }
@@ -275,10 +275,10 @@ class Checker {
     return inside.type
   }
 
-  #join(node: CelExpression, previous: CelType | undefined, current: CelType): CelType {
+  /** Literals of mixed types are refused later, by validators.ts: the arguments of `format` may mix. */
+  #join(previous: CelType | undefined, current: CelType): CelType {
     if (previous === undefined) return current
-    if (this.#substitution.isAssignable(previous, current)) return moreGeneral(previous, current)
-    return this.#report(node.place, mismatch(previous, current))
+    return this.#substitution.isAssignable(previous, current) ? moreGeneral(previous, current) : DYN
   }
 
   #checkStruct(node: StructNode): CelType {

@@ -111,7 +111,7 @@ function toInt(value: CelValue): CelValue | undefined {
     case 'list':
     case 'map':
     case 'null':
-    case 'object':
+    case 'variable':
     case 'optional':
     case 'type':
       return undefined
@@ -146,14 +146,14 @@ function toText(value: CelValue): CelValue | undefined {
     case 'bytes':
       return bytesToText(value.value)
     case 'timestamp':
-      return text(formatTimestamp(value.value))
+      return text(formatTimestamp(value.value, value.offset))
     case 'duration':
       return text(formatDuration(value.value))
     case 'error':
     case 'list':
     case 'map':
     case 'null':
-    case 'object':
+    case 'variable':
     case 'optional':
     case 'type':
       return undefined
@@ -171,12 +171,16 @@ function toTimestamp(value: CelValue): CelValue | undefined {
   if (value.kind === 'timestamp') return value
   if (value.kind === 'int') {
     const isWithin = value.value >= MIN_SECONDS && value.value <= MAX_SECONDS
-    return isWithin ? { kind: 'timestamp', value: value.value * NANOS } : failure('timestamp overflow')
+    return isWithin ? timestamp(value.value * NANOS, 0) : failure('timestamp overflow')
   }
   if (value.kind !== 'string') return undefined
   const parsed = parseTimestamp(value.value)
   if (parsed === undefined) return impossible(value, 'google.protobuf.Timestamp')
-  return isTimestamp(parsed) ? { kind: 'timestamp', value: parsed } : failure('timestamp overflow')
+  return isTimestamp(parsed.value) ? timestamp(parsed.value, parsed.offset) : failure('timestamp overflow')
+}
+
+function timestamp(value: bigint, offset: number): CelValue {
+  return { kind: 'timestamp', value, offset }
 }
 
 /** Whether nanoseconds since the epoch lie in the years 1 to 9999. */
@@ -185,10 +189,11 @@ export function isTimestamp(nanoseconds: bigint): boolean {
   return seconds >= MIN_SECONDS && seconds <= MAX_SECONDS
 }
 
-const RFC_3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))$/
+const RFC_3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d?):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))$/
 
-/** As Go's time.Parse with RFC 3339: no leap second, no 24:00, digits past the ninth cut off. */
-function parseTimestamp(source: string): bigint | undefined {
+/** As Go's time.Parse with RFC 3339: no leap second, no 24:00, an hour may have one digit,
+ * digits past the ninth are cut off. */
+function parseTimestamp(source: string): { readonly value: bigint; readonly offset: number } | undefined {
   const match = RFC_3339.exec(source)
   if (match === null) return undefined
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number)
@@ -196,9 +201,10 @@ function parseTimestamp(source: string): bigint | undefined {
   if (hour > 23 || minute > 59 || second > 59) return undefined
   const [fraction = '', sign, zoneHour = '0', zoneMinute = '0'] = match.slice(7)
   if (Number(zoneHour) > 24 || Number(zoneMinute) > 60) return undefined
-  const zone = (Number(zoneHour) * 60 + Number(zoneMinute)) * 60 * (sign === '-' ? -1 : 1)
-  const seconds = daysFromEpoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - zone
-  return BigInt(seconds) * NANOS + BigInt(fraction.slice(0, 9).padEnd(9, '0'))
+  const offset = (Number(zoneHour) * 60 + Number(zoneMinute)) * 60 * (sign === '-' ? -1 : 1)
+  const seconds = daysFromEpoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset
+  const value = BigInt(seconds) * NANOS + BigInt(fraction.slice(0, 9).padEnd(9, '0'))
+  return { value, offset }
 }
 
 function daysIn(year: number, month: number): number {
@@ -241,14 +247,22 @@ function two(value: number): string {
   return String(value).padStart(2, '0')
 }
 
-export function formatTimestamp(nanoseconds: bigint): string {
-  const seconds = Number(floorDivide(nanoseconds, NANOS))
+/** RFC 3339 in the zone `offset` seconds east of UTC, with as many digits of a second as there are. */
+export function formatTimestamp(nanoseconds: bigint, offset: number): string {
+  const local = nanoseconds + BigInt(offset) * NANOS
+  const seconds = Number(floorDivide(local, NANOS))
   const { year, month, day } = dateOf(Math.floor(seconds / 86_400))
   const time = ((seconds % 86_400) + 86_400) % 86_400
   const clock = [Math.floor(time / 3600), Math.floor(time / 60) % 60, time % 60].map(two).join(':')
-  const rest = nanoseconds - floorDivide(nanoseconds, NANOS) * NANOS
+  const rest = local - floorDivide(local, NANOS) * NANOS
   const fraction = rest === 0n ? '' : `.${String(rest).padStart(9, '0').replace(/0+$/, '')}`
-  return `${String(year).padStart(4, '0')}-${two(month)}-${two(day)}T${clock}${fraction}Z`
+  return `${String(year).padStart(4, '0')}-${two(month)}-${two(day)}T${clock}${fraction}${formatOffset(offset)}`
+}
+
+function formatOffset(offset: number): string {
+  if (offset === 0) return 'Z'
+  const minutes = Math.floor(Math.abs(offset) / 60)
+  return `${offset < 0 ? '-' : '+'}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`
 }
 
 const UNITS: ReadonlyMap<string, bigint> = new Map([

@@ -100,6 +100,10 @@ const MESSAGES: ReadonlyMap<string, Message> = new Map<string, Message>([
       },
     },
   ],
+  [
+    'google.protobuf.Struct.FieldsEntry',
+    { type: struct('google.protobuf.Struct.FieldsEntry'), fields: { key: STRING, value: DYN } },
+  ],
   ['duration', { type: DURATION, fields: {} }],
   ['timestamp', { type: TIMESTAMP, fields: {} }],
 ])

@@ -5,7 +5,7 @@ export type FormatClause = {
   readonly precision: number | undefined
 }
 
-export type FormatPart =
+type FormatPart =
   | { readonly kind: 'text'; readonly text: string }
   | (FormatClause & { readonly kind: 'clause' })
 
@@ -16,8 +16,8 @@ export type ParsedFormat =
 
 const CLAUSE = /%(?:(%)|(?:\.(\d*))?([^]?))|[^%]+/gu
 
-/** Reads a format string for `size` arguments. */
-export function parseFormat(format: string, size: number): ParsedFormat {
+/** Reads a format string for `size` arguments. A lone `%` at the end is told before a missing argument when checking only. */
+export function parseFormat(format: string, size: number, isChecking: boolean): ParsedFormat {
   const parts: FormatPart[] = []
   let clauses = 0
   for (const match of format.matchAll(CLAUSE)) {
@@ -26,7 +26,8 @@ export function parseFormat(format: string, size: number): ParsedFormat {
       parts.push({ kind: 'text', text: percent ?? whole })
       continue
     }
-    if (clauses >= size) return { ok: false, message: `index ${clauses} out of range`, parts }
+    if (clauses >= size && !(isChecking && whole === '%'))
+      return { ok: false, message: `index ${clauses} out of range`, parts }
     const problem = clauseProblem(whole, digits, verb)
     if (problem !== undefined) return { ok: false, message: problem, parts }
     if (isVerb(verb)) {
@@ -52,9 +53,14 @@ function clauseProblem(
     return `${start}error while parsing precision: error while converting precision to integer: strconv.Atoi: parsing "": invalid syntax`
   }
   if (isVerb(verb)) return undefined
-  return `${start}unrecognized formatting clause "${verb ?? ''}"`
+  return `${start}unrecognized formatting clause "${firstByte(verb ?? '')}"`
 }
 
 function isVerb(verb: string | undefined): verb is FormatClause['verb'] {
   return verb !== undefined && verb !== '' && 'sdfebxXo'.includes(verb)
+}
+
+/** cel-go reads format strings byte by byte. */
+function firstByte(verb: string): string {
+  return Buffer.from(verb).subarray(0, 1).toString('latin1')
 }

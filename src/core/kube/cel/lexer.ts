@@ -2,7 +2,7 @@
 // engines: `"\d"` is no string, `'` and `"` may hold no line break, `0X1` and `1.` are no numbers.
 import type { Place } from './syntax.ts'
 
-export type CelTokenKind =
+type CelTokenKind =
   | 'int'
   | 'uint'
   | 'float'

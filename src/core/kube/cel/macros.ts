@@ -2,7 +2,7 @@
 // is checked. cel-go v0.26 parser/macro.go, ext/comprehensions.go, ext/lists.go and the optional types of cel/library.go.
 import type { CelExpression, CelLiteral, ComprehensionNode, Place } from './syntax.ts'
 
-export type MacroCall = {
+type MacroCall = {
   readonly place: Place
   readonly target: CelExpression | undefined
   readonly arguments: readonly CelExpression[]
@@ -10,7 +10,7 @@ export type MacroCall = {
   readonly copy: (node: CelExpression) => CelExpression
 }
 
-export type MacroExpansion =
+type MacroExpansion =
   | { readonly ok: true; readonly node: CelExpression }
   | { readonly ok: false; readonly place: Place; readonly message: string }
 

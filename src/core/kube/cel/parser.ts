@@ -3,13 +3,12 @@
 // end of the text, so that every rule returns at once.
 import { tokensOf } from './lexer.ts'
 import { macroFor } from './macros.ts'
-import { childrenOf } from './syntax.ts'
-import { unquoteBytes, unquoteString } from './unquote.ts'
+import { literalOf } from './literal.ts'
+import { childrenOf, withChildren } from './syntax.ts'
 import type { CelToken } from './lexer.ts'
 import type { CallNode, CelExpression, CelLiteral, ListNode, MapNode, Place, StructNode } from './syntax.ts'
-import type { Unquoted } from './unquote.ts'
 
-export type SyntaxProblem = { readonly message: string; readonly place: Place }
+type SyntaxProblem = { readonly message: string; readonly place: Place }
 export type Parsed =
   | { readonly ok: true; readonly tree: CelExpression }
   | { readonly ok: false; readonly problem: SyntaxProblem }
@@ -45,9 +44,6 @@ const PRODUCTS: ReadonlyMap<string, string> = new Map([
   ['/', '_/_'],
   ['%', '_%_'],
 ])
-
-const MAX_INT = 2n ** 63n - 1n
-const MAX_UINT = 2n ** 64n - 1n
 
 export function parseExpression(text: string): Parsed {
   const start = { line: 1, column: 1 }
@@ -215,11 +211,9 @@ class Parser {
       case 'int':
       case 'uint':
       case 'float':
-        return this.#number(token, '', token.place)
       case 'string':
-        return this.#text(token, unquoteString(token.text), (value) => ({ kind: 'string', value }))
       case 'bytes':
-        return this.#text(token, unquoteBytes(token.text), (value) => ({ kind: 'bytes', value }))
+        return this.#value(token, '', token.place)
       case 'identifier':
         return this.#name(token, '')
       case 'symbol':
@@ -245,7 +239,7 @@ class Parser {
       case '.':
         return this.#rooted()
       case '-':
-        return this.#number(this.#take(), '-', token.place)
+        return this.#value(this.#take(), '-', token.place)
       case 'true':
       case 'false':
         return this.#literal(token.place, { kind: 'bool', value: token.text === 'true' })
@@ -346,27 +340,10 @@ class Parser {
     this.#expect(close)
   }
 
-  #number(token: CelToken, sign: '' | '-', place: Place): CelExpression {
-    if (token.kind === 'float') {
-      const value = Number(sign + token.text)
-      if (!Number.isFinite(value)) return this.#refuse('invalid double literal', place)
-      return this.#literal(place, { kind: 'double', value })
-    }
-    if (token.kind === 'uint' && sign === '') {
-      const value = BigInt(token.text.slice(0, -1))
-      if (value > MAX_UINT) return this.#refuse('invalid uint literal', place)
-      return this.#literal(place, { kind: 'uint', value })
-    }
-    if (token.kind !== 'int') return this.#unexpected(token)
-    const digits = BigInt(token.text)
-    const value = sign === '' ? digits : -digits
-    if (value > MAX_INT || value < -MAX_INT - 1n) return this.#refuse('invalid int literal', place)
-    return this.#literal(place, { kind: 'int', value })
-  }
-
-  #text<T>(token: CelToken, unquoted: Unquoted<T>, literal: (value: T) => CelLiteral): CelExpression {
-    if (!unquoted.ok) return this.#refuse(unquoted.message, token.place)
-    return this.#literal(token.place, literal(unquoted.value))
+  #value(token: CelToken, sign: '' | '-', place: Place): CelExpression {
+    const value = literalOf(token, sign)
+    if (value === undefined) return this.#unexpected(token)
+    return value.ok ? this.#literal(place, value.value) : this.#refuse(value.message, place)
   }
 
   #callOrMacro(
@@ -472,48 +449,5 @@ class Parser {
     this.#problem ??= { message, place }
     this.#at = this.#tokens.length
     return { kind: 'literal', place, literal: { kind: 'null' } }
-  }
-}
-
-/** The same node with other children, in the order of `childrenOf`. */
-function withChildren(node: CelExpression, place: Place, children: readonly CelExpression[]): CelExpression {
-  const child = (index: number): CelExpression => children[index] ?? node
-  switch (node.kind) {
-    case 'literal':
-    case 'identifier':
-      return { ...node, place }
-    case 'select':
-      return { ...node, place, operand: child(0) }
-    case 'call': {
-      const offset = node.target === undefined ? 0 : 1
-      const target = node.target === undefined ? undefined : child(0)
-      return { ...node, place, target, arguments: children.slice(offset) }
-    }
-    case 'list':
-      return {
-        ...node,
-        place,
-        elements: node.elements.map((element, i) => ({ ...element, value: child(i) })),
-      }
-    case 'map': {
-      const entries = node.entries.map((entry, i) => ({
-        ...entry,
-        key: child(2 * i),
-        value: child(2 * i + 1),
-      }))
-      return { ...node, place, entries }
-    }
-    case 'struct':
-      return { ...node, place, fields: node.fields.map((field, i) => ({ ...field, value: child(i) })) }
-    case 'comprehension':
-      return {
-        ...node,
-        place,
-        range: child(0),
-        initial: child(1),
-        condition: child(2),
-        step: child(3),
-        result: child(4),
-      }
   }
 }

@@ -4,7 +4,7 @@ import { RE2JS } from 're2js'
 /** A pattern longer than this, or one that repeats its way past RE2's own limit, is not compiled. */
 const MAX_PATTERN_LENGTH = 10_000
 
-export type Regex = {
+type Regex = {
   readonly test: (text: string) => boolean
   /** The leftmost match, '' when there is none. */
   readonly find: (text: string) => string

@@ -26,7 +26,7 @@ export type CelExpression =
 export type LiteralNode = { readonly kind: 'literal'; readonly place: Place; readonly literal: CelLiteral }
 
 /** The name may begin with a dot: looked up in the root, where everything stands here. */
-export type IdentifierNode = { readonly kind: 'identifier'; readonly place: Place; readonly name: string }
+type IdentifierNode = { readonly kind: 'identifier'; readonly place: Place; readonly name: string }
 
 /** `operand.field`; with `isTest` the macro has(operand.field). */
 export type SelectNode = {
@@ -114,4 +114,51 @@ export function qualifiedName(node: CelExpression): string | undefined {
   if (node.kind !== 'select' || node.isTest) return undefined
   const operand = qualifiedName(node.operand)
   return operand === undefined ? undefined : `${operand}.${node.field}`
+}
+
+/** The same node with other children, in the order of `childrenOf`. */
+export function withChildren(
+  node: CelExpression,
+  place: Place,
+  children: readonly CelExpression[],
+): CelExpression {
+  const child = (index: number): CelExpression => children[index] ?? node
+  switch (node.kind) {
+    case 'literal':
+    case 'identifier':
+      return { ...node, place }
+    case 'select':
+      return { ...node, place, operand: child(0) }
+    case 'call': {
+      const offset = node.target === undefined ? 0 : 1
+      const target = node.target === undefined ? undefined : child(0)
+      return { ...node, place, target, arguments: children.slice(offset) }
+    }
+    case 'list':
+      return {
+        ...node,
+        place,
+        elements: node.elements.map((element, i) => ({ ...element, value: child(i) })),
+      }
+    case 'map': {
+      const entries = node.entries.map((entry, i) => ({
+        ...entry,
+        key: child(2 * i),
+        value: child(2 * i + 1),
+      }))
+      return { ...node, place, entries }
+    }
+    case 'struct':
+      return { ...node, place, fields: node.fields.map((field, i) => ({ ...field, value: child(i) })) }
+    case 'comprehension':
+      return {
+        ...node,
+        place,
+        range: child(0),
+        initial: child(1),
+        condition: child(2),
+        step: child(3),
+        result: child(4),
+      }
+  }
 }

@@ -1,7 +1,7 @@
 // CEL types as cel-go's checker knows them (common/types/types.go of v0.26, the version in Kubernetes 1.36): kinds, names,
 // parameters, and how errors spell them.
 
-export type CelKind =
+type CelKind =
   | 'any'
   | 'bool'
   | 'bytes'

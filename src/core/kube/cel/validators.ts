@@ -101,7 +101,7 @@ class Validator {
     const [list] = node.arguments
     if (target?.kind !== 'literal' || target.literal.kind !== 'string') return
     if (list?.kind !== 'list' || node.arguments.length !== 1) return
-    const parsed = parseFormat(target.literal.value, list.elements.length)
+    const parsed = parseFormat(target.literal.value, list.elements.length, true)
     const clauses = parsed.parts.filter((part) => part.kind === 'clause')
     for (const [index, clause] of clauses.entries()) {
       const argument = list.elements[index]?.value

@@ -1,4 +1,5 @@
 // CEL values at run time as cel-go v0.26 has them, errors among them: an error is a value that most operations pass on.
+import { formatDouble } from './go_number.ts'
 
 export type CelValue =
   | { readonly kind: 'null' }
@@ -10,21 +11,23 @@ export type CelValue =
   | { readonly kind: 'bytes'; readonly value: Uint8Array }
   | CelList
   | CelMap
-  /** Nanoseconds since the epoch. */
-  | { readonly kind: 'timestamp'; readonly value: bigint }
+  /** Nanoseconds since the epoch, and the seconds east of UTC it was written with. */
+  | { readonly kind: 'timestamp'; readonly value: bigint; readonly offset: number }
   /** Nanoseconds. */
   | { readonly kind: 'duration'; readonly value: bigint }
   | { readonly kind: 'type'; readonly name: string }
   | { readonly kind: 'optional'; readonly value: CelValue | undefined }
-  | CelObject
+  | CelVariable
   | CelError
 
 export type CelList = {
   readonly kind: 'list'
   readonly elements: readonly CelValue[]
-  /** How Go holds it: a `[]string` cannot be read as groups, see result.ts. */
-  readonly isTexts: boolean
+  readonly origin: ListOrigin
 }
+
+/** How Go holds a list. It makes no difference until groups or extra are read from it: see result.ts. */
+export type ListOrigin = 'json' | 'values' | 'strings'
 
 export type CelMap = {
   readonly kind: 'map'
@@ -34,8 +37,12 @@ export type CelMap = {
   readonly unescapes: boolean
 }
 
-/** A value of one of Kubernetes' libraries, or a variable: `state` is the library's own. */
-export type CelObject = { readonly kind: 'object'; readonly typeName: string; readonly state: unknown }
+/** `claims` or `user` as a whole: a lazy map of Kubernetes, which behaves like no other map. */
+type CelVariable = {
+  readonly kind: 'variable'
+  readonly typeName: string
+  readonly entries: ReadonlyMap<string, CelValue>
+}
 
 export type CelError = {
   readonly kind: 'error'
@@ -60,8 +67,13 @@ export function text(value: string): CelValue {
   return { kind: 'string', value }
 }
 
-export function list(elements: readonly CelValue[], isTexts = false): CelValue {
-  return { kind: 'list', elements, isTexts }
+export function list(elements: readonly CelValue[], origin: ListOrigin = 'values'): CelList {
+  return { kind: 'list', elements, origin }
+}
+
+/** What a function gives that makes `[]string` in Go. */
+export function texts(values: readonly string[]): CelList {
+  return list(values.map(text), 'strings')
 }
 
 export function optional(value: CelValue | undefined): CelValue {
@@ -88,7 +100,7 @@ export function typeNameOf(value: CelValue): string {
       return 'google.protobuf.Duration'
     case 'optional':
       return 'optional_type'
-    case 'object':
+    case 'variable':
       return value.typeName
     case 'bool':
     case 'bytes':
@@ -101,5 +113,51 @@ export function typeNameOf(value: CelValue): string {
     case 'type':
     case 'uint':
       return value.kind
+  }
+}
+
+/** The code of a function; a receiver is the first argument. */
+export type CelFunction = (args: readonly CelValue[]) => CelValue
+
+/** The text of an argument whose type was already looked at. */
+export function textAt(args: readonly CelValue[], index: number): string {
+  const value = args[index]
+  return value?.kind === 'string' ? value.value : ''
+}
+
+export function elementsAt(args: readonly CelValue[], index: number): readonly CelValue[] {
+  const value = args[index]
+  return value?.kind === 'list' ? value.elements : []
+}
+
+/** An integer argument as a number; beyond 2^53 it only has to stay out of every range. */
+export function numberAt(args: readonly CelValue[], index: number): number {
+  const value = args[index]
+  return value?.kind === 'int' ? Number(value.value) : Number.NaN
+}
+
+/** As Go prints a value in a message: `no such key: x`. */
+export function plainText(value: CelValue): string {
+  switch (value.kind) {
+    case 'string':
+      return value.value
+    case 'double':
+      return formatDouble(value.value)
+    case 'bool':
+    case 'duration':
+    case 'int':
+    case 'timestamp':
+    case 'uint':
+      return String(value.value)
+    case 'type':
+      return value.name
+    case 'bytes':
+    case 'error':
+    case 'list':
+    case 'map':
+    case 'null':
+    case 'optional':
+    case 'variable':
+      return typeNameOf(value)
   }
 }
