@@ -11,7 +11,7 @@ const MAX_REVIEW_BYTES = 64 * 1024
 const MAX_METRICS_BYTES = 128 * 1024 * 1024
 const METRICS_MS = 20_000
 
-export type Presented =
+type Presented =
   /** It knows who the token is of. */
   | { readonly outcome: 'accepted' }
   | { readonly outcome: 'refused' }
