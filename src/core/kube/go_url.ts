@@ -2,7 +2,7 @@
 // needs it: the scheme, which parts are there, and why Go would not read it at all. WHATWG's `URL` mends and refuses
 // other things than Go, so it cannot stand in.
 
-export type GoUrl = {
+type GoUrl = {
   readonly scheme: string
   readonly hasUser: boolean
   readonly query: string

@@ -217,11 +217,12 @@ function groupRegrets(facts: AuthenticatorFacts): readonly KubeProblem[] {
   return [doubtful('groups_without_prefix', where, message, 'set a prefix that nobody else has: "ci:"')]
 }
 
-function uidRegrets({ config, keys, username }: AuthenticatorFacts): readonly KubeProblem[] {
+function uidRegrets({ config, keys, username, issuer }: AuthenticatorFacts): readonly KubeProblem[] {
   const { claim, expression } = config.claimMappings.uid
   if (claim !== '' || expression !== '' || !username.isMapped) return []
   const message = 'no uid: audit logs cannot tell a name from the same name registered again'
-  const wayOut = 'add uid: {claim: sub}, or the id that the issuer gives for good'
+  const id = issuer?.isCi === true ? (issuer.idClaims[0] ?? 'sub') : 'sub'
+  const wayOut = `add uid: {claim: ${id}}, or another id that the issuer gives for good`
   return [doubtful('uid_missing', { keys: [...keys, 'claimMappings'] }, message, wayOut)]
 }
 
