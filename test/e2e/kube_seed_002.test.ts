@@ -6,7 +6,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { words } from '../support/cli.ts'
 import { keycloakAdmin, setServiceAccountEmail } from '../support/keycloak_admin.ts'
-import { kubeBinaries } from '../support/kube_binaries.ts'
+import { kubeBinaries, newestKubeVersion } from '../support/kube_binaries.ts'
 import { keycloakHome, peerOrSkip, startKeycloak } from '../support/peers.ts'
 import type { Keycloak } from '../support/peers.ts'
 import { runSallyport } from '../support/sallyport_command.ts'
@@ -24,7 +24,7 @@ import {
 import type { World } from './kube/seed_002_world.ts'
 import { ciClient } from './wire/world.ts'
 
-const binaries = await peerOrSkip(kubeBinaries)
+const binaries = await peerOrSkip(() => kubeBinaries(newestKubeVersion()))
 const home = await peerOrSkip(keycloakHome)
 const skip = withoutSeeds() === false ? binaries.skip : withoutSeeds()
 
@@ -224,11 +224,11 @@ async function kubeExplain(world: World, token: string, file = world.authenticat
 /** Why the broker denies this subject token; `undefined` when it does not. */
 async function brokerExplain(world: World, token: string, more: readonly string[] = []): Promise<unknown> {
   const flags = words(
-    `explain --dex-config ${world.dexFile} --store memory --token - --json`,
-    `--client-id ${ciClient} --connector gitlab --audience kubernetes`,
+    `kube explain --config ${world.authentication} --token - --broker-dex-config ${world.dexFile}`,
+    `--client-id ${ciClient} --connector gitlab --json`,
   )
   const run = await runSallyport([...flags, ...more], { input: token })
-  return Object(JSON.parse(run.stdout)).denial
+  return Object(JSON.parse(run.stdout)).broker.denial
 }
 
 /** A changed file is taken up after ten seconds. */

@@ -8,6 +8,7 @@
 //
 // In a test that wants the servers' logs when it fails: `kubeClusterFor(t, options)`.
 import { execFile } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -119,7 +120,10 @@ export async function startKubeCluster(options: StartKubeClusterOptions = {}): P
   const binaries = await kubeBinaries(options.version)
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-kube-'))
   const servers: ChildServer[] = []
+  const remove = () => rmSync(folder, { recursive: true, force: true })
+  process.once('exit', remove)
   async function stop(): Promise<void> {
+    process.off('exit', remove)
     // Whoever depends on the others ends first.
     for (const server of servers.splice(0).reverse()) await server.stop()
     await rm(folder, { recursive: true, force: true })

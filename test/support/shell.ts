@@ -1,4 +1,4 @@
-// Runs a script as a user would, with `sh`, real curl and real jq, and shows what it left in its variables.
+// Runs a script as a user would, with a real shell, curl and jq, and shows what it left in its variables.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 
@@ -13,14 +13,15 @@ export type ShellRun = {
 
 const MARK = '--variables--'
 
-/** `show`: names of variables to read after the script. */
+/** `show`: names of variables to read after the script. Forges run `run:` steps with bash. */
 export async function runShell(
   script: string,
   env: Readonly<Record<string, string>>,
   show: readonly string[],
+  shell: 'sh' | 'bash' = 'sh',
 ): Promise<ShellRun> {
   const printing = show.map((name) => `printf '%s\\0' "$${name}"`).join('\n')
-  const child = spawn('sh', ['-c', `${script}\nprintf '%s\\0' '${MARK}'\n${printing}\n`], {
+  const child = spawn(shell, ['-c', `${script}\nprintf '%s\\0' '${MARK}'\n${printing}\n`], {
     env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -8,6 +8,7 @@ import { stringify } from 'yaml'
 import { freePorts } from '../../support/child_server.ts'
 import { words } from '../../support/cli.ts'
 import { issuerClaims } from '../../support/issuer_fixtures.ts'
+import { newestKubeVersion } from '../../support/kube_binaries.ts'
 import { kubeClusterFor } from '../../support/kube_cluster.ts'
 import type { KubeCluster } from '../../support/kube_cluster.ts'
 import { startSallyport } from '../../support/sallyport.ts'
@@ -57,7 +58,10 @@ export async function startWorld(t: Test): Promise<World> {
   t.teardown(() => broker.stop())
   const authentication = join(folder, 'authentication.yaml')
   writeFileSync(authentication, await authConfig(dexFile, files.caFile, 'email'))
-  const cluster = await kubeClusterFor(t, { authenticationConfig: readFileSync(authentication, 'utf8') })
+  const cluster = await kubeClusterFor(t, {
+    version: newestKubeVersion(),
+    authenticationConfig: readFileSync(authentication, 'utf8'),
+  })
   const env = {
     DEX_HOST: `localhost:${port}`,
     API_HOST: cluster.url.replace('https://', ''),
