@@ -78,6 +78,7 @@ find_kept() {
   [ -n "$cache" ] || return 0
   [ -d "$cache" ] || mkdir -p -- "$cache" 2>/dev/null || true
   # $1 mode, $3 owner: not a link, ours, and nobody else's.
+  # shellcheck disable=SC2046
   set -- $(ls -ldn -- "$cache" 2>/dev/null)
   case ${1-} in
     drwx------*) [ "${3-}" = "$(id -u)" ] || set -- ;;
@@ -131,6 +132,7 @@ keep() {
 code=0
 (
   set -- --json "$@"
+  # shellcheck source=deploy/ci/sallyport-exchange.sh
   . "$exchange"
 ) >"$dir/answer" 2>"$dir/said" </dev/null || code=$?
 if [ "$code" != 0 ]; then
