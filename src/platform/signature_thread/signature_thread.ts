@@ -172,6 +172,7 @@ class RingThread implements SignatureThread {
     if (before !== undefined) this.#indexes.delete(before)
     this.#owners[index] = key
     this.#indexes.set(key, index)
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port of one process, no window
     this.#keyPort.postMessage(key)
     const slot = slotOf(this.#written)
     const at = fieldsOf(slot)
