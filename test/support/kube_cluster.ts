@@ -9,32 +9,24 @@
 // In a test that wants the servers' logs when it fails: `kubeClusterFor(t, options)`.
 import { execFile } from 'node:child_process'
 import { rmSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { request as httpsRequest } from 'node:https'
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { stringify } from 'yaml'
-import { freePorts, startChildServer } from './child_server.ts'
 import type { ChildServer } from './child_server.ts'
 import { kubeBinaries } from './kube_binaries.ts'
-import type { KubeBinaries, KubeVersion } from './kube_binaries.ts'
-import { makeClusterAuthority, makeServiceAccountKeys } from './kube_pki.ts'
-import type { ClusterAuthority, KeyPairPem } from './kube_pki.ts'
-
-export type StartKubeClusterOptions = {
-  readonly version?: KubeVersion
-  /** The AuthenticationConfiguration; one without issuers when absent. */
-  readonly authenticationConfig?: string
-  readonly apiservers?: 1 | 2
-  /** Service accounts, their root CA, garbage collection, namespace deletion, aggregated roles. */
-  readonly controllerManager?: boolean
-  /** Every request at level Metadata, with the user and its extra. */
-  readonly auditLog?: boolean
-  /** More flags of kube-apiserver. */
-  readonly extraArgs?: readonly string[]
-  /** More of its environment. */
-  readonly env?: Readonly<Record<string, string>>
-}
+import type { KubeBinaries } from './kube_binaries.ts'
+import type { KeyPairPem } from './kube_pki.ts'
+import { askKube } from './kube_request.ts'
+import type { KubeAnswer, KubeAsked } from './kube_request.ts'
+import {
+  accessOf,
+  prepareLayout,
+  serviceAccountIssuer,
+  startApiserver,
+  startControllerManager,
+  startEtcd,
+} from './kube_servers.ts'
+import type { Layout, StartKubeClusterOptions } from './kube_servers.ts'
 
 export type KubeApiserver = {
   /** `https://127.0.0.1:PORT` */
@@ -57,7 +49,8 @@ export type KubectlOptions = {
 
 export type KubectlResult = { readonly code: number; readonly stdout: string; readonly stderr: string }
 
-export type KubeAnswer = { readonly status: number; readonly body: string }
+/** `server`: which apiserver; the first when absent. */
+export type KubeRequest = KubeAsked & { readonly server?: KubeApiserver }
 
 export type KubeCluster = {
   readonly apiservers: readonly KubeApiserver[]
@@ -94,26 +87,6 @@ export type KubeCluster = {
   stop(): Promise<void>
 }
 
-export type KubeRequest = {
-  readonly method?: string
-  readonly token?: string
-  readonly body?: unknown
-  readonly server?: KubeApiserver
-}
-
-const NO_ISSUERS = `apiVersion: apiserver.config.k8s.io/v1
-kind: AuthenticationConfiguration
-jwt: []
-`
-const AUDIT_POLICY = `apiVersion: audit.k8s.io/v1
-kind: Policy
-omitStages: [RequestReceived]
-rules: [{level: Metadata}]
-`
-const serviceAccountIssuer = 'https://kubernetes.example.test'
-// An apiserver takes what it can get, 1.2 GB under load, unless it is told.
-const thrifty = { GOMEMLIMIT: '350MiB', GOGC: '50' }
-
 /** A cluster that answers. Rejects with the logs of what did not start; what had started is stopped. */
 export async function startKubeCluster(options: StartKubeClusterOptions = {}): Promise<KubeCluster> {
   const began = performance.now()
@@ -129,7 +102,7 @@ export async function startKubeCluster(options: StartKubeClusterOptions = {}): P
     await rm(folder, { recursive: true, force: true })
   }
   try {
-    const layout = await prepare(folder, options)
+    const layout = await prepareLayout(folder, options)
     const etcd = await startEtcd(binaries, layout)
     servers.push(etcd)
     const started = await Promise.allSettled(
@@ -176,183 +149,13 @@ async function keepLogs(cluster: KubeCluster): Promise<string> {
   return kept
 }
 
-type Layout = {
-  readonly folder: string
-  readonly authority: ClusterAuthority
-  readonly admin: KeyPairPem
-  readonly ports: {
-    readonly etcd: number
-    readonly etcdPeer: number
-    readonly controllerManager: number
-    readonly apiservers: readonly number[]
-  }
-  readonly file: (name: string) => string
-}
-
-async function prepare(folder: string, options: StartKubeClusterOptions): Promise<Layout> {
-  const [etcd = 0, etcdPeer = 0, controllerManager = 0, ...rest] = await freePorts(5)
-  const apiservers = rest.slice(0, options.apiservers ?? 1)
-  const authority = await makeClusterAuthority()
-  const [server, admin] = await Promise.all([
-    authority.server(['127.0.0.1', 'localhost', '10.0.0.1', 'kubernetes', 'kubernetes.default.svc']),
-    authority.client('admin', ['system:masters']),
-  ])
-  const serviceAccount = makeServiceAccountKeys()
-  const file = (name: string) => join(folder, name)
-  const url = `https://127.0.0.1:${apiservers[0]}`
-  const texts: Readonly<Record<string, string>> = {
-    'ca.crt': authority.caPem,
-    'server.crt': server.certPem,
-    'server.key': server.keyPem,
-    'admin.crt': admin.certPem,
-    'admin.key': admin.keyPem,
-    'service-account.key': serviceAccount.privatePem,
-    'service-account.pub': serviceAccount.publicPem,
-    'admin.kubeconfig': kubeconfigText(url, authority.caPem, admin),
-    'bare.kubeconfig': kubeconfigText(url, authority.caPem, undefined),
-    'authentication.yaml': options.authenticationConfig ?? NO_ISSUERS,
-    'audit-policy.yaml': AUDIT_POLICY,
-  }
-  await mkdir(file('home'))
-  await Promise.all(Object.entries(texts).map(([name, text]) => writeFile(file(name), text, { mode: 0o600 })))
-  return { folder, authority, admin, ports: { etcd, etcdPeer, controllerManager, apiservers }, file }
-}
-
-function kubeconfigText(server: string, caPem: string, user: KeyPairPem | undefined): string {
-  const credentials =
-    user === undefined
-      ? {}
-      : { 'client-certificate-data': base64(user.certPem), 'client-key-data': base64(user.keyPem) }
-  return stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'test', cluster: { server, 'certificate-authority-data': base64(caPem) } }],
-    users: [{ name: 'user', user: credentials }],
-    contexts: [{ name: 'test', context: { cluster: 'test', user: 'user' } }],
-    'current-context': 'test',
-  })
-}
-
-function base64(text: string): string {
-  return Buffer.from(text).toString('base64')
-}
-
-function startEtcd(binaries: KubeBinaries, { file, ports }: Layout): Promise<ChildServer> {
-  const client = `http://127.0.0.1:${ports.etcd}`
-  const peer = `http://127.0.0.1:${ports.etcdPeer}`
-  return startChildServer({
-    name: 'etcd',
-    command: binaries.etcd,
-    args: [
-      `--data-dir=${file('etcd')}`,
-      `--listen-client-urls=${client}`,
-      `--advertise-client-urls=${client}`,
-      `--listen-peer-urls=${peer}`,
-      `--initial-advertise-peer-urls=${peer}`,
-      `--initial-cluster=default=${peer}`,
-      // Nothing in it has to outlive the machine.
-      '--unsafe-no-fsync',
-      '--log-level=warn',
-    ],
-    env: { ...process.env, ...thrifty },
-    ready: async () => (await fetch(`${client}/health`)).ok,
-  })
-}
-
-function startApiserver(
-  binaries: KubeBinaries,
-  layout: Layout,
-  options: StartKubeClusterOptions,
-  port: number,
-  index: number,
-): Promise<ChildServer> {
-  const { file, ports } = layout
-  const audit = [
-    `--audit-policy-file=${file('audit-policy.yaml')}`,
-    `--audit-log-path=${file(`audit-${index}.log`)}`,
-  ]
-  // Without a controller manager no namespace has the service account that this plugin wants for each pod.
-  const withoutAccounts = ['--disable-admission-plugins=ServiceAccount']
-  return startChildServer({
-    name: 'kube-apiserver',
-    command: binaries.apiserver,
-    args: [
-      `--etcd-servers=http://127.0.0.1:${ports.etcd}`,
-      '--bind-address=127.0.0.1',
-      '--advertise-address=127.0.0.1',
-      `--secure-port=${port}`,
-      '--endpoint-reconciler-type=none',
-      `--cert-dir=${file(`made-certificates-${index}`)}`,
-      `--tls-cert-file=${file('server.crt')}`,
-      `--tls-private-key-file=${file('server.key')}`,
-      `--client-ca-file=${file('ca.crt')}`,
-      `--service-account-issuer=${serviceAccountIssuer}`,
-      `--service-account-key-file=${file('service-account.pub')}`,
-      `--service-account-signing-key-file=${file('service-account.key')}`,
-      '--service-cluster-ip-range=10.0.0.0/24',
-      '--authorization-mode=RBAC',
-      `--authentication-config=${file('authentication.yaml')}`,
-      ...(options.controllerManager === true ? [] : withoutAccounts),
-      ...(options.auditLog === true ? audit : []),
-      ...(options.extraArgs ?? []),
-    ],
-    cwd: layout.folder,
-    env: { ...process.env, ...thrifty, ...options.env },
-    readyMs: 60_000,
-    ready: async () => {
-      const { status } = await ask(layout, port, '/readyz', {})
-      return status === 200
-    },
-  })
-}
-
-function startControllerManager(binaries: KubeBinaries, { file, ports }: Layout): Promise<ChildServer> {
-  if (binaries.controllerManager === undefined) {
-    throw new Error('KUBEBUILDER_ASSETS has no kube-controller-manager')
-  }
-  const admin = file('admin.kubeconfig')
-  const controllers = [
-    'namespace-controller',
-    'garbage-collector-controller',
-    'serviceaccount-controller',
-    'serviceaccount-token-controller',
-    'root-ca-certificate-publisher-controller',
-    'clusterrole-aggregation-controller',
-  ]
-  const health = `https://127.0.0.1:${ports.controllerManager}/healthz`
-  return startChildServer({
-    name: 'kube-controller-manager',
-    command: binaries.controllerManager,
-    args: [
-      `--kubeconfig=${admin}`,
-      `--authentication-kubeconfig=${admin}`,
-      `--authorization-kubeconfig=${admin}`,
-      '--bind-address=127.0.0.1',
-      `--secure-port=${ports.controllerManager}`,
-      `--tls-cert-file=${file('server.crt')}`,
-      `--tls-private-key-file=${file('server.key')}`,
-      '--leader-elect=false',
-      '--use-service-account-credentials=false',
-      `--service-account-private-key-file=${file('service-account.key')}`,
-      `--root-ca-file=${file('ca.crt')}`,
-      `--controllers=${controllers.join(',')}`,
-    ],
-    env: { ...process.env, ...thrifty },
-    readyMs: 30_000,
-    ready: async () => {
-      const { status } = await send(health, { ca: await readFile(file('ca.crt'), 'utf8') }, undefined)
-      return status === 200
-    },
-  })
-}
-
 function apiserverOf(layout: Layout, server: ChildServer, port: number): KubeApiserver {
   return {
     url: `https://127.0.0.1:${port}`,
     port,
     pid: server.pid,
     metrics: async () => {
-      const { status, body } = await ask(layout, port, '/metrics', {})
+      const { status, body } = await askKube(accessOf(layout), `https://127.0.0.1:${port}/metrics`)
       if (status !== 200) throw new Error(`/metrics answers ${status}`)
       return body
     },
@@ -373,7 +176,7 @@ function clusterOf({ layout, binaries, apiservers, stop, startMs }: ClusterParts
   const [first] = apiservers
   if (first === undefined) throw new Error('a cluster has an apiserver')
   const request = (path: string, options: KubeRequest = {}) =>
-    ask(layout, (options.server ?? first).port, path, options)
+    askKube(accessOf(layout), `${(options.server ?? first).url}${path}`, options)
   const adminKubeconfig = file('admin.kubeconfig')
   return {
     apiservers,
@@ -453,38 +256,5 @@ function runKubectl(
     // A kubectl that has ended without reading is no failure of the test's.
     child.stdin?.on('error', () => undefined)
     child.stdin?.end(options.input ?? '')
-  })
-}
-
-function ask(layout: Layout, port: number, path: string, request: KubeRequest): Promise<KubeAnswer> {
-  const { admin, authority } = layout
-  const { token, method = 'GET', body } = request
-  const credentials = token === undefined ? { cert: admin.certPem, key: admin.keyPem } : {}
-  const headers: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
-  if (token !== undefined) headers['authorization'] = `Bearer ${token}`
-  const options = { method, headers, ca: authority.caPem, ...credentials }
-  return send(`https://127.0.0.1:${port}${path}`, options, body)
-}
-
-type SendOptions = {
-  readonly ca: string
-  readonly method?: string
-  readonly headers?: Record<string, string>
-  readonly cert?: string
-  readonly key?: string
-}
-
-function send(url: string, options: SendOptions, body: unknown): Promise<KubeAnswer> {
-  return new Promise((resolve, reject) => {
-    const request = httpsRequest(url, { ...options, agent: false, timeout: 10_000 }, (response) => {
-      let text = ''
-      response.setEncoding('utf8')
-      response.on('data', (chunk: string) => (text += chunk))
-      response.once('end', () => resolve({ status: response.statusCode ?? 0, body: text }))
-      response.once('error', reject)
-    })
-    request.once('timeout', () => request.destroy(new Error(`${url} does not answer`)))
-    request.once('error', reject)
-    request.end(body === undefined ? undefined : JSON.stringify(body))
   })
 }
