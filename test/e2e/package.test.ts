@@ -99,7 +99,7 @@ t.test('npm pack leaves the checkout as it was and the package without dependenc
     'types are not stripped under node_modules',
   )
   t.ok(files.includes('dist/THIRD_PARTY_LICENSES.txt'))
-  t.ok(files.includes('deploy/ci/sallyport-exchange.sh'))
+  for (const name of ['exchange', 'credential']) t.ok(files.includes(`deploy/ci/sallyport-${name}.sh`))
 })
 
 t.test('npx sallyport helps', async (t) => {
@@ -129,6 +129,22 @@ t.test('the installed commands work', async (t) => {
   t.match(await run(user, bin, ['hash-secret', '-'], 'chosen'), { code: 0, stdout: /^\$scrypt\$/ })
   t.match(await run(user, bin, ['completion', 'bash']), { code: 0, stdout: /complete -o filenames/ })
   t.match(await run(user, bin, ['exchnage']), { code: 2 })
+})
+
+t.test("the installed command is kubectl's plugin, in one file of its own", async (t) => {
+  const broker = await fakeServer(t, [GRANTED])
+  const job = join(user, 'job.jwt')
+  writeFileSync(job, unsignedJwt({ iss: 'https://ci.example.test' }))
+  const where = ['--broker', broker.url, '--client-id', 'ci', '--audience', 'kubernetes']
+  const argv = ['credential', ...where, '--subject-token-file', job, '--cache-dir', join(user, 'cache')]
+  for (const times of [1, 2]) {
+    const ran = await run(user, bin, argv)
+    t.match(ran, { code: 0, stderr: '', stdout: /"token":"issued\.token\.value"\}\}\n$/ }, `time ${times}`)
+  }
+  t.equal(broker.asked.length, 1)
+  const quick = readFileSync(join(user, 'node_modules/sallyport/dist/credential_quick.js'), 'utf8')
+  t.notMatch(quick, /^import[ {*"]/m, 'nothing is loaded beside it')
+  t.match(await run(user, bin, ['credential', '--help']), { code: 0, stdout: /Usage: sallyport credential/ })
 })
 
 t.test(
