@@ -233,7 +233,12 @@ t.test('the token of the job is the credential, in an exchange by itself', async
   t.match(broker.audit(), {
     reason: 'client_assertion_invalid',
     evidence: { cause: { reason: 'policy_none_matched' } },
+    // Whose job it was is proven, and an operator wants to know it.
+    connector: 'gitlab',
+    subject: { sub: /^project_path:acme/, hash: /^[\w-]{43}$/ },
   })
+  t.equal((await broker.exchange({ ...job, subject_token: `${token.slice(0, -4)}AAAA` })).text, WRONG)
+  t.equal(broker.audit()?.subject, undefined, 'nothing is told of a job that proves nothing')
 })
 
 t.test('a CI token names no client: without client_id there is no search for one that fits', async (t) => {

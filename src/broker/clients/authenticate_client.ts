@@ -1,5 +1,6 @@
 // Who asks. Every failure is one answer on the wire, and every secret that is refused costs the same, whatever the client
 // has and whether it exists (RFC 6749 §2.3, RFC 7523 §2.2, JA-6 for `federated_jwt`).
+import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Client } from '#core/client.ts'
 import type { Connector } from '#core/connector.ts'
 import type { ClientDenial } from '#core/denial.ts'
@@ -9,7 +10,7 @@ import type { PolicyGrant } from '#core/policy/trust_policy.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 import { SecretCheckBusy } from '#platform/secret_check.ts'
-import { readSubject } from '../connectors/subject.ts'
+import { readSubject, subjectFacts } from '../connectors/subject.ts'
 import type { PresentedToken, Subject, SubjectDeps } from '../connectors/subject.ts'
 import type { ConnectorTable } from '../connectors/resolve_connector.ts'
 
@@ -47,12 +48,14 @@ export type ClientDeps = {
 
 /**
  * Authenticates the client of one token request. `subjectToken` may stand in for the assertion of a `federated_jwt`
- * client: the job's own token is then credential and subject in one.
+ * client: the job's own token is then credential and subject in one. Of a job that proves who it is and is refused all the
+ * same `facts` tell who it was.
  */
 export async function authenticateClient(
   credentials: Credentials,
   subjectToken: string,
   deps: ClientDeps,
+  facts: DecisionFacts = { grant: 'unknown' },
 ): Promise<Result<AuthenticatedClient>> {
   const token = credentials.kind === 'assertion' ? credentials.assertion : subjectToken
   const client = deps.clients.get(clientIdOf(credentials, deps))
@@ -69,7 +72,7 @@ export async function authenticateClient(
     case 'federated_jwt':
       if (credentials.kind === 'secret' && credentials.secret !== '')
         return wrongMethod(credentials, client, deps)
-      return authenticateJob(token, client, auth, deps)
+      return authenticateJob(token, client, auth, deps, facts)
   }
 }
 
@@ -126,12 +129,15 @@ async function authenticateJob(
   client: Client,
   auth: Extract<Client['auth'], { method: 'federated_jwt' }>,
   deps: ClientDeps,
+  facts: DecisionFacts,
 ): Promise<Result<AuthenticatedClient>> {
   const connector = deps.connectors.get(auth.connector)
   if (connector === undefined) return deny({ reason: 'connector_unknown', connector: auth.connector })
   const presented: PresentedToken = { text: token, type: undefined, parsed: deps.parse(token) }
   const subject = await readSubject(presented, connector, deps.subject)
   if (!subject.ok) return notProven(client, subject)
+  facts.connector = connector.id
+  facts.subject = subjectFacts(subject.value, connector)
   const grant = deps.decide(subject.value, client, connector, auth.policy)
   if (!grant.ok) return notProven(client, grant)
   return ok({

@@ -1,5 +1,6 @@
 // What a subject token proves: verified claims, the identity they mean, the job's facts. JWTs are verified here, opaque
 // access tokens by one GET at the issuer's userinfo when the connector says so.
+import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Claims } from '#core/claims.ts'
 import type { Connector } from '#core/connector.ts'
 import { mapIdentity } from '#core/dex/map_identity.ts'
@@ -162,5 +163,17 @@ function mockSubject(presented: PresentedToken, deps: SubjectDeps): Subject {
     },
     facts: {},
     token: opaqueFacts(presented, deps),
+  }
+}
+
+/** Who the job is, as the audit event tells it. */
+export function subjectFacts(subject: Subject, connector: Connector): NonNullable<DecisionFacts['subject']> {
+  const { sub, jti } = subject.claims
+  return {
+    iss: connector.issuer,
+    sub: typeof sub === 'string' ? sub : '',
+    hash: subject.token.hash,
+    ...(typeof jti === 'string' ? { jti } : {}),
+    ...(subject.token.kid === undefined ? {} : { kid: subject.token.kid }),
   }
 }

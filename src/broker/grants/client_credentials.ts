@@ -17,7 +17,8 @@ import type { GrantDeps } from './grant_deps.ts'
 import { claimUses, placesOf, useOf } from './replay.ts'
 import type { TokenRequest } from './request.ts'
 import { namedAudiences, resolveTarget } from './target.ts'
-import { subjectFacts, union } from './token_exchange.ts'
+import { subjectFacts } from '../connectors/subject.ts'
+import { union } from './token_exchange.ts'
 
 export async function grantClientCredentials(
   request: TokenRequest,
@@ -25,7 +26,7 @@ export async function grantClientCredentials(
   facts: DecisionFacts,
 ): Promise<Result<Issued>> {
   // 1. who asks
-  const authenticated = await authenticateClient(request.credentials, '', deps)
+  const authenticated = await authenticateClient(request.credentials, '', deps, facts)
   if (!authenticated.ok) return authenticated
   const { client, method, job } = authenticated.value
   facts.client = client.id

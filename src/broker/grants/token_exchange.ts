@@ -11,8 +11,8 @@ import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 import { authenticateClient } from '../clients/authenticate_client.ts'
 import { connectorByIssuer, namedConnector } from '../connectors/resolve_connector.ts'
-import { readSubject } from '../connectors/subject.ts'
-import type { PresentedToken, Subject } from '../connectors/subject.ts'
+import { readSubject, subjectFacts } from '../connectors/subject.ts'
+import type { PresentedToken } from '../connectors/subject.ts'
 import type { Issued, TokenOrder } from '../tokens/issue.ts'
 import { decideGrant } from './decide.ts'
 import type { GrantDeps } from './grant_deps.ts'
@@ -26,7 +26,7 @@ export async function exchangeToken(
   facts: DecisionFacts,
 ): Promise<Result<Issued>> {
   // 1. who asks
-  const authenticated = await authenticateClient(request.credentials, request.subjectToken, deps)
+  const authenticated = await authenticateClient(request.credentials, request.subjectToken, deps, facts)
   if (!authenticated.ok) return authenticated
   const { client, method, job } = authenticated.value
   facts.client = client.id
@@ -118,17 +118,6 @@ function requestedTokenType(type: string): Result<TokenType> {
   return type === ID_TOKEN_TYPE || type === ACCESS_TOKEN_TYPE
     ? ok(type)
     : deny({ reason: 'requested_token_type_unsupported', got: type })
-}
-
-export function subjectFacts(subject: Subject, connector: Connector): NonNullable<DecisionFacts['subject']> {
-  const { sub, jti } = subject.claims
-  return {
-    iss: connector.issuer,
-    sub: typeof sub === 'string' ? sub : '',
-    hash: subject.token.hash,
-    ...(typeof jti === 'string' ? { jti } : {}),
-    ...(subject.token.kid === undefined ? {} : { kid: subject.token.kid }),
-  }
 }
 
 export function union(first: readonly string[], second: readonly string[]): readonly string[] {
