@@ -143,3 +143,14 @@ t.test('kubectl loads it', { skip: kubectl === undefined && 'no kubectl here' },
   const shown = execFileSync(kubectl ?? 'kubectl', argv, { env: { KUBECONFIG: file }, encoding: 'utf8' })
   t.equal(shown, `web ${SERVER} a: "b" #c`)
 })
+
+t.test('the page about it shows the file as it is made', async (t) => {
+  const page = readFileSync('docs/kubectl-credential.md', 'utf8')
+  const blocks = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = '']) => parse(text))
+  const [shown, ...others] = blocks
+  const made = parse((await kubeconfig([...good, '--client-auth', 'federated'])).stdout)
+  t.strictSame(shown.clusters, made.clusters)
+  delete made.users[0].user.exec.installHint
+  t.strictSame(shown.users, made.users)
+  t.equal(others.length, 6, 'and every other piece of YAML in it parses')
+})

@@ -156,6 +156,19 @@ t.test('kubectl gets its tokens from the broker', { skip }, async (t) => {
     },
   )
 
+  await t.test('a job that outlives its token gets another where its policy says so', async (t) => {
+    const long = changed('long', {}, { clientId: 'ci-long' })
+    for (const [job, file, expected] of [
+      [world.job('release'), long, { code: 0, stderr: '' }],
+      [world.job(), kubeconfig, { code: 1, stdout: '', stderr: /^sallyport: denied: / }],
+    ] as const) {
+      t.match(await kubectl(job, 'get ns', file), { code: 0 })
+      // As if what was kept had ended.
+      rmSync(join(job.home, '.cache', 'sallyport'), { recursive: true })
+      t.match(await kubectl(job, 'get ns', file), expected)
+    }
+  })
+
   await t.test('mistakes in the kubeconfig are told', async (t) => {
     const job = world.job()
     const rows: readonly (readonly [string, object, RegExp])[] = [

@@ -92,14 +92,27 @@ function brokerConfig(issuer: string, opsPort: number, connector: { readonly id:
     },
     store: { type: 'memory' },
     connectors: [connector],
-    clients: [{ id: 'ci', auth: { method: 'federated_jwt', connector: 'gitlab', policy: 'deploy' } }],
-    audiences: [AUDIENCE, 'kube:other'].map((id) => ({ id, profile: 'kubernetes', clients: ['ci'] })),
+    clients: [
+      { id: 'ci', auth: { method: 'federated_jwt', connector: 'gitlab', policy: 'deploy' } },
+      { id: 'ci-long', auth: { method: 'federated_jwt', connector: 'gitlab', policy: 'long' } },
+    ],
+    audiences: [
+      { id: AUDIENCE, profile: 'kubernetes', clients: ['ci', 'ci-long'] },
+      { id: 'kube:other', profile: 'kubernetes', clients: ['ci'] },
+    ],
     policies: [
       {
         name: 'deploy',
         connector: 'gitlab',
         claims: { project_id: '48291', ref: 'main' },
         grant: { audiences: [AUDIENCE, 'kube:other'], groups: ['deployers'] },
+      },
+      {
+        name: 'long',
+        connector: 'gitlab',
+        clients: ['ci-long'],
+        claims: { project_id: '48291', ref: 'release' },
+        grant: { audiences: [AUDIENCE], groups: ['deployers'], singleUse: 'off' },
       },
     ],
   }
