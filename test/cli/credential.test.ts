@@ -6,6 +6,8 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -29,6 +31,9 @@ const DENIED: FakeAnswer = {
 function granted(name: string, members: Readonly<Record<string, unknown>> = {}): FakeAnswer {
   return { body: { access_token: `token.${name}`, token_type: 'bearer', expires_in: 600, ...members } }
 }
+
+/** Only root can make what belongs to somebody else. */
+const isRoot = process.getuid?.() === 0
 
 type World = {
   readonly broker: FakeServer
@@ -319,7 +324,6 @@ t.test('what is missing or makes no sense is one line and exit code 2', async (t
 t.test(
   'a folder that others could read or have made is not used, and kubectl still gets its token',
   async (t) => {
-    const isRoot = process.getuid?.() === 0
     const spoil: readonly (readonly [string, (cache: string, home: string) => void, RegExp])[] = [
       ['open', (cache) => chmodSync(cache, 0o755), /is open to others: chmod 700/],
       ['a link', (cache, home) => symlinkSync(join(home, 'real'), cache), /is not a folder of its own/],
@@ -378,6 +382,15 @@ t.test('an entry that is damaged, open to others or a link is asked for anew', a
       ),
     (file) => writeFileSync(file, Buffer.alloc(200_000)),
     (file) => chmodSync(file, 0o644),
+    (file, home) => {
+      renameSync(file, join(home, 'elsewhere'))
+      symlinkSync(join(home, 'elsewhere'), file)
+    },
+    (file) => {
+      rmSync(file)
+      mkdirSync(file, { mode: 0o600 })
+    },
+    ...(isRoot ? [(file: string) => chownSync(file, 65_534, 65_534)] : []),
   ]
   for (const change of damage) {
     const { run, cache, home } = await startWorld(t)
