@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 // The CLI's entry: argv -> cli/<command>.ts, nothing else.
-import { enableCompileCache } from 'node:module'
-import { join } from 'node:path'
 import { findCommand } from './cli/command.ts'
 import type { CommandIo } from './cli/command.ts'
 
 // From a checkout, types are stripped from every file at every start; the cache keeps the outcome. In a folder of the
 // checkout, since whoever can write into the cache can run code here. The bundle has nothing to gain.
-if (import.meta.filename.endsWith('.ts'))
-  enableCompileCache(join(import.meta.dirname, '..', 'node_modules', '.cache', 'sallyport'))
+if (import.meta.filename.endsWith('.ts')) {
+  const { enableCompileCache } = process.getBuiltinModule('node:module')
+  enableCompileCache(`${import.meta.dirname}/../node_modules/.cache/sallyport`)
+}
 
 const io: CommandIo = {
   // Opened on use: a command that reads no input does not hold the terminal, and each stream takes time to make.

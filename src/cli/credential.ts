@@ -43,6 +43,6 @@ function givenOf(
 }
 
 async function run(given: GivenFlags, io: CommandIo): Promise<ExitCode> {
-  const { runCredential } = await import('./credential_run.ts')
+  const { runCredential } = await import('./credential/quick.ts')
   return runCredential(given, io)
 }

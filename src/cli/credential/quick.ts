@@ -5,6 +5,9 @@ import type { CommandIo, ExitCode } from '../command.ts'
 import { runCredential } from '../credential_run.ts'
 import { readPlainFlags } from './flags.ts'
 
+// The package has all of this command in the file that is made of this one.
+export { runCredential } from '../credential_run.ts'
+
 const STDOUT = 1
 
 /** `undefined`: not a plain list of flags; commander has the help and the words for mistakes. */
