@@ -2,6 +2,7 @@
 // that rested long enough to be full again is forgotten by its TTL.
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '#core/clock.ts'
+import { ownText } from '#core/own_text.ts'
 
 export type RateLimit = {
   /** Takes one token. `0` when there was one, else the whole seconds after which the next is there. */
@@ -30,7 +31,7 @@ export function createRateLimit({ rate, burst, maxKeys, clock }: RateLimitOption
       const now = clock()
       const bucket = buckets.get(key)
       if (bucket === undefined) {
-        buckets.set(key, { tokens: burst - 1, atMs: now })
+        buckets.set(ownText(key), { tokens: burst - 1, atMs: now })
         return 0
       }
       // A clock that jumps back must not lock anybody out: no time has passed then.

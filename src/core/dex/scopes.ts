@@ -1,5 +1,6 @@
 // Dex's scopes: what each one switches on, and the `audience:server:client_id:<id>` form that names a relying party
 // (dex server/oauth2 scopes). An empty id still counts as an audience scope.
+import { ownText } from '#core/own_text.ts'
 
 const AUDIENCE_PREFIX = 'audience:server:client_id:'
 
@@ -26,9 +27,10 @@ export function parseScopes(scope: string): Scopes {
   if (scope.length > MAX_PARSED_LENGTH) return parseFresh(scope)
   const known = parsed.get(scope)
   if (known !== undefined) return known
-  const scopes = parseFresh(scope)
+  const own = ownText(scope)
+  const scopes = parseFresh(own)
   if (parsed.size >= MAX_PARSED) parsed.clear()
-  parsed.set(scope, scopes)
+  parsed.set(own, scopes)
   return scopes
 }
 

@@ -3,6 +3,7 @@
 import { hash } from 'node:crypto'
 import { isJsonObject } from '#core/claims.ts'
 import type { Claims, JsonObject, JsonValue } from '#core/claims.ts'
+import { ownText } from '#core/own_text.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Denied, Result } from '#core/result.ts'
 import { readStrictJsonObject, TOKEN_JSON_LIMITS } from './strict_json.ts'
@@ -99,7 +100,7 @@ function knownHeader(segment: string, limits: TokenLimits): Result<TokenHeader> 
   const header = headerOf(segment, limits)
   if (!header.ok) return header
   if (headers.size >= MAX_HEADERS) headers.clear()
-  headers.set(segment, header)
+  headers.set(ownText(segment), header)
   return header
 }
 
