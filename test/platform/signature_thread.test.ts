@@ -1,10 +1,21 @@
 import { generateKeyPairSync, hash, sign, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import { once } from 'node:events'
+import { MessageChannel, Worker } from 'node:worker_threads'
 import t from 'tap'
 import type { Test } from 'tap'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createCryptoPool } from '../../src/platform/crypto_pool.ts'
 import { createSigner } from '../../src/platform/keys/signer.ts'
+import {
+  DONE,
+  fieldsOf,
+  HANDED_OVER,
+  layOut,
+  newMemory,
+  OPERATION,
+  TAKE_KEY,
+} from '../../src/platform/signature_thread/layout.ts'
 import { startSignatureThread } from '../../src/platform/signature_thread/signature_thread.ts'
 import type { Checked, SignatureThread } from '../../src/platform/signature_thread/signature_thread.ts'
 
@@ -99,6 +110,28 @@ t.test('a key that cannot do the job is the caller’s to find out about', async
   await t.rejects(signed(thread, INPUT, rsa.privateKey), { code: 'SALLYPORT_NOT_DONE' })
   t.ok(isSigned(INPUT, await signed(thread, INPUT)), 'and the next job is done')
 })
+
+t.test(
+  'a key that was announced and did not come ends the thread, before any other is taken for it',
+  async (t) => {
+    const memory = newMemory()
+    const { counters, fields } = layOut(memory)
+    fields[fieldsOf(0) + OPERATION] = TAKE_KEY
+    counters[HANDED_OVER] = 1
+    const { port1, port2 } = new MessageChannel()
+    t.teardown(() => port1.close())
+    const file = new URL('../../src/platform/signature_thread/thread.ts', import.meta.url)
+    const worker = new Worker(file, {
+      workerData: { memory, keys: port2 },
+      transferList: [port2],
+      execArgv: [],
+    })
+    t.teardown(() => worker.terminate())
+    const [error] = await once(worker, 'error')
+    t.match(error, { message: 'a key was announced and did not come' })
+    t.equal(counters[DONE], 0)
+  },
+)
 
 t.test('a full ring takes no more, and everything taken is answered for itself', async (t) => {
   const thread = await start(t)

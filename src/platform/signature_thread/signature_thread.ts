@@ -57,6 +57,11 @@ const NOTHING_CHECKED: Checked = { holds: false, hash: '' }
 
 /** Longest base64url signature that is written into a slot. */
 const SIGNATURE_ROOM = 128
+/**
+ * A loop with jobs under way looks for them in each turn, so many times in vain, and sleeps only then: being woken takes
+ * longer than most jobs do.
+ */
+const MAX_LOOKS = 200
 /** Keys that the thread holds; the oldest makes room. Issuers have a handful each, and ours are two or three. */
 const MAX_KEYS = 256
 
@@ -81,6 +86,9 @@ class RingThread implements SignatureThread {
   #collected
   #keys = 0
   #isArmed = false
+  #isLooking = false
+  /** Turns of the event loop since a job came back. */
+  #looks = 0
 
   constructor(onLost: (error: Error) => void, firstJob: number) {
     const memory = newMemory()
@@ -166,14 +174,15 @@ class RingThread implements SignatureThread {
 
   /** The thread takes keys in the order of the jobs, so a job before this one still finds the key that makes room. */
   #handKey(key: KeyObject): number {
+    // First of all: what cannot be sent must not count as sent, or its place would mean the key that was there before.
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port of one process, no window
+    this.#keyPort.postMessage(key)
     const index = this.#keys % MAX_KEYS
     this.#keys += 1
     const before = this.#owners[index]
     if (before !== undefined) this.#indexes.delete(before)
     this.#owners[index] = key
     this.#indexes.set(key, index)
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port of one process, no window
-    this.#keyPort.postMessage(key)
     const slot = slotOf(this.#written)
     const at = fieldsOf(slot)
     this.#layout.fields[at + OPERATION] = TAKE_KEY
@@ -200,6 +209,7 @@ class RingThread implements SignatureThread {
   readonly #collect = (): void => {
     const { counters, fields } = this.#layout
     const done = Atomics.load(counters, DONE)
+    if (this.#collected !== done) this.#looks = 0
     while (this.#collected !== done) {
       const slot = slotOf(this.#collected)
       const at = fieldsOf(slot)
@@ -208,17 +218,26 @@ class RingThread implements SignatureThread {
       settle?.(fields[at + OUTCOME] ?? THREW, at, slot)
       this.#collected = (this.#collected + 1) | 0
     }
-    this.#arm()
+    if (this.#isLooking || this.#isArmed || this.#collected === this.#announced) return
+    if (this.#looks >= MAX_LOOKS) return this.#arm()
+    this.#looks += 1
+    this.#isLooking = true
+    setImmediate(this.#look)
   }
 
-  /** Asks to be woken at the next job that is done, unless that is asked already or nothing is under way. */
+  readonly #look = (): void => {
+    this.#isLooking = false
+    this.#collect()
+  }
+
+  /** Asks to be woken at the next job that is done. */
   #arm(): void {
-    if (this.#isArmed || this.#collected === this.#announced) return
     const { counters } = this.#layout
     Atomics.store(counters, LOOP_WAITS, 1)
     const wait = Atomics.waitAsync(counters, DONE, this.#collected)
     if (!wait.async) {
-      setImmediate(this.#collect)
+      this.#isLooking = true
+      setImmediate(this.#look)
       return
     }
     this.#isArmed = true

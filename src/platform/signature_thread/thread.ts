@@ -1,5 +1,6 @@
 // The thread itself: sleeps until jobs are handed over, does them in order, and wakes the event loop when it waits for
-// one. It holds keys and nothing else; it does no I/O and never ends by itself.
+// one. It holds keys and nothing else; it does no I/O, and ends by itself only when it cannot know any more which key is
+// meant.
 import { hash, sign, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
@@ -64,6 +65,7 @@ function wakeLoop(): void {
 
 function work(slot: number): void {
   const at = fieldsOf(slot)
+  if (fields[at + OPERATION] === TAKE_KEY) return takeKey(fields[at + KEY] ?? 0)
   try {
     fields[at + OUTCOME] = outcomeOf(slot, at)
   } catch {
@@ -72,16 +74,16 @@ function work(slot: number): void {
   }
 }
 
+/** One key that is missing would put every later one in the wrong place: then all is lost, and told so. */
+function takeKey(index: number): void {
+  const received: { message: KeyObject } | undefined = receiveMessageOnPort(keyPort)
+  if (received === undefined) throw new Error('a key was announced and did not come')
+  keys.set(index, received.message)
+}
+
 function outcomeOf(slot: number, at: number): number {
   const operation = fields[at + OPERATION] ?? 0
-  const keyIndex = fields[at + KEY] ?? 0
-  if (operation === TAKE_KEY) {
-    const received: { message: KeyObject } | undefined = receiveMessageOnPort(keyPort)
-    if (received === undefined) throw new Error('a key was announced and did not come')
-    keys.set(keyIndex, received.message)
-    return 1
-  }
-  const key = keys.get(keyIndex)
+  const key = keys.get(fields[at + KEY] ?? 0)
   const bytes = slots[slot]
   if (key === undefined || bytes === undefined) throw new Error('a job without its key')
   const length = fields[at + INPUT_BYTES] ?? 0
