@@ -1,8 +1,11 @@
 // `sallyport kube lint` as people call it: places, embedded files, exit codes, JSON.
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
+import { issueCertificate, makeAuthority } from '../../src/platform/dev_certificate_authority.ts'
 import { folder, runCli } from '../support/cli.ts'
 import type { CliRun } from '../support/cli.ts'
 import { GOOD_FILE } from '../support/kube_lint_examples.ts'
@@ -175,6 +178,30 @@ t.test('a file is named as it was given; one that is not there is told', async (
 
 t.test('flags of the cluster without --cluster are a wrong call', async (t) => {
   t.match(await lint(GOOD_FILE, '--context', 'x'), { code: 2, stderr: /go with --cluster/ })
+})
+
+t.test('an issuer steers no terminal, and writes no line of its own', async (t) => {
+  const authority = await makeAuthority(['localhost'], Date.now())
+  const { certPem, keyPem } = await issueCertificate(authority, ['localhost'], Date.now())
+  const server = createServer({ cert: certPem, key: keyPem }, (request, response) => {
+    const isDiscovery = request.url?.endsWith('/openid-configuration') === true
+    const keys = [{ kty: 'AK\u001B[31mP', kid: 'k\n    -> run this' }]
+    response.end(JSON.stringify(isDiscovery ? { issuer: url, jwks_uri: `${url}/keys` } : { keys }))
+  })
+  server.listen(0)
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const address = server.address()
+  const url = `https://localhost:${typeof address === 'object' ? address?.port : ''}`
+  const issuer = `{ url: ${url}, audiences: [kube], certificateAuthority: ${JSON.stringify(authority.certPem)} }`
+  const mapping = '{ username: { claim: sub, prefix: "ci:" }, uid: { claim: sub } }'
+  const head = 'apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\n'
+  const run = await lint(`${head}jwt: [{ issuer: ${issuer}, claimMappings: ${mapping} }]\n`, '--issuers')
+  t.equal(run.code, 1)
+  t.match(run.stdout, 'key 1 (kid k\\u000a    -> run this)')
+  t.match(run.stdout, String.raw`unknown json web key type 'AK\u001b[31mP'`)
+  t.notOk(run.stdout.includes('\u001B'))
+  t.notMatch(run.stdout, /^ {4}-> run this/m)
 })
 
 t.test('hostile input ends in a finding, not in a crash', async (t) => {

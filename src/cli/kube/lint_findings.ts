@@ -7,6 +7,7 @@ import { doubtful } from '#core/kube/lint_codes.ts'
 import type { Place } from '#platform/config/finding.ts'
 import { pathText } from '#platform/config/yaml_document.ts'
 import type { AuthenticationSource } from '#platform/kube/authentication_file.ts'
+import { printable } from '../steps_text.ts'
 
 export type LintFinding = {
   readonly severity: KubeProblem['severity']
@@ -92,7 +93,12 @@ export function inWords(linted: LintedSource, file: string): string {
     const { severity, code, path, message, wayOut, place } = finding
     const at = place === undefined ? file : `${place.file}:${place.line}:${place.column}`
     const where = path === '' ? '' : ` (${path})`
-    return `${at}: ${severity} ${code}${where}: ${message}${wayOut === undefined ? '' : `\n    -> ${wayOut}`}\n`
+    const said = [
+      `${at}: ${severity} ${code}${where}: ${message}`,
+      ...(wayOut === undefined ? [] : [`    -> ${wayOut}`]),
+    ]
+    // An issuer that is asked over the network names keys and addresses as it likes.
+    return said.map((line) => `${printable(line)}\n`).join('')
   })
   const found = linted.foundIn === '' ? '' : ` (${linted.foundIn})`
   const verdict = linted.loads ? 'would load' : 'would refuse'
