@@ -1,4 +1,4 @@
-// npm run bench: ours and the real Dex side by side. usage: run.ts [--quick] [--peers-only] [--only WORDS] | soak [N]
+// npm run bench: ours and the real Dex side by side. usage: run.ts [--quick] [--peers-only] [--only WORDS] | kube | soak [N]
 // Exits 1 if a floor is missed. Figures of a machine that others use at the same time are marked as noisy.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { cases } from './cases.ts'
 import type { Case } from './cases.ts'
 import { startContestant } from './contestants.ts'
+import { judgeCredential, measureCredential } from './credential_times.ts'
 import type { Contestant, ContestantName } from './contestants.ts'
 import { generate } from './load.ts'
 import type { Load } from './load.ts'
@@ -23,6 +24,7 @@ import { soak } from './soak.ts'
 import type { SoakResult } from './soak.ts'
 import { measureCli, measureStarts } from './start_times.ts'
 import type { CliTimes, StartTimes } from './start_times.ts'
+import { judgeTokenReviews, measureTokenReviews } from './token_review_times.ts'
 import type { Row } from './verdict.ts'
 import { benchBasic, createBenchWorld } from './world.ts'
 import type { BenchWorld } from './world.ts'
@@ -35,6 +37,8 @@ const { values: flags, positionals } = parseArgs({
     only: { type: 'string' },
   },
 })
+/** Only what concerns kube-apiserver and kubectl. */
+const kubeOnly = positionals[0] === 'kube'
 const soakRequests = positionals[0] === 'soak' ? Number(positionals[1] ?? 1_000_000) : undefined
 const pace: Pace = flags.quick
   ? { seconds: 1, warmUpSeconds: 1, rounds: 1, retries: 0 }
@@ -57,6 +61,8 @@ try {
   let soaked: SoakResult | undefined
   if (soakRequests !== undefined) {
     soaked = await runSoak(soakRequests)
+  } else if (kubeOnly) {
+    rows.push(...(await measureKube()))
   } else {
     for (const one of cases.filter((each) => flags.only === undefined || each.title.includes(flags.only))) {
       say(one.title)
@@ -75,7 +81,7 @@ try {
       await stopAll()
       starts = await measureStarts(world, flags.quick ? 3 : 10)
       cli = await measureCli(flags.quick ? 3 : 10)
-      rows.push(judgeStarts(starts), judgeCli(cli))
+      rows.push(judgeStarts(starts), judgeCli(cli), ...(await measureKube()))
     }
   }
   const report: Report = {
@@ -149,6 +155,15 @@ async function measureMemory(): Promise<Row[]> {
   const idle = residentMiB(usual.pid)
   const [normal, small] = await measureCase(['sallyport ES256', 'sallyport ES256 small heap'], 'exchange', 32)
   return normal === undefined || small === undefined ? [] : judgeMemory(idle, normal, small)
+}
+
+/** kubectl's plugin beside bare Node; our token beside a ServiceAccount's at a real kube-apiserver. */
+async function measureKube(): Promise<Row[]> {
+  say('credential')
+  const credential = await measureCredential(flags.quick ? 3 : 15)
+  say('TokenReview')
+  const reviews = await measureTokenReviews(flags.quick ? 100 : 500)
+  return [...judgeCredential(credential), judgeTokenReviews(reviews)]
 }
 
 async function runSoak(total: number): Promise<SoakResult> {
