@@ -191,6 +191,29 @@ t.test('a name that somebody else can register is told, unless an id is pinned',
   })
 })
 
+t.test('a name of a policy that pins names alone is told, whatever the name is made of', async (t) => {
+  const group = { wanted: { kind: 'group', name: undefined } } as const
+  const plain = { username: 'shop-deployer' }
+  const named = { project_path: exact('acme/vpc') }
+  const open = choose(policy(named, plain))
+  t.match(open, {
+    ok: true,
+    value: { notes: [{ code: 'name_reregistrable' }], why: /WARNING: the policy pins no id/ },
+  })
+  t.strictSame(chosen(policy(named), group).codes, ['name_reregistrable'])
+  t.match(choose(policy(PROJECT, plain)), {
+    ok: true,
+    value: { notes: [], why: /Nobody else can get this name/ },
+  })
+  t.strictSame(chosen(policy(PROJECT), group).codes, [])
+  // The id in the name keeps a successor out, though the policy would let them in.
+  const byId = policy(named, { username: 'gitlab:${project_id}' })
+  t.match(choose(byId, { given: { project_id: '48291' } }), {
+    ok: true,
+    value: { subjects: [{ name: 'ci:gitlab:48291' }], notes: [], why: /Nobody else can get this name/ },
+  })
+})
+
 t.test('a claim that a pin contradicts is refused', async (t) => {
   const one = policy(
     { project_path: { kind: 'any_of', values: ['acme/a', 'acme/b'] } },

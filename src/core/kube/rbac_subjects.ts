@@ -89,7 +89,7 @@ function userSubjects(user: Extract<PolicyUser, { kind: 'exact' }>, request: Sub
       message: `${user.names[0]}: made of ${user.mutable.join(', ')}, and policy ${policy.name} pins no id: whoever registers the name again gets this binding`,
       wayOut: ids === '' ? 'bind a name made of ids' : `pin ${ids} in the policy`,
     })
-  }
+  } else if (!holdsId(request)) notes.push(...openPolicyNotes(user.names[0] ?? '', request.granting))
   for (const name of user.names) notes.push(...bearers(name, request))
   return {
     subjects: user.names.map((name) => ({ kind: 'User', name })),
@@ -97,6 +97,35 @@ function userSubjects(user: Extract<PolicyUser, { kind: 'exact' }>, request: Sub
     notes,
   }
 }
+
+/** Whether an id that nobody is given again stands in the name itself. */
+function holdsId({ granting: { policy, connector }, naming }: SubjectRequest): boolean {
+  const { username } = policy.grant
+  if (username === undefined || naming.usernameClaim === 'sub') return true
+  const ids = presetOf(connector.preset).immutablePins.flat()
+  return ids.some((id) => username.includes(`\${${id}}`))
+}
+
+/** A name without ids is whoever the policy lets in, and without a pinned id that may be somebody else tomorrow. */
+function* openPolicyNotes(name: string, { policy, connector }: GrantingPolicy): Generator<RbacNote> {
+  if (!isOpen({ policy, connector })) return
+  const ids = presetOf(connector.preset)
+    .immutablePins.map((set) => set.join(' + '))
+    .join(', or ')
+  yield {
+    code: 'name_reregistrable',
+    message: `${name}: policy ${policy.name} pins no id: whoever registers the names that it pins again gets this binding`,
+    wayOut: `pin ${ids} in the policy`,
+  }
+}
+
+function isOpen({ policy, connector }: GrantingPolicy): boolean {
+  const preset = presetOf(connector.preset)
+  return preset.immutablePins.length > 0 && !pinsImmutableId(policy, preset)
+}
+
+const OPEN_POLICY =
+  'WARNING: the policy pins no id, so whoever registers the names that it pins again is let in.'
 
 function whyUser(
   user: Extract<PolicyUser, { kind: 'exact' }>,
@@ -109,7 +138,10 @@ function whyUser(
       ? `<connector>:<id>, connector ${connector.id}`
       : `its username, ${policy.grant.username}`
   const first = `What policy ${policy.name} makes of a job: ${source}, after the prefix of auth-config.`
-  if (user.mutable.length === 0) return `${first} Nobody else can get this name.`
+  if (user.mutable.length === 0) {
+    const isAnybodys = !holdsId(request) && isOpen(request.granting)
+    return `${first} ${isAnybodys ? OPEN_POLICY : 'Nobody else can get this name.'}`
+  }
   return isPinned
     ? `${first} The policy pins an id, so a new owner of the name does not get it; after a rename this binding names nobody, until it is made anew.`
     : `${first} WARNING: ${user.mutable.join(', ')} can be registered again by somebody else, who is then let in.`
@@ -198,13 +230,15 @@ function groupSubject(group: PolicySubjects['groups'][number], request: SubjectR
   const notes = [...groupNotes(group, request)]
   const decided =
     group.decidedBy === undefined ? 'to every job that it lets in' : `by the claim ${group.decidedBy}`
-  const why = `What policy ${policy.name} gives ${decided}, after the prefix of auth-config. Everybody in the group gets the role, whatever they are called.`
+  const all = `What policy ${policy.name} gives ${decided}, after the prefix of auth-config. Everybody in the group gets the role, whatever they are called.`
+  const why = isOpen(request.granting) ? `${all} ${OPEN_POLICY}` : all
   return { subjects: [{ kind: 'Group', name: group.name }], why, notes }
 }
 
 function* groupNotes(group: PolicySubjects['groups'][number], request: SubjectRequest): Generator<RbacNote> {
   const { granting, others, clients, naming, profile } = request
   const ids = presetOf(granting.connector.preset).immutablePins.flat()
+  yield* openPolicyNotes(group.name, granting)
   if (group.decidedBy !== undefined && !ids.includes(group.decidedBy)) {
     yield {
       code: 'group_decided_by_name',
