@@ -13,6 +13,12 @@ import { extraKeyOf, SOURCE_CLAIMS } from './source_extra.ts'
 /** Seconds. Tokens of the kubernetes profile never live longer (broker/tokens/issue.ts). */
 export const KUBE_LIFETIME_SECONDS = 900
 
+const WHY_AUDIENCES: Readonly<Record<KubeProfile, string>> = {
+  kubernetes:
+    "One audience, this cluster's own: a token for a registry, or for another cluster, is no token here.",
+  dex: "This cluster's own: a token that does not name it is no token here. A token of Dex can name several: whoever else it was asked for can use it here, too, so let clients ask for this one alone.",
+}
+
 /** The broker itself: one audience, our claims, the rules that a token of ours holds and no other does. */
 export function planBroker(broker: BrokerTrust, naming: KubeNaming): PlannedAuthenticator {
   const rules = broker.profile === 'kubernetes' ? kubeRules() : dexRules(broker, naming)
@@ -24,8 +30,7 @@ export function planBroker(broker: BrokerTrust, naming: KubeNaming): PlannedAuth
     'issuer.discoveryURL':
       'Where the discovery document is fetched instead. The document must still name the url above as its issuer, and its jwks_uri is fetched as it stands.',
     'issuer.certificateAuthority': whyCa(broker.ca),
-    'issuer.audiences':
-      "One audience, this cluster's own: a token for a registry, or for another cluster, is no token here.",
+    'issuer.audiences': WHY_AUDIENCES[broker.profile],
     'claimMappings.username': whyUsername(broker.profile, naming),
     'claimMappings.groups':
       'What the policy grants. The prefix keeps these apart from the groups of people and of Kubernetes. A token without groups has none.',
