@@ -266,9 +266,12 @@ t.test('no name of the broker can be one of a forge', async (t) => {
   t.strictSame(refusals({ ...REQUEST, further, naming: { ...REQUEST.naming, usernamePrefix: 'forge:' } }), [])
 })
 
+/** The text with its comments unwrapped. */
+function words(request: AuthConfigRequest): string {
+  return printAuthConfig(planned(request)).replaceAll(/\s+#? */g, ' ')
+}
+
 t.test('only where tokens have one audience the file says that no other is a token here', (t) => {
-  const words = (request: AuthConfigRequest): string =>
-    printAuthConfig(planned(request)).replaceAll(/\s+#? */g, ' ')
   t.match(words(REQUEST), 'a token for a registry, or for another cluster, is no token here')
   t.notMatch(words(DEX), 'a token for a registry')
   t.match(words(DEX), 'A token of Dex can name several')
