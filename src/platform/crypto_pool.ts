@@ -36,47 +36,76 @@ export type CryptoPoolOptions = {
 }
 
 export function createCryptoPool({ isIdle, startThread }: CryptoPoolOptions): CryptoPool {
-  const pending = createPending()
+  // Each with its own watch: answers of the one say nothing about work that hangs in the other.
+  const [ownThread, libuv] = [createLane(), createLane()]
   const hand = createHandover()
   let thread: SignatureThread | undefined
-  let isStuck = false
-  let lastAnswer = 0
   const timer = setInterval(() => {
-    if (pending.isEmpty() || performance.now() - lastAnswer < STUCK_MS) return
-    isStuck = true
-    pending.rescueAll()
+    ownThread.check()
+    libuv.check()
   }, CHECK_MS)
   timer.unref()
 
-  const onThread = <T>(work: CryptoWork<T>): Promise<T> =>
-    new Promise((resolve, reject) => {
-      if (pending.isEmpty()) lastAnswer = performance.now()
-      const entry = pending.add(() => settle(work.inPlace, resolve, reject))
-      const answered = (error: Error | null, value: T): void => {
-        lastAnswer = performance.now()
-        isStuck = false
-        // After a rescue the answer comes too late, and only says that the threads are well again.
-        if (!pending.remove(entry)) return
-        if (error === null) resolve(value)
-        else if (error instanceof NotDoneByThread) entry.rescue()
-        else reject(error)
-      }
-      if (work.onSignatureThread !== undefined && startThread !== undefined) {
-        thread ??= startThread()
-        if (work.onSignatureThread(thread, answered)) return
-      }
+  const onOwnThread = <T>(work: CryptoWork<T>): Promise<T> | undefined => {
+    const { onSignatureThread } = work
+    if (startThread === undefined || onSignatureThread === undefined || ownThread.isStuck()) return undefined
+    thread ??= startThread()
+    const to = thread
+    return ownThread.wait(work, (answered) => onSignatureThread(to, answered))
+  }
+
+  const onLibuv = <T>(work: CryptoWork<T>): Promise<T> | undefined => {
+    if (libuv.isStuck()) return undefined
+    return libuv.wait(work, (answered) => {
       hand(() => work.onThread(answered))
+      return true
     })
+  }
 
   return {
     run(work) {
-      const here = isStuck || (work.cost === 'medium' && isIdle())
-      if (!here) return onThread(work)
-      return new Promise((resolve, reject) => settle(work.inPlace, resolve, reject))
+      const here = work.cost === 'medium' && isIdle()
+      const there = here ? undefined : (onOwnThread(work) ?? onLibuv(work))
+      return there ?? new Promise((resolve, reject) => settle(work.inPlace, resolve, reject))
     },
     close() {
       clearInterval(timer)
       thread?.close()
+    },
+  }
+}
+
+type Answered<T> = (error: Error | null, value: T) => void
+
+/** One way to a thread: what waits there, and whether it answers. */
+function createLane() {
+  const pending = createPending()
+  let isStuck = false
+  let lastAnswer = 0
+  return {
+    isStuck: () => isStuck,
+    check(): void {
+      if (pending.isEmpty() || performance.now() - lastAnswer < STUCK_MS) return
+      isStuck = true
+      pending.rescueAll()
+    },
+    /** `undefined` when `start` says that the work is not taken. */
+    wait<T>(work: CryptoWork<T>, start: (answered: Answered<T>) => boolean): Promise<T> | undefined {
+      const { promise, resolve, reject } = Promise.withResolvers<T>()
+      if (pending.isEmpty()) lastAnswer = performance.now()
+      const entry = pending.add(() => settle(work.inPlace, resolve, reject))
+      const isTaken = start((error, value) => {
+        lastAnswer = performance.now()
+        isStuck = false
+        // After a rescue the answer comes too late, and only says that the thread is well again.
+        if (!pending.remove(entry)) return
+        if (error === null) resolve(value)
+        else if (error instanceof NotDoneByThread) entry.rescue()
+        else reject(error)
+      })
+      if (isTaken) return promise
+      pending.remove(entry)
+      return undefined
     },
   }
 }

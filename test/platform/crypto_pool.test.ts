@@ -3,6 +3,8 @@ import type { Test } from 'tap'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { createCryptoPool } from '../../src/platform/crypto_pool.ts'
 import type { CryptoPool, CryptoWork } from '../../src/platform/crypto_pool.ts'
+import { NotDoneByThread } from '../../src/platform/signature_thread/signature_thread.ts'
+import type { SignatureThread } from '../../src/platform/signature_thread/signature_thread.ts'
 
 type Done = (error: Error | null, value: string) => void
 
@@ -97,4 +99,41 @@ t.test('a thread that answers late is trusted again', async (t) => {
   await turn()
   next.answers[0]?.(null, 'thread')
   t.equal(await result, 'thread')
+})
+
+t.test('work that hangs on libuv is rescued however busily the other thread answers', async (t) => {
+  const thread: SignatureThread = { signEs256: () => true, verify: () => true, close: () => {} }
+  const pool = createCryptoPool({ isIdle: () => false, startThread: () => thread })
+  t.teardown(() => pool.close())
+  const stuck = pool.run(work({ cost: 'long' }))
+  const answers = setInterval(() => {
+    void pool.run(
+      work({
+        onSignatureThread: (_thread, done) => {
+          setImmediate(() => done(null, 'own thread'))
+          return true
+        },
+      }),
+    )
+  }, 20)
+  t.teardown(() => clearInterval(answers))
+  t.equal(await Promise.race([stuck, sleep(2000, 'hangs')]), 'in place')
+})
+
+t.test('what the signature thread does not take, or does not do, is done all the same', async (t) => {
+  const thread: SignatureThread = { signEs256: () => true, verify: () => true, close: () => {} }
+  const pool = createCryptoPool({ isIdle: () => false, startThread: () => thread })
+  t.teardown(() => pool.close())
+  const refused = work({ onSignatureThread: () => false })
+  const result = pool.run(refused)
+  await turn()
+  refused.answers[0]?.(null, 'libuv')
+  t.equal(await result, 'libuv')
+  const lost = work({
+    onSignatureThread: (_thread, done) => {
+      setImmediate(() => done(new NotDoneByThread('lost'), ''))
+      return true
+    },
+  })
+  t.equal(await pool.run(lost), 'in place')
 })

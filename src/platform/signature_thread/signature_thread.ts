@@ -81,6 +81,7 @@ class RingThread implements SignatureThread {
   readonly #owners: (KeyObject | undefined)[] = []
   readonly #waiting: (((outcome: number, at: number, slot: number) => void) | undefined)[] = []
   #isUp = false
+  #isLost = false
   #written
   #announced
   #collected
@@ -138,6 +139,7 @@ class RingThread implements SignatureThread {
   }
 
   close(): void {
+    this.#isLost = true
     this.#isUp = false
     this.#worker.removeAllListeners('exit')
     void this.#worker.terminate()
@@ -251,7 +253,8 @@ class RingThread implements SignatureThread {
   }
 
   #lose(error: Error, onLost: (error: Error) => void): void {
-    if (!this.#isUp) return
+    if (this.#isLost) return
+    this.#isLost = true
     this.#isUp = false
     onLost(error)
     const left = [...this.#waiting]
