@@ -53,7 +53,7 @@ export type CommandEntry = {
 }
 
 /** Runs a command without commander. `undefined`, and nothing done, when the arguments are not the plainest. */
-export type QuickRun = (argv: readonly string[], io: CommandIo) => Promise<ExitCode | undefined>
+type QuickRun = (argv: readonly string[], io: CommandIo) => Promise<ExitCode | undefined>
 
 /** In the order of the help. One line each: `load: async () => (await import('./keys.ts')).keys`. */
 export const COMMANDS: readonly CommandEntry[] = [

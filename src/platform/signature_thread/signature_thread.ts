@@ -28,7 +28,7 @@ import {
 } from './layout.ts'
 import type { ThreadData } from './thread.ts'
 
-export type ThreadDone<T> = (error: Error | null, value: T) => void
+type ThreadDone<T> = (error: Error | null, value: T) => void
 
 /** Whether the signature holds, and the base64url SHA-256 of the input. */
 export type Checked = { readonly holds: boolean; readonly hash: string }
