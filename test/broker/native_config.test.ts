@@ -72,9 +72,7 @@ t.test('a file that uses every section loads without a finding', (t) => {
         metricsTokenFile: undefined,
       },
     ],
-    reviewClients: [
-      { id: 'rotating', audience: 'kubernetes', usernamePrefix: 'job:', groupsPrefix: 'ci:' },
-    ],
+    reviewClients: [{ id: 'rotating', audience: 'kubernetes', usernamePrefix: 'job:', groupsPrefix: 'ci:' }],
   })
   t.end()
 })
