@@ -476,3 +476,11 @@ t.test('instants and quotes are written as Go writes them', async (t) => {
   for (const [seconds, text] of instants) t.equal(goTime(seconds), text)
   t.equal(goQuoted('a"b\\\n\u0000\u00ad\u{e0001}é'), String.raw`"a\"b\\\n\x00\u00ad\U000e0001é"`)
 })
+
+t.test('an expression that does not compile is told once, in the words of the apiserver', async (t) => {
+  const reason = "compilation failed: undeclared reference to 'nosuch' (in container '')"
+  const refusal = refusalOf(walked({ config: namedBy({ expression: 'nosuch' }) }))
+  t.match(refusal, { code: 'configuration_refused', reason })
+  t.equal(refusal?.reason, reason)
+  t.equal(refusalOf(walked({ config: namedBy({ expression: 'claims.sub' }) })), undefined)
+})

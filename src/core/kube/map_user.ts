@@ -297,7 +297,7 @@ function evaluateWith(
       on,
       checked.denial.message,
       'configuration_refused',
-      `compilation failed: ${checked.denial.message}`,
+      checked.denial.message,
       `the apiserver does not load this file: ${checked.denial.wayOut}`,
     )
   }
