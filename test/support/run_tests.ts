@@ -1,4 +1,5 @@
-// Runs one kind of test with tap and prints a truthful total as the last line: `N passed, N failed, N skipped`.
+// Runs one kind of test with tap and prints a truthful total as the last line: `N passed, N failed, N skipped`; before it
+// what the tests say of their figures (t.comment).
 // usage: run_tests.ts unit|e2e [file ...]. Unit: everything that needs no Go or Java. e2e: the real counterparts.
 import { spawn } from 'node:child_process'
 import { appendFileSync, globSync } from 'node:fs'
@@ -19,26 +20,31 @@ const files = named.length > 0 ? named : patterns.flatMap((pattern) => globSync(
 const totals = { passed: 0, failed: 0, skipped: 0 }
 const skips: string[] = []
 
-/** A test is a named subtest of a file; a file without subtests counts its own assertions. */
+/** A test is a named subtest of a file; a file without subtests counts its own assertions, one that is skipped as a whole once. */
 function count(parser: Parser, path: readonly string[]): void {
   parser.on('child', (child) => count(child, [...path, child.name]))
   parser.on('assert', (result: TapResult) => {
-    if (path.length === 0) return
+    const isSkipped = result.skip !== false && result.skip !== undefined
+    if (path.length === 0 && !isSkipped) return
     // Deeper levels are parts of a test, except that a grouping of subtests is not one itself.
     if (path.length > 1) return
-    if (result.skip !== false && result.skip !== undefined) {
+    if (isSkipped) {
       totals.skipped += 1
-      skips.push(`${path.join(' > ')} > ${result.name}: ${String(result.skip)}`)
+      skips.push(`${[...path, result.name].join(' > ')}: ${String(result.skip)}`)
     } else if (result.ok) totals.passed += 1
     else totals.failed += 1
   })
 }
+
+/** A comment inside of a file that tap does not make itself. */
+const FIGURE = /^\s+# (?!Subtest: |time=|failed )/
 
 const parser = new Parser()
 count(parser, [])
 const failures: string[] = []
 parser.on('line', (line) => {
   if (/^\s*not ok/.test(line)) failures.push(line.trim())
+  if (FIGURE.test(line)) console.log(line.trim())
 })
 
 const tap = spawn(
