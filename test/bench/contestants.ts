@@ -24,7 +24,7 @@ export type Contestant = ChildServer & {
 }
 
 /** Node flags of the documented small-heap profile. */
-const SMALL_HEAP_FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=64'] as const
+const SMALL_HEAP_FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=48'] as const
 
 const root = join(import.meta.dirname, '..', '..')
 const issuerPath = new URL(benchIssuer).pathname
