@@ -226,6 +226,39 @@ t.test('issuers of an existing file come along, wherever in it they stand', asyn
   t.ok(again.codes.includes('issuer_replaced'))
 })
 
+const gitlabAt = (host: string) => ['--gitlab', `https://${host}.example.test`, '--gitlab-project', '48291']
+
+t.test('a GitLab that another call has made needs a prefix of its own beside a second one', async (t) => {
+  const files = { 'a.yaml': (await ask(t, gitlabAt('gitlab-a'))).stdout }
+  const merge = [...gitlabAt('gitlab-b'), '--merge', 'a.yaml']
+  const refused = await ask(t, merge, files)
+  t.match(refused, { code: 78, stdout: '', stderr: /-> .*--gitlab-prefix or in a\.yaml/ })
+  t.strictSame(refused.codes, ['prefix_of_merged'])
+  const apart = await ask(t, [...merge, '--gitlab-prefix', 'gitlab-b:'], files)
+  t.equal(apart.code, 0, apart.stderr)
+  t.notOk(apart.codes.includes('prefixes_collide'))
+  t.match(apart.config, {
+    jwt: [
+      {},
+      { claimMappings: { username: { expression: /^'gitlab-b:' \+ / } } },
+      { issuer: { url: 'https://gitlab-a.example.test' } },
+    ],
+  })
+})
+
+t.test('a prefix of a forge is a word of its own, and needs its forge', async (t) => {
+  const forgejo = ['--forgejo', 'https://git.example.test', '--forgejo-repository', '456', '--forgejo-prefix']
+  t.match(await ask(t, [...forgejo, 'git:']), { code: 0, stdout: /'git:' \+ claims\.repository_id/ })
+  for (const prefix of ['', 'system:', 'a b'])
+    t.match(await ask(t, [...forgejo, prefix]), {
+      code: 2,
+      stdout: '',
+      stderr: /--forgejo-prefix ".*" cannot/,
+    })
+  t.match(await ask(t, ['--gitlab-prefix', 'x:']), { code: 2, stderr: /--gitlab-prefix needs --gitlab URL/ })
+  t.match(await ask(t, ['--forgejo-prefix', 'x:']), { code: 2, stderr: /needs --forgejo URL/ })
+})
+
 t.test('a file that an apiserver refuses is not merged', async (t) => {
   const files = { 'old.yaml': OLD_FILE.replace('prefix: "sso:"', '').replace('prefix: sso:', '') }
   t.match(await ask(t, ['--merge', 'old.yaml'], files), {

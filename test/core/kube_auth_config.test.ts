@@ -2,9 +2,13 @@
 import t from 'tap'
 import { readAuthenticationConfiguration } from '../../src/core/kube/read.ts'
 import { planAuthConfig } from '../../src/core/kube/auth_config_plan.ts'
-import type { AuthConfigPlan, AuthConfigRequest } from '../../src/core/kube/auth_config_plan.ts'
-import type { AuthenticationConfiguration } from '../../src/core/kube/authentication_configuration.ts'
-import { planForgejo, planGitlab } from '../../src/core/kube/forge_issuers.ts'
+import type { AuthConfigPlan, AuthConfigRequest, PlanNote } from '../../src/core/kube/auth_config_plan.ts'
+import type {
+  AuthenticationConfiguration,
+  JwtAuthenticator,
+  PrefixedClaimOrExpression,
+} from '../../src/core/kube/authentication_configuration.ts'
+import { FORGE_PREFIXES, planForgejo, planGitlab } from '../../src/core/kube/forge_issuers.ts'
 import { kubeVersion } from '../../src/core/kube/kube_version.ts'
 import type { KubeVersion } from '../../src/core/kube/kube_version.ts'
 import { printAuthConfig } from '../../src/core/kube/print_auth_config.ts'
@@ -189,6 +193,15 @@ t.test('what is dangerous without being wrong is said', async (t) => {
 
 const OTHER = planned(DEX).jwt[0]?.authenticator
 
+function named(
+  { claimMappings }: JwtAuthenticator,
+  username: Partial<PrefixedClaimOrExpression>,
+  groups: Partial<PrefixedClaimOrExpression> = {},
+): JwtAuthenticator['claimMappings'] {
+  const nothing = { claim: '', expression: '', prefix: undefined }
+  return { ...claimMappings, username: { ...nothing, ...username }, groups: { ...nothing, ...groups } }
+}
+
 t.test(
   'issuers of an existing file stay, ours takes the place of its own, and anonymous is kept',
   async (t) => {
@@ -196,6 +209,7 @@ t.test(
     const far = {
       ...OTHER,
       issuer: { ...OTHER.issuer, url: 'https://sso.example.test', egressSelectorType: 'cluster' },
+      claimMappings: named(OTHER, { claim: 'email', prefix: 'sso:' }, { claim: 'groups', prefix: 'sso:' }),
     }
     const merged = [
       {
@@ -216,7 +230,12 @@ t.test(
   },
 )
 
-const FORGE = { url: 'https://git.example.test', audience: 'kubernetes', ca: undefined }
+const FORGE = {
+  url: 'https://git.example.test',
+  audience: 'kubernetes',
+  ca: undefined,
+  prefix: FORGE_PREFIXES.forgejo,
+}
 
 t.test('a GitLab beside the broker is pinned by ids, takes jobs only, and no forks', async (t) => {
   const gitlab = planGitlab({ ...FORGE, projectIds: ['48291', '48292'], namespaceIds: ['7203'] })
@@ -264,6 +283,115 @@ t.test('no name of the broker can be one of a forge', async (t) => {
       'prefix_of_a_forge',
     ])
   t.strictSame(refusals({ ...REQUEST, further, naming: { ...REQUEST.naming, usernamePrefix: 'forge:' } }), [])
+})
+
+t.test('two forges keep apart by their prefixes, which can be set', async (t) => {
+  const forgejo = planForgejo({ ...FORGE, repositoryIds: ['456'], repositoryPaths: [] }).planned
+  const gitlab = (prefix: string) =>
+    planGitlab({
+      ...FORGE,
+      url: 'https://gitlab.example.test',
+      prefix,
+      projectIds: ['48291'],
+      namespaceIds: [],
+    }).planned
+  t.strictSame(refusals({ ...REQUEST, further: [gitlab('gitlab:'), forgejo] }), [])
+  t.strictSame(refusals({ ...REQUEST, further: [gitlab('forgejo:'), forgejo] }), ['prefix_of_a_forge'])
+  t.strictSame(refusals({ ...REQUEST, further: [gitlab('ci:gitlab:')] }), ['prefix_of_a_forge'])
+  t.match(printed({ ...REQUEST, further: [gitlab("it's:")] }).jwt[1]?.claimMappings.username, {
+    expression: "'it\\'s:' + claims.project_id + ':' + claims.ref_type + ':' + claims.ref",
+  })
+})
+
+type Merged = Pick<JwtAuthenticator, 'claimMappings' | 'userValidationRules'>
+
+/** What is said of a file with one issuer that gives such names. */
+function mergedNote(merged: Partial<Merged>, change: Partial<AuthConfigRequest> = {}): readonly PlanNote[] {
+  if (OTHER === undefined) throw new Error('no entry')
+  const issuer = { ...OTHER.issuer, url: 'https://sso.example.test' }
+  const config = { version: 'v1', jwt: [{ ...OTHER, issuer, ...merged }], anonymous: undefined } as const
+  const plan = planAuthConfig({ ...REQUEST, merged: [{ file: 'old.yaml', config }], ...change })
+  return plan.ok ? [] : plan.denial
+}
+
+t.test('a merged issuer that could give a name of the broker or a forge is refused', async (t) => {
+  if (OTHER === undefined) throw new Error('no entry')
+  const sub = (prefix: string) => ({ claimMappings: named(OTHER, { claim: 'sub', prefix }) })
+  t.strictSame(mergedNote(sub('sso:')), [])
+  for (const prefix of ['ci:', 'c', 'ci:gitlab:'])
+    t.match(
+      mergedNote(sub(prefix)),
+      [
+        {
+          code: 'prefix_of_merged',
+          message: /^user names of .*broker\.example\.test.* and of .*sso\.example\.test \(old\.yaml\)/,
+          wayOut: /with --username-prefix or in old\.yaml/,
+        },
+      ],
+      prefix,
+    )
+  const further = [planForgejo({ ...FORGE, repositoryIds: ['456'], repositoryPaths: [] }).planned]
+  t.match(mergedNote(sub('forgejo:'), { further }), [{ wayOut: /with --forgejo-prefix or in old\.yaml/ }])
+  const groups = (prefix: string) =>
+    named(OTHER, { claim: 'sub', prefix: 'sso:' }, { claim: 'groups', prefix })
+  t.strictSame(mergedNote({ claimMappings: groups('sso:') }), [])
+  t.match(mergedNote({ claimMappings: groups('ci:dep') }), [
+    { code: 'prefix_of_merged', message: /^groups of/, wayOut: /with --groups-prefix or in old\.yaml/ },
+  ])
+  const expression = "claims.admin ? 'ci:' + claims.sub : 'sso:' + claims.sub"
+  t.match(mergedNote({ claimMappings: named(OTHER, { expression }) }), [{ code: 'prefix_of_merged' }])
+})
+
+t.test(
+  'a merged issuer whose names have no prefix needs a rule, and the way out is one that works',
+  async (t) => {
+    if (OTHER === undefined) throw new Error('no entry')
+    const bare = { claim: 'sub', prefix: '' }
+    const claimMappings = named(OTHER, bare, { ...bare, claim: 'groups' })
+    const notes = mergedNote({ claimMappings, userValidationRules: [] })
+    t.strictSame(
+      notes.map(({ code }) => code),
+      ['prefix_of_merged', 'prefix_of_merged'],
+    )
+    const rules = notes.map(({ wayOut }) => /old\.yaml: - expression: "(.*)"$/.exec(wayOut)?.[1] ?? '')
+    const withRules = (expressions: readonly string[]) =>
+      mergedNote({
+        claimMappings,
+        userValidationRules: expressions.map((expression) => ({ expression, message: '' })),
+      }).length
+    t.equal(withRules(rules), 0)
+    for (const less of [
+      ["!user.username.startsWith('ci:x')", "user.groups.all(g, !g.startsWith('ci:'))"],
+      ["user.username.startsWith('ci:')", "user.groups.all(g, !g.startsWith('ci:'))"],
+      ["!user.username.startsWith('c') || true", 'user.groups.all(g, !g.startsWith("c"))'],
+      ["!user.username.startsWith('ci:')", "user.groups.exists(g, !g.startsWith('ci:'))"],
+    ])
+      t.equal(withRules(less), 1, less.join())
+    t.match(
+      mergedNote({ claimMappings }, { naming: { ...REQUEST.naming, usernamePrefix: '' } })[0]?.wayOut,
+      /leave --username-prefix out/,
+    )
+  },
+)
+
+t.test('two merged files are held apart, two issuers of one file are not touched', async (t) => {
+  if (OTHER === undefined) throw new Error('no entry')
+  const file = (name: string, hosts: readonly string[]) => ({
+    file: name,
+    config: {
+      version: 'v1' as const,
+      jwt: hosts.map((host) => ({
+        ...OTHER,
+        issuer: { ...OTHER.issuer, url: `https://${host}.example.test` },
+        claimMappings: named(OTHER, { claim: 'sub', prefix: 'sso:' }),
+      })),
+      anonymous: undefined,
+    },
+  })
+  t.strictSame(refusals({ ...REQUEST, merged: [file('a.yaml', ['a', 'b'])] }), [])
+  t.strictSame(refusals({ ...REQUEST, merged: [file('a.yaml', ['a']), file('b.yaml', ['b'])] }), [
+    'prefix_of_merged',
+  ])
 })
 
 /** The text with its comments unwrapped. */

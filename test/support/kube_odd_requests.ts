@@ -102,8 +102,8 @@ function oddRequest(pick: Pick, caPem: string): AuthConfigRequest {
 
 function oddForges(pick: Pick, ca: AuthConfigRequest['broker']['ca']): readonly ForgePlan[] {
   const audience = `forge ${pick(ODD)}`
-  const gitlab = { url: 'https://gitlab.example.test:8443/gitlab', audience, ca }
-  const forgejo = { url: 'https://git.example.test', audience, ca }
+  const gitlab = { url: 'https://gitlab.example.test:8443/gitlab', audience, ca, prefix: `g${pick(ODD)}:` }
+  const forgejo = { url: 'https://git.example.test', audience, ca, prefix: `f${pick(ODD)}:` }
   return [
     ...pick([[], [planGitlab({ ...gitlab, projectIds: ['1', '2'], namespaceIds: pick([[], ['3']]) })]]),
     ...pick([

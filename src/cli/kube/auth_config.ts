@@ -16,9 +16,11 @@ export type AuthConfigFlags = NamingFlags & {
   readonly gitlabProject?: readonly string[]
   readonly gitlabNamespace?: readonly string[]
   readonly gitlabCaFile?: string
+  readonly gitlabPrefix?: string
   readonly forgejo?: string
   readonly forgejoRepository?: readonly string[]
   readonly forgejoCaFile?: string
+  readonly forgejoPrefix?: string
   readonly forgeAudience?: string
 }
 
@@ -67,6 +69,7 @@ export const kubeAuthConfig: KubeSubcommand = {
       .option('--gitlab-project <id>', 'project that may come, repeatable', collect)
       .option('--gitlab-namespace <id>', 'namespace whose projects may come, repeatable', collect)
       .option('--gitlab-ca-file <file>', "CA of GitLab's certificate")
+      .option('--gitlab-prefix <prefix>', 'what stands before its user names (default: gitlab:)')
       .option('--forgejo <url>', 'trust this Forgejo, too, without the broker')
       .option(
         '--forgejo-repository <id>',
@@ -74,6 +77,7 @@ export const kubeAuthConfig: KubeSubcommand = {
         collect,
       )
       .option('--forgejo-ca-file <file>', "CA of Forgejo's certificate")
+      .option('--forgejo-prefix <prefix>', 'what stands before its user names (default: forgejo:)')
       .option('--forge-audience <id>', 'what jobs ask GitLab or Forgejo for (default: the audience)')
       .action(async (flags: AuthConfigFlags) => end(await run(flags, io)))
   },

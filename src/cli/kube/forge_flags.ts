@@ -1,7 +1,8 @@
 // The flags of auth-config that trust a forge without the broker: what has to come with what, and what an id looks like.
 import { forgejoActions } from '#core/issuer/forgejo_actions.ts'
-import { planForgejo, planGitlab } from '#core/kube/forge_issuers.ts'
+import { FORGE_PREFIXES, planForgejo, planGitlab } from '#core/kube/forge_issuers.ts'
 import type { ForgePlan } from '#core/kube/forge_issuers.ts'
+import { prefixProblem } from '#core/kube/policy_subjects.ts'
 import type { CommandIo } from '../command.ts'
 import type { AuthConfigFlags } from './auth_config.ts'
 import { isComplaint } from './kube_audience.ts'
@@ -36,8 +37,10 @@ async function gitlab(
   const projectIds = flags.gitlabProject ?? []
   const namespaceIds = flags.gitlabNamespace ?? []
   const pins = [...projectIds, ...namespaceIds]
-  if (flags.gitlab === undefined)
+  if (flags.gitlab === undefined) {
+    if (flags.gitlabPrefix !== undefined) return missing('--gitlab-prefix', '--gitlab URL')
     return pins.length === 0 ? undefined : missing('--gitlab-project', '--gitlab URL')
+  }
   if (pins.length === 0)
     return missing(
       '--gitlab',
@@ -52,9 +55,11 @@ async function gitlab(
     )
   const url = forgeUrl('--gitlab', flags.gitlab)
   if (typeof url === 'object') return url
+  const prefix = forgePrefix('--gitlab-prefix', flags.gitlabPrefix ?? FORGE_PREFIXES.gitlab)
+  if (typeof prefix === 'object') return prefix
   const ca = flags.gitlabCaFile === undefined ? undefined : await readTrustedCa(flags.gitlabCaFile, io)
   if (ca !== undefined && isComplaint(ca)) return ca
-  return planGitlab({ url, audience, ca, projectIds, namespaceIds })
+  return planGitlab({ url, audience, ca, prefix, projectIds, namespaceIds })
 }
 
 async function forgejo(
@@ -64,6 +69,7 @@ async function forgejo(
 ): Promise<ForgePlan | Complaint | undefined> {
   const repositories = flags.forgejoRepository ?? []
   if (flags.forgejo === undefined) {
+    if (flags.forgejoPrefix !== undefined) return missing('--forgejo-prefix', '--forgejo URL')
     return repositories.length === 0 ? undefined : missing('--forgejo-repository', '--forgejo URL')
   }
   if (repositories.length === 0)
@@ -90,9 +96,11 @@ async function forgejo(
       wayOut: 'pin the id of the repository: --forgejo-repository 456',
     }
   }
+  const prefix = forgePrefix('--forgejo-prefix', flags.forgejoPrefix ?? FORGE_PREFIXES.forgejo)
+  if (typeof prefix === 'object') return prefix
   const ca = flags.forgejoCaFile === undefined ? undefined : await readTrustedCa(flags.forgejoCaFile, io)
   if (ca !== undefined && isComplaint(ca)) return ca
-  return planForgejo({ url, audience, ca, repositoryIds, repositoryPaths })
+  return planForgejo({ url, audience, ca, prefix, repositoryIds, repositoryPaths })
 }
 
 /** Without the slash at the end that no forge has in its `iss`. */
@@ -103,6 +111,16 @@ function forgeUrl(flag: string, text: string): string | Complaint {
   return {
     message: `${flag} ${text} is no plain https address`,
     wayOut: 'write https://HOST, as a browser shows the forge',
+  }
+}
+
+/** Unlike the broker's it cannot be empty: a forge's names are made of what its users call things. */
+function forgePrefix(flag: string, prefix: string): string | Complaint {
+  const problem = prefix === '' ? "its names could be anybody else's" : prefixProblem(prefix)
+  if (problem === undefined) return prefix
+  return {
+    message: `${flag} ${JSON.stringify(prefix)} cannot be used: ${problem}`,
+    wayOut: 'choose a short word and a colon, such as gitlab-2:',
   }
 }
 

@@ -10,7 +10,10 @@ import type {
   JwtAuthenticator,
 } from './authentication_configuration.ts'
 import { planBroker } from './broker_authenticator.ts'
+import { collisionProblems } from './collision_problems.ts'
+import type { MergedAuthenticator } from './collision_problems.ts'
 import type { KubeVersion } from './kube_version.ts'
+import type { NameKind } from './name_collisions.ts'
 import { prefixProblem, USERNAME_CLAIMS } from './policy_subjects.ts'
 import type { KubeNaming, KubeProfile } from './policy_subjects.ts'
 
@@ -21,6 +24,7 @@ export const AUTH_CONFIG_CODES = [
   // refused
   'prefix_unusable',
   'prefix_of_a_forge',
+  'prefix_of_merged',
   'username_claim_unknown',
   'issuer_unusable',
   'anonymous_merged_and_asked',
@@ -39,8 +43,8 @@ export type PlannedAuthenticator = {
   readonly heading: string
   readonly authenticator: JwtAuthenticator
   readonly why: Readonly<Record<string, string>>
-  /** What every user name of a forge begins with. */
-  readonly prefix?: string
+  /** The flags that set what its names begin with; none for what stood in a file. */
+  readonly prefixFlags?: Readonly<Partial<Record<NameKind, string>>>
 }
 
 export type AuthConfigPlan = {
@@ -99,9 +103,11 @@ export function planAuthConfig(request: AuthConfigRequest): Result<AuthConfigPla
   const merge = mergeFiles(own, request.merged)
   const anonymous = planAnonymous(request)
   const jwt = [...own, ...merge.kept]
+  const naming = namingProblems(request.naming, request.broker.profile)
   const problems = [
-    ...namingProblems(request.naming, request.broker.profile),
-    ...forgeProblems(request),
+    ...naming,
+    // A prefix that cannot stand anyway is told once.
+    ...(naming.length > 0 ? [] : collisionProblems(own, merge.kept)),
     ...issuerProblems(request.broker.issuer),
     ...(anonymous.ok ? [] : [anonymous.denial]),
   ]
@@ -145,22 +151,6 @@ function namingProblems(naming: KubeNaming, profile: KubeProfile): readonly Plan
     })
   }
   return problems
-}
-
-/** `gitlab:48291:...` must not be a name that a policy of the broker can give as well. */
-function forgeProblems({ naming, further }: AuthConfigRequest): readonly PlanNote[] {
-  const { usernamePrefix } = naming
-  const shared = further.find(
-    ({ prefix = '' }) => prefix.startsWith(usernamePrefix) || usernamePrefix.startsWith(prefix),
-  )
-  if (shared === undefined) return []
-  return [
-    {
-      code: 'prefix_of_a_forge',
-      message: `names of ${shared.authenticator.issuer.url} begin with ${shared.prefix}, and those of the broker with ${JSON.stringify(usernamePrefix)}: one could be taken for the other`,
-      wayOut: 'leave --username-prefix out: ci: meets no forge',
-    },
-  ]
 }
 
 /** The rest of the rules is the linter's; this one is met so often (Dex on http) that it gets its own words. */
@@ -220,9 +210,9 @@ function namingNotes({ broker, naming }: AuthConfigRequest): readonly PlanNote[]
 function mergeFiles(
   own: readonly PlannedAuthenticator[],
   merged: readonly MergedFile[],
-): { readonly kept: readonly PlannedAuthenticator[]; readonly notes: readonly PlanNote[] } {
+): { readonly kept: readonly MergedAuthenticator[]; readonly notes: readonly PlanNote[] } {
   const taken = new Set(own.map(({ authenticator }) => authenticator.issuer.url))
-  const kept: PlannedAuthenticator[] = []
+  const kept: MergedAuthenticator[] = []
   const notes: PlanNote[] = []
   for (const { file, config } of merged) {
     for (const authenticator of config.jwt) {
@@ -236,7 +226,7 @@ function mergeFiles(
         continue
       }
       taken.add(url)
-      kept.push({ heading: `As it stood in ${file}.`, authenticator, why: {} })
+      kept.push({ heading: `As it stood in ${file}.`, authenticator, why: {}, file })
     }
   }
   return { kept, notes }

@@ -45,6 +45,7 @@ export function planBroker(broker: BrokerTrust, naming: KubeNaming): PlannedAuth
   })
   return {
     heading: 'The broker.',
+    prefixFlags: { username: '--username-prefix', groups: '--groups-prefix' },
     why,
     authenticator: {
       issuer: issuerOf(broker),

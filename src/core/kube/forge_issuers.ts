@@ -13,7 +13,12 @@ type ForgeRequest = {
   readonly url: string
   readonly audience: string
   readonly ca: TrustedCa | undefined
+  /** What every user name begins with, so that two forges never give the same one. Not empty. */
+  readonly prefix: string
 }
+
+/** Where nobody says another. */
+export const FORGE_PREFIXES = { gitlab: 'gitlab:', forgejo: 'forgejo:' } as const
 
 export type GitlabRequest = ForgeRequest & {
   readonly projectIds: readonly string[]
@@ -30,7 +35,7 @@ export type ForgePlan = { readonly planned: PlannedAuthenticator; readonly notes
 
 /** Needs one project or namespace at least. */
 export function planGitlab(request: GitlabRequest): ForgePlan {
-  const { url, projectIds, namespaceIds } = request
+  const { url, projectIds, namespaceIds, prefix } = request
   const pins = [oneOf('project_id', projectIds), oneOf('namespace_id', namespaceIds)].filter(
     (pin) => pin !== undefined,
   )
@@ -65,9 +70,8 @@ export function planGitlab(request: GitlabRequest): ForgePlan {
     extraMapping('environment', "claims.?environment.orValue('')"),
     extraMapping('run_id', "claims.?pipeline_id.orValue('')"),
   ]
-  const username = "'gitlab:' + claims.project_id + ':' + claims.ref_type + ':' + claims.ref"
-  const whyUser =
-    'gitlab:48291:branch:main. The id instead of the path, and the ref: bind the branch that may deploy.'
+  const username = `${literal(prefix)} + claims.project_id + ':' + claims.ref_type + ':' + claims.ref`
+  const whyUser = `${prefix}48291:branch:main. The id instead of the path, and the ref: bind the branch that may deploy.`
   const heading =
     'GitLab itself: a job needs no broker, and its token works here until the job may run no more.'
   const planned = forge(request, url, {
@@ -77,13 +81,14 @@ export function planGitlab(request: GitlabRequest): ForgePlan {
     whyUser,
     uid: 'project_id',
     extras,
-    prefix: 'gitlab:',
+    prefixFlag: '--gitlab-prefix',
   })
   return { planned, notes: [] }
 }
 
 /** Needs one repository at least. */
 export function planForgejo(request: ForgejoRequest): ForgePlan {
+  const { prefix } = request
   const byPath = request.repositoryIds.length === 0
   const issuer = request.url.endsWith(ISSUER_PATH) ? request.url : `${request.url}${ISSUER_PATH}`
   const base = issuer.slice(0, -ISSUER_PATH.length)
@@ -111,10 +116,10 @@ export function planForgejo(request: ForgejoRequest): ForgePlan {
     extraMapping('sha', 'claims.sha'),
     extraMapping('run_id', 'claims.run_id'),
   ]
-  const username = byPath ? "'forgejo:' + claims.sub" : "'forgejo:' + claims.repository_id + ':' + claims.ref"
+  const username = `${literal(prefix)} + ${byPath ? 'claims.sub' : "claims.repository_id + ':' + claims.ref"}`
   const whyUser = byPath
-    ? 'forgejo:repo:acme/app:ref:refs/heads/main. Mutable, as the path above is.'
-    : 'forgejo:456:refs/heads/main. The id instead of the path, and the ref: bind the branch that may deploy.'
+    ? `${prefix}repo:acme/app:ref:refs/heads/main. Mutable, as the path above is.`
+    : `${prefix}456:refs/heads/main. The id instead of the path, and the ref: bind the branch that may deploy.`
   const heading = 'Forgejo itself: a job needs no broker, and its token works here for an hour.'
   const uid = byPath ? '' : 'repository_id'
   const planned = forge(request, issuer, {
@@ -124,7 +129,7 @@ export function planForgejo(request: ForgejoRequest): ForgePlan {
     whyUser,
     uid,
     extras,
-    prefix: 'forgejo:',
+    prefixFlag: '--forgejo-prefix',
   })
   return { planned, notes: byPath ? [pathNote(request.repositoryPaths)] : [] }
 }
@@ -133,8 +138,7 @@ const ISSUER_PATH = '/api/actions'
 
 type ForgeParts = {
   readonly heading: string
-  /** What every user name begins with, so that two forges never give the same one. */
-  readonly prefix: string
+  readonly prefixFlag: string
   readonly rules: readonly ReasonedRule[]
   readonly username: string
   readonly whyUser: string
@@ -160,7 +164,7 @@ function forge(request: ForgeRequest, url: string, parts: ForgeParts): PlannedAu
   })
   return {
     heading: parts.heading,
-    prefix: parts.prefix,
+    prefixFlags: { username: parts.prefixFlag },
     why,
     authenticator: {
       issuer: issuerOf(request, url),

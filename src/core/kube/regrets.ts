@@ -7,6 +7,7 @@ import type { PlacedExpression } from './expressions.ts'
 import type { KubeProblem } from './kube_problem.ts'
 import type { KubeVersion } from './kube_version.ts'
 import { doubtful, wrong } from './lint_codes.ts'
+import { beginningsMeet } from './name_collisions.ts'
 import { expressionRegrets } from './regrets_expressions.ts'
 import { issuerRegrets } from './regrets_issuer.ts'
 import { nameRegrets } from './regrets_names.ts'
@@ -53,9 +54,9 @@ function collisions(authenticators: readonly AuthenticatorFacts[]): readonly Kub
   )
 }
 
+/** Names without a prefix are told as such. */
 function overlap(left: readonly string[] | undefined, right: readonly string[] | undefined): boolean {
-  if (left === undefined || right === undefined) return false
-  return left.some((one) => right.some((other) => one.startsWith(other) || other.startsWith(one)))
+  return left !== undefined && right !== undefined && beginningsMeet(left, right)
 }
 
 function severalIssuers(authenticators: readonly AuthenticatorFacts[]): readonly KubeProblem[] {
