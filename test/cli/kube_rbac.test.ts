@@ -229,3 +229,23 @@ t.test('without a policy, as in Dex, the issuer names people, and that is told',
   t.match(group, { code: 0, codes: ['group_of_issuer'] })
   t.match(group.objects[0], { subjects: [{ kind: 'Group', name: 'platform' }] })
 })
+
+t.test('two policies never give one role, whatever their names are made of', async (t) => {
+  const names = ['acme/shop', 'acme-shop', 'acme%shop', 'p'.repeat(256), `${'p'.repeat(255)}q`]
+  const policies = names.map((name) => ({ ...POLICY, name, grant: { ...POLICY.grant, groups: ['g'] } }))
+  const roles: unknown[] = []
+  for (const name of names) {
+    const run = await ask(t, ['--policy', name, '--namespace', 'web', '--group', 'g'], {
+      ...NATIVE,
+      policies,
+    })
+    t.equal(run.code, 0, run.stderr)
+    const [role, binding] = run.objects
+    t.match(Object(role)['metadata'], { name: /^sallyport-[^/%]{1,190}$/ })
+    t.equal(Object(binding)['roleRef'].name, Object(role)['metadata'].name)
+    roles.push(Object(role)['metadata'].name)
+  }
+  t.equal(roles[1], 'sallyport-acme-shop', 'a name that can stand stays')
+  t.match(roles[0], /^sallyport-acme-shop-[0-9a-f]{8}$/)
+  t.equal(new Set(roles).size, names.length)
+})

@@ -1,5 +1,6 @@
 // Role and binding for whoever a policy lets in, as data and as text: rbac.authorization.k8s.io/v1. The same request gives the
 // same bytes, each line with the reason why it stands.
+import { hash } from 'node:crypto'
 import type { RbacNote } from './rbac_codes.ts'
 import type { RbacSubject } from './rbac_subjects.ts'
 import { printYaml, yamlMap } from './yaml_text.ts'
@@ -62,10 +63,18 @@ export function rulesOf(
   return [...byGroup].map(([group, names]) => ({ group, resources: names, verbs: [...new Set(verbs)] }))
 }
 
-/** A name that RBAC takes (a path segment) made of a policy's. */
+const MAX_NAME_LENGTH = 200
+
+/**
+ * A name that RBAC takes (a path segment) made of a policy's, which may be any text. One that has to be changed gets a piece of
+ * its hash, so that `acme/shop` and `acme-shop` do not take each other's role.
+ */
 export function roleName(policy: string): string {
-  const name = `sallyport-${policy}`.replaceAll(/[/%\s\p{C}]/gu, '-')
-  return name.slice(0, 200)
+  const whole = `sallyport-${policy}`
+  const name = whole.replaceAll(/[/%\s\p{C}]/gu, '-')
+  if (name === whole && name.length <= MAX_NAME_LENGTH) return name
+  const mark = `-${hash('sha256', policy, 'hex').slice(0, 8)}`
+  return `${name.slice(0, MAX_NAME_LENGTH - mark.length)}${mark}`
 }
 
 const ESCALATING_VERBS: ReadonlySet<string> = new Set(['escalate', 'bind', 'impersonate'])
