@@ -8,7 +8,7 @@ import { freshnessOf, kubeDiscoveryUrl } from '../../src/platform/kube/issuer_do
 import type { IssuerDeps } from '../../src/platform/kube/issuer_documents.ts'
 import { kubeConfiguration } from '../support/kube_configuration.ts'
 import { startTestIssuer } from '../support/test_issuer.ts'
-import type { TestIssuer, TestIssuerOptions } from '../support/test_issuer.ts'
+import type { Behaviour, TestIssuer, TestIssuerOptions } from '../support/test_issuer.ts'
 
 const DEPS: IssuerDeps = { clock: Date.now }
 
@@ -240,4 +240,25 @@ t.test('one slash at the end of the issuer is not part of the discovery address'
   const [first] = jwt
   if (first === undefined) throw new Error('one authenticator')
   t.equal(kubeDiscoveryUrl(first.issuer), 'https://a.example.test//.well-known/openid-configuration')
+})
+
+const slowRedirects: Behaviour = (_request, response) => {
+  setTimeout(() => response.writeHead(302, { location: '/.well-known/openid-configuration' }).end(), 120)
+}
+
+t.test('redirects that are slow one by one share the time of one issuer', async (t) => {
+  const issuer = await house(t)
+  issuer.behave({ discovery: slowRedirects })
+  const config = kubeConfiguration({ issuer: { url: issuer.url, certificateAuthority: issuer.caPem } })
+  const [problem] = await checkIssuers(config, { ...DEPS, totalMs: 300 })
+  t.match(problem, { code: 'issuer_unreachable', message: /timeout/ })
+  t.ok(issuer.fetches.discovery <= 3, 'not the ten redirects that would be followed')
+  const [patient] = await checkIssuers(config, { ...DEPS, totalMs: 10_000 })
+  t.match(patient, { code: 'issuer_unreachable', message: /stopped after 10 redirects/ })
+  issuer.behave({})
+  t.strictSame(
+    await checkIssuers(config, { ...DEPS, totalMs: 2000 }),
+    [],
+    'and one that answers in time passes',
+  )
 })
