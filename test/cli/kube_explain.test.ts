@@ -168,15 +168,22 @@ t.test('--json gives a program the same', async (t) => {
 
 t.test('a file that the apiserver would not load is told with its place', async (t) => {
   const { explain, cwd, issuer } = await house(t)
-  writeFileSync(
-    join(cwd, 'authentication.yaml'),
-    configText(issuer).replace(/^ {4}- kube:local$/m, '    - ""'),
-  )
+  const file = join(cwd, 'authentication.yaml')
   const text = configText(issuer)
-  writeFileSync(join(cwd, 'authentication.yaml'), text.replace('kind: Auth', 'knd: Auth'))
-  t.match(await explain(), { code: 1, stderr: /does not load this file: sallyport kube lint/ })
-  writeFileSync(join(cwd, 'authentication.yaml'), text.replace('url: https', 'url: http'))
-  t.match(await explain(), { code: 1, stderr: /authentication.yaml:\d+:\d+: error url_not_https/ })
+  for (const [changed, said] of [
+    [text.replace(/^(\s+)- kube:local$/m, '$1- ""'), /^authentication.yaml:\d+:\d+: error audience_empty \(/],
+    [text.replace('kind: Auth', 'knd: Auth'), /^authentication.yaml:\d+:\d+: error kind_missing \(/],
+    [text.replace('url: https', 'url: http'), /^authentication.yaml:\d+:\d+: error url_not_https \(/],
+    [
+      'jwt: [\u0000',
+      /^authentication.yaml:1:7: error yaml_not_readable: .*\n {4}-> .*\nthe apiserver does not load/,
+    ],
+  ] as const) {
+    writeFileSync(file, changed)
+    const run = await explain()
+    t.match(run, { code: 1, stdout: '', stderr: said })
+    t.match(run.stderr, 'the apiserver does not load this file: sallyport kube lint authentication.yaml')
+  }
 })
 
 t.test('flags that do not go together are usage', async (t) => {

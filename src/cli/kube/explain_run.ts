@@ -116,12 +116,10 @@ async function readConfig(
 }> {
   const [source] = readAuthenticationFile(file, await readInput(file, io, MAX_FILE_BYTES))
   if (source === undefined) return { config: undefined, problems: [] }
-  const broken = source.findings.map(formatFinding)
+  if (source.findings.length > 0) return { config: undefined, problems: source.findings.map(formatFinding) }
   const { config, problems } = readAuthenticationConfiguration(source.data)
   const refused =
-    config === undefined || broken.length + problems.length > 0
-      ? problems
-      : validateAuthenticationConfiguration(config)
+    config === undefined || problems.length > 0 ? problems : validateAuthenticationConfiguration(config)
   const lines = refused
     .filter(({ severity }) => severity === 'refused')
     .map(({ keys, code, message, wayOut }) =>
@@ -134,7 +132,7 @@ async function readConfig(
         place: source.placeOf(keys),
       }),
     )
-  return { config, problems: [...broken, ...lines] }
+  return { config, problems: lines }
 }
 
 type Token = {

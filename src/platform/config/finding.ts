@@ -19,5 +19,6 @@ export function formatFinding(finding: Finding): string {
   const place =
     finding.place === undefined ? '' : `${finding.place.file}:${finding.place.line}:${finding.place.column}: `
   const wayOut = finding.wayOut === undefined ? '' : `\n    -> ${finding.wayOut}`
-  return `${place}${finding.severity} ${finding.code} (${finding.path}): ${finding.message}${wayOut}`
+  const path = finding.path === '' ? '' : ` (${finding.path})`
+  return `${place}${finding.severity} ${finding.code}${path}: ${finding.message}${wayOut}`
 }
