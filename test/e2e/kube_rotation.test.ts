@@ -77,6 +77,29 @@ async function reloads(server: KubeApiserver, status: 'success' | 'failure'): Pr
   return Number(line.exec(await server.metrics())?.[1] ?? 0)
 }
 
+type Shown = { readonly at: number; readonly kid: string; readonly statuses: readonly number[] }
+
+/** One fresh token for every apiserver, three times a second, until `stop`. */
+function streamTokens(world: World): { readonly seen: readonly Shown[]; stop(): Promise<void> } {
+  const seen: Shown[] = []
+  const stopping = new AbortController()
+  const running = (async () => {
+    while (!stopping.signal.aborted) {
+      const token = await world.broker.token()
+      const at = Date.now()
+      seen.push({ at, kid: kidOf(token), statuses: await presentEverywhere(world, token) })
+      await sleep(330)
+    }
+  })()
+  return {
+    seen,
+    async stop() {
+      stopping.abort()
+      await running
+    },
+  }
+}
+
 /** Seconds until `holds`, asked each half second. */
 async function until(holds: () => Promise<boolean>, limitSeconds: number): Promise<number> {
   const began = performance.now()
@@ -195,7 +218,11 @@ async function playFlush(t: Test, version: KubeVersion): Promise<void> {
   const filled = Date.now()
   const stalled = watchStalls(t)
 
+  const stream = streamTokens(world)
   const flushed = await broker.keys('revoke', oldKid, '--flush', '--json')
+  const flushedAt = Date.now()
+  await sleep(5000)
+  await stream.stop()
   t.equal(flushed.code, 1, 'one of three was not reached')
   t.match(flushed.stderr, /1 of 3 NOT flushed/)
   const report: unknown = JSON.parse(flushed.stdout)
@@ -213,7 +240,8 @@ async function playFlush(t: Test, version: KubeVersion): Promise<void> {
   t.comment(
     `flush with caches just filled: ${times.join(' and ')} s; the machine stood still for ${stalled()} s`,
   )
-  t.ok(Date.now() - filled < (flushDeadlineSeconds + 15 + stalled()) * 1000)
+  t.ok(flushedAt - filled < (flushDeadlineSeconds + 15 + stalled()) * 1000)
+  playedUnderLoad(t, stream.seen, oldKid, flushedAt)
   t.same(await presentEverywhere(world, old[1] ?? ''), [401, 401])
   for (const server of servers)
     t.equal(await fetchedHash(server), await servedHash(broker), 'proved by its metrics')
@@ -239,6 +267,24 @@ async function playFlush(t: Test, version: KubeVersion): Promise<void> {
   t.comment(`flush of idle apiservers: ${flushTimes(JSON.parse(later.stdout)).join(' and ')} s`)
   t.same(await presentEverywhere(world, held[2] ?? ''), [401, 401], 'until the flush')
   t.same(await presentEverywhere(world, await broker.token()), [201, 201], 'the broker goes on')
+}
+
+/** Jobs that come meanwhile: none is refused for a token of the old key, and none at all once the flush is done. */
+function playedUnderLoad(t: Test, seen: readonly Shown[], oldKid: string, flushedAt: number): void {
+  const refused = seen.filter(({ statuses }) => statuses.some((status) => status !== 201))
+  t.same(
+    refused.filter(({ kid, at }) => kid === oldKid || at >= flushedAt),
+    [],
+    'only tokens of the new key, and only until the flush is done',
+  )
+  t.ok(
+    seen.some(({ kid, at }) => kid !== oldKid && at >= flushedAt),
+    'tokens came afterwards, too',
+  )
+  const [from = flushedAt, to = flushedAt] = [refused.at(0)?.at, refused.at(-1)?.at]
+  t.comment(
+    `revoked under load: ${seen.length} tokens at two apiservers, ${refused.length} of the new key refused within ${Math.round((to - from) / 1000)} s`,
+  )
 }
 
 function flushTimes(report: unknown): readonly number[] {
