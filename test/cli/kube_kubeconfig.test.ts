@@ -1,6 +1,5 @@
 // `sallyport kube kubeconfig`: what is in the file, what is never in it, and what it is refused for.
-import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
@@ -130,18 +129,6 @@ t.test('what is missing or unsafe is told all at once', async (t) => {
   for (const [argv, said] of cases) t.match(await kubeconfig(argv), { code: 2, stdout: '', stderr: said })
   const env = { SALLYPORT_BROKER: BROKER, SALLYPORT_AUDIENCE: 'kubernetes' }
   t.match(await kubeconfig(['--server', SERVER], env), { code: 0, stderr: '' }, 'a job says it in variables')
-})
-
-const kubectl = (process.env['PATH'] ?? '')
-  .split(':')
-  .map((dir) => join(dir, 'kubectl'))
-  .find((path) => existsSync(path))
-t.test('kubectl loads it', { skip: kubectl === undefined && 'no kubectl here' }, async (t) => {
-  const file = join(folder(t), 'kubeconfig')
-  writeFileSync(file, (await kubeconfig([...good, '--namespace', 'web', '--name', 'a: "b" #c'])).stdout)
-  const argv = ['config', 'view', '--minify', '-o', 'jsonpath={..namespace} {..server} {.contexts[0].name}']
-  const shown = execFileSync(kubectl ?? 'kubectl', argv, { env: { KUBECONFIG: file }, encoding: 'utf8' })
-  t.equal(shown, `web ${SERVER} a: "b" #c`)
 })
 
 t.test('the page about it shows the file as it is made', async (t) => {

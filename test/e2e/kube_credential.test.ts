@@ -1,10 +1,11 @@
 // kubectl with our exec plugin on a real kube-apiserver: what a job does, how often plugin and broker are asked for it, and
 // what a person reads when it does not work.
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse, stringify } from 'yaml'
-import { words } from '../support/cli.ts'
+import { folder, words } from '../support/cli.ts'
 import { kubeBinaries } from '../support/kube_binaries.ts'
 import { kubeClusterFor } from '../support/kube_cluster.ts'
 import type { KubectlResult } from '../support/kube_cluster.ts'
@@ -15,6 +16,22 @@ import type { Job } from './kube/credential_world.ts'
 
 const { skip } = await peerOrSkip(() => kubeBinaries())
 t.setTimeout(300_000)
+
+t.test('kubectl reads the kubeconfig, whatever its context is called', { skip }, async (t) => {
+  const [name, server] = ['a: "b" #c', 'https://k8s.example.com:6443']
+  const flags = words(
+    `kube kubeconfig --server ${server} --broker https://broker.example.com --client-id ci`,
+    '--audience kubernetes --namespace web',
+  )
+  const made = await runSallyport([...flags, '--name', name])
+  t.match(made, { code: 0, stderr: '' })
+  const file = join(folder(t), 'kubeconfig')
+  writeFileSync(file, made.stdout)
+  const { kubectl } = await kubeBinaries()
+  const argv = ['config', 'view', '--minify', '-o', 'jsonpath={..namespace} {..server} {.contexts[0].name}']
+  const shown = execFileSync(kubectl, argv, { env: { KUBECONFIG: file }, encoding: 'utf8' })
+  t.equal(shown, `web ${server} ${name}`)
+})
 
 t.test('kubectl gets its tokens from the broker', { skip }, async (t) => {
   const world = await startWorld(t)
@@ -209,14 +226,14 @@ t.test('kubectl gets its tokens from the broker', { skip }, async (t) => {
     t.match(script, { code: 0, stderr: '' })
     writeFileSync(file, script.stdout)
     const job = world.job()
-    const folder = join(job.home, 'mine')
-    mkdirSync(folder, { mode: 0o700 })
-    const caching = { ...job, env: { ...job.env, SALLYPORT_CACHE_DIR: folder } }
+    const mine = join(job.home, 'mine')
+    mkdirSync(mine, { mode: 0o700 })
+    const caching = { ...job, env: { ...job.env, SALLYPORT_CACHE_DIR: mine } }
     world.count()
     for (const line of ['auth whoami', 'get ns', 'get ns'])
       t.match(await kubectl(caching, line, file), { code: 0, stderr: '' }, line)
     t.strictSame(world.count(), { starts: 3, exchanges: 1 })
-    rmSync(folder, { recursive: true })
+    rmSync(mine, { recursive: true })
 
     const bare = world.job()
     t.match(await kubectl(bare, 'get ns', file), { code: 0 })
