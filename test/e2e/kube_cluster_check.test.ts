@@ -36,7 +36,12 @@ t.test('what an apiserver runs is compared with the file', { skip }, async (t) =
   ): Promise<readonly string[]> => {
     const report = await compareWithCluster(
       { bytes, config },
-      { kubeconfig: cluster.adminKubeconfig, context: undefined, apiservers: [cluster.url] },
+      {
+        kubeconfig: cluster.adminKubeconfig,
+        context: undefined,
+        env: process.env,
+        apiservers: [cluster.url],
+      },
       { clock: Date.now },
     )
     return report.apiservers.flatMap(({ problems }) => problems.map(({ code }) => code))
@@ -61,7 +66,7 @@ t.test('what an apiserver runs is compared with the file', { skip }, async (t) =
 
   const bare = await compareWithCluster(
     { bytes: Buffer.from(text), config },
-    { kubeconfig: cluster.bareKubeconfig, context: undefined, apiservers: [] },
+    { kubeconfig: cluster.bareKubeconfig, context: undefined, env: process.env, apiservers: [] },
     { clock: Date.now },
   )
   t.match(bare.apiservers[0]?.problems, [{ code: 'cluster_unreachable', wayOut: /system:monitoring/ }])

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { parse, stringify } from 'yaml'
 import type { Test } from 'tap'
 import { openKubeClient } from '../../src/platform/kube/kube_client.ts'
 import type { KubeClient } from '../../src/platform/kube/kube_client.ts'
@@ -16,7 +17,7 @@ function folder(t: Test): string {
 }
 
 async function open(kubeconfig: string, context?: string): Promise<KubeClient> {
-  const client = await openKubeClient({ kubeconfig, context })
+  const client = await openKubeClient({ kubeconfig, context, env: process.env })
   if (!client.ok) throw new Error(client.denial.message)
   return client.value
 }
@@ -152,7 +153,7 @@ t.test('a server that is down, or not the one of the kubeconfig, is told with th
   writeFileSync(mixed, kubeconfigText('https://localhost:1', ''))
   t.match(await (await open(mixed)).whoAmI(), {
     ok: false,
-    denial: { kind: 'network', message: /ECONNREFUSED/ },
+    denial: { kind: 'network', message: /it cannot be reached: .*ECONN(?:REFUSED|RESET)/ },
   })
 })
 
@@ -174,7 +175,73 @@ t.test('a kubeconfig that cannot be used is told with what is wrong with it', as
   for (const [text, context, words] of cases) {
     rmSync(file, { force: true })
     if (text !== undefined) writeFileSync(file, text)
-    const opened = await openKubeClient({ kubeconfig: file, context })
+    const opened = await openKubeClient({ kubeconfig: file, context, env: process.env })
     t.match(opened, { ok: false, denial: { kind: 'kubeconfig', message: words } }, String(words))
   }
+})
+
+/** The kubeconfig with a plugin of such a program in the place of its token. */
+function withPlugin(api: FakeApiserver, dir: string, program: string): string {
+  const config = parse(readFileSync(api.kubeconfig, 'utf8'))
+  const exec = {
+    apiVersion: 'client.authentication.k8s.io/v1',
+    command: process.execPath,
+    args: ['-e', program],
+    env: [{ name: 'SAID', value: 'of the plugin' }],
+    interactiveMode: 'Never',
+  }
+  const file = join(dir, 'with-plugin')
+  writeFileSync(file, stringify({ ...config, users: [{ name: 'admin', user: { exec } }] }))
+  return file
+}
+
+async function askedWith(
+  t: Test,
+  program: string,
+  execTimeoutMs = 20_000,
+): Promise<{ readonly api: FakeApiserver; readonly first: unknown; readonly second: unknown }> {
+  const api = await fakeApiserver(t, folder(t), () => ({ status: 201, body: { status: { userInfo: USER } } }))
+  const kubeconfig = withPlugin(api, folder(t), program)
+  const client = await openKubeClient({ kubeconfig, context: undefined, env: process.env, execTimeoutMs })
+  if (!client.ok) throw new Error(client.denial.message)
+  const first = await client.value.whoAmI()
+  return { api, first, second: await client.value.at(api.url).whoAmI() }
+}
+
+t.test('the plugin of a kubeconfig is asked once for all requests', async (t) => {
+  const dir = folder(t)
+  const program = `require('node:fs').appendFileSync(${JSON.stringify(join(dir, 'asked'))}, 'x')
+    console.log(JSON.stringify({ kind: 'ExecCredential', status: { token: process.env.SAID } }))`
+  const { api, first, second } = await askedWith(t, program)
+  t.match([first, second], [{ ok: true }, { ok: true }])
+  t.ok(api.calls.every(({ authorization }) => authorization === 'Bearer of the plugin'))
+  t.equal(readFileSync(join(dir, 'asked'), 'utf8'), 'x')
+})
+
+t.test('a plugin that gives no credential is told with its name, and in time', async (t) => {
+  const told = async (program: string, message: RegExp, timeoutMs?: number) => {
+    const { api, first } = await askedWith(t, program, timeoutMs)
+    t.match(first, { ok: false, denial: { kind: 'kubeconfig', message } }, String(message))
+    t.match(first, { denial: { message: /the exec plugin .*node.* of user "admin" / } })
+    t.notMatch(JSON.stringify(first), 'secret-token')
+    t.equal(api.calls.length, 0)
+  }
+  const forever = 'setInterval(() => {}, 1000)'
+  await told(forever, /gave no credential within 0\.5 s, and was stopped/, 500)
+  const child = `require('node:child_process').spawn(process.execPath, ['-e', 'setTimeout(() => {}, 5000)'], { stdio: 'inherit' }); ${forever}`
+  await told(child, /gave no credential within 1 s/, 1000)
+  await told("console.error('log in first'); process.exit(3)", /ended with 3: log in first/)
+  await told("process.stdout.write('secret-token'.repeat(200_000))", /printed more than 1048576 bytes/)
+  await told("console.log('secret-token')", /printed no ExecCredential/)
+  await told("console.log(JSON.stringify({ status: { token: '' } }))", /printed no ExecCredential/)
+})
+
+t.test('a plugin that is not there is told', async (t) => {
+  const api = await fakeApiserver(t, folder(t), () => ({ body: {} }))
+  const file = withPlugin(api, folder(t), '')
+  writeFileSync(file, readFileSync(file, 'utf8').replace(process.execPath, '/nowhere/plugin'))
+  t.match(await (await open(file)).whoAmI(), {
+    ok: false,
+    denial: { kind: 'kubeconfig', message: /\/nowhere\/plugin of user "admin" cannot be started: .*ENOENT/ },
+  })
 })

@@ -59,7 +59,7 @@ async function house(t: Test): Promise<{
       answer = { status, body: metricsText(issuer.url, metrics) }
       const { fileHash, apiservers } = await compareWithCluster(
         { bytes: BYTES, config },
-        { kubeconfig: api.kubeconfig, context: undefined, apiservers: [api.url, api.url] },
+        { kubeconfig: api.kubeconfig, context: undefined, env: process.env, apiservers: [api.url, api.url] },
         { clock: Date.now },
       )
       t.equal(fileHash, metricHash(BYTES))
@@ -123,7 +123,7 @@ t.test('metrics that one may not read are told with the role that may', async (t
   t.strictSame(await check({}, 403), ['cluster_unreachable'])
   const nowhere = await compareWithCluster(
     { bytes: BYTES, config: kubeConfiguration() },
-    { kubeconfig: '/nonexistent/kubeconfig', context: undefined, apiservers: [] },
+    { kubeconfig: '/nonexistent/kubeconfig', context: undefined, env: process.env, apiservers: [] },
     { clock: Date.now },
   )
   t.match(nowhere.apiservers[0]?.problems, [{ code: 'cluster_unreachable', message: /ENOENT/ }])

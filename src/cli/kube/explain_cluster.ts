@@ -3,6 +3,7 @@ import type { Authentication } from '#core/kube/authentication_trace.ts'
 import type { KubeUser } from '#core/kube/kube_user.ts'
 import type { Result } from '#core/result.ts'
 import type { AccessAnswer, AccessQuestion, KubeClient, KubeFailure } from '#platform/kube/kube_client.ts'
+import type { CommandIo } from '../command.ts'
 import type { KubeExplainFlags } from './explain.ts'
 
 export type ClusterAnswer = {
@@ -46,12 +47,13 @@ export async function askCluster(
   flags: KubeExplainFlags,
   token: string | undefined,
   authentication: Authentication,
+  { env }: Pick<CommandIo, 'env'>,
 ): Promise<ClusterAnswer | undefined> {
   const isWanted = [flags.kubeconfig, flags.context, flags.can].some((flag) => flag !== undefined)
   const questions = readQuestions(flags)
   if (!isWanted || !questions.ok) return undefined
   const { openKubeClient } = await import('#platform/kube/kube_client.ts')
-  const opened = await openKubeClient({ kubeconfig: flags.kubeconfig, context: flags.context })
+  const opened = await openKubeClient({ kubeconfig: flags.kubeconfig, context: flags.context, env })
   if (!opened.ok) return unasked('', opened.denial.message)
   const client = opened.value
   const { context, server } = client.place

@@ -72,7 +72,7 @@ async function explainAtApiserver(
   }
   const signature = await signatureOf(flags, config, token, io)
   const authentication = authenticate({ config, token: token.read, signature, now })
-  const cluster = await askCluster(flags, token.text, authentication)
+  const cluster = await askCluster(flags, token.text, authentication, io)
   print(flags, io, { config, broker, authentication, cluster })
   return isGood(authentication, cluster) ? EXIT.ok : EXIT.denied
 }

@@ -22,7 +22,7 @@ export async function networkFindings(
   const { kubeconfig, context, apiserver } = flags
   const report = await compareWithCluster(
     { bytes: Buffer.from(source.text ?? ''), config },
-    { kubeconfig, context, apiservers: apiserver ?? [] },
+    { kubeconfig, context, env: io.env, apiservers: apiserver ?? [] },
     deps,
   )
   const told = report.apiservers.flatMap(({ server, problems }) =>

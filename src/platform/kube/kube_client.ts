@@ -11,12 +11,18 @@ import { isJsonObject } from '#core/claims.ts'
 import type { JsonObject, JsonValue } from '#core/claims.ts'
 import type { KubeUser } from '#core/kube/kube_user.ts'
 import type { Result } from '#core/result.ts'
+import { withExecCredential } from './exec_credential.ts'
+import type { ProcessEnv } from './exec_credential.ts'
 
 export type KubeClientOptions = {
   /** A file; absent: KUBECONFIG, ~/.kube/config or the ServiceAccount of the pod, as kubectl does. */
   readonly kubeconfig: string | undefined
   /** Absent: its current-context. */
   readonly context: string | undefined
+  /** Of this process: what an exec plugin of the kubeconfig inherits. */
+  readonly env: ProcessEnv
+  /** Milliseconds for an exec plugin of the kubeconfig; a minute unless said. */
+  readonly execTimeoutMs?: number
 }
 
 /** Where a client asks: said in every failure. */
@@ -106,30 +112,39 @@ export async function openKubeClient(options: KubeClientOptions): Asked<KubeClie
     return kubeconfigFailure(`${file}: context "${context}" names a cluster that is not there`)
   if (!URL.canParse(cluster.server))
     return kubeconfigFailure(`${file}: the server of cluster "${cluster.name}" is no URL`)
-  const make = (on: Cluster, user: User | undefined): KubeConfig => {
+  const make = (on: Cluster, user: User): KubeConfig => {
     const made = new Config()
-    // A user must be there, or the CA of the cluster is not used.
-    made.loadFromClusterAndUser(on, user ?? config.getCurrentUser() ?? { name: 'nobody' })
+    made.loadFromClusterAndUser(on, user)
     return made
   }
-  return { ok: true, value: clientOf({ make, cluster, user: undefined, file, context }) }
+  // A user must be there, or the CA of the cluster is not used.
+  const user = config.getCurrentUser() ?? { name: 'nobody' }
+  let known: ReturnType<Login> | undefined
+  // Once for all requests: a plugin may ask a person, and its credential outlives a person's question.
+  const login = (): ReturnType<Login> =>
+    (known ??= withExecCredential(user, options.env, options.execTimeoutMs))
+  return { ok: true, value: clientOf({ make, cluster, login, file, context }) }
 }
 
+type Login = () => Promise<Result<User, string>>
+
 type ClientParts = {
-  readonly make: (cluster: Cluster, user: User | undefined) => KubeConfig
+  readonly make: (cluster: Cluster, user: User) => KubeConfig
   readonly cluster: Cluster
-  /** Instead of the context's. */
-  readonly user: User | undefined
+  readonly login: Login
   readonly file: string
   readonly context: string
 }
 
 function clientOf(parts: ClientParts): KubeClient {
-  const { make, cluster, user, file, context } = parts
-  const config = make(cluster, user)
+  const { make, cluster, login, file, context } = parts
   const place = { kubeconfig: file, context, server: cluster.server }
-  const call = (path: string, body?: JsonObject, accept?: string): Asked<string> =>
-    send(config, place, { path, body, accept })
+  const call = async (path: string, body?: JsonObject, accept?: string): Asked<string> => {
+    const user = await login()
+    return user.ok
+      ? send(make(cluster, user.value), place, { path, body, accept })
+      : failure('kubeconfig', place, user.denial)
+  }
   const post = async (path: string, body: JsonObject): Asked<JsonObject> => {
     const answer = await call(path, body)
     return answer.ok ? statusOf(answer.value, path, place) : answer
@@ -140,7 +155,8 @@ function clientOf(parts: ClientParts): KubeClient {
   }
   return {
     place,
-    as: (token) => clientOf({ ...parts, user: { name: 'bearer', token } }),
+    as: (token) =>
+      clientOf({ ...parts, login: async () => ({ ok: true, value: { name: 'bearer', token } }) }),
     at: (server) => clientOf({ ...parts, cluster: { ...cluster, server } }),
     async reviewToken(token) {
       const status = await post('/apis/authentication.k8s.io/v1/tokenreviews', {
