@@ -159,6 +159,20 @@ t.test('an older release refuses what it does not know', async (t) => {
   })
 })
 
+const ruled = (expression: string): string => GOOD_FILE.replace("claims.sub != ''", expression)
+
+t.test('an expression is judged by what its release has, and which other one takes it is told', async (t) => {
+  const sorted = ruled("claims.roles.split(',').sort() == ['a']").replace('io/v1', 'io/v1beta1')
+  const told = await lint(sorted, '--kubernetes-version', '1.33')
+  t.match(told.stdout, /expression_unknown_to_release .*: compilation failed: undeclared reference to 'sort'/)
+  t.match(told.stdout, /-> only Kubernetes 1\.34 and later take it/)
+  t.match(await lint(sorted, '--kubernetes-version', '1.34'), { code: 0 })
+  const waits = ruled("duration(int(claims.exp)) > duration('1s')")
+  t.match(await lint(waits), { code: 0 })
+  const gone = await lint(waits, '--kubernetes-version', '1.37')
+  t.match(gone.stdout, /-> only Kubernetes 1\.36 and before take it/)
+})
+
 t.test('the service account issuer of the apiserver is no further issuer', async (t) => {
   const own = ['--service-account-issuer', 'https://sallyport.example.com']
   t.match(await lint(GOOD_FILE, ...own), { code: 1, stdout: /issuer_of_service_accounts/ })

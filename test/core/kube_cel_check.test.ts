@@ -95,6 +95,48 @@ t.test('an expression that the apiserver refuses is refused in its words', (t) =
   t.end()
 })
 
+/** Expressions with the releases of Kubernetes 1 that take them: the first, and the first that no longer does. */
+const RELEASED: readonly (readonly [string, number, number?])[] = [
+  ['isIP("10.0.0.1") && cidr("10.0.0.0/8").containsIP("10.0.0.1")', 30],
+  ['claims.?groups.orValue([]).size() > 0 && sets.contains([1], [1])', 30],
+  ['"%d".format([1]) != ""', 30],
+  ['[1, 2].max() > 1 && [1].indexOf(1) == 0', 30],
+  ['claims.roles.split(",").map(r, r).size() > 0', 30],
+  ['quantity("1").isGreaterThan(quantity("0"))', 30],
+  ['format.named("dns1123Label").hasValue()', 31],
+  ['{"a": 1}.all(k, v, v > 0)', 32],
+  ['[1].transformList(i, v, v).size() > 0', 32],
+  ['[1].exists_one(i, v, v > 0)', 32],
+  ['semver("1.2.3").major() == 1', 33],
+  ['semver("1.2.3").isGreaterThan(semver("1.0.0"))', 33],
+  ['isSemver("v1", true)', 33],
+  ['claims.roles.split(",").first().hasValue()', 33],
+  ['[optional.of(1)].unwrapOpt().size() == 1', 33],
+  ['lists.range(3).size() == 3', 34],
+  ['[[1]].flatten().size() == 1', 34],
+  ['[1, 1].distinct().size() == 1', 34],
+  ['[1, 2].slice(0, 1).size() == 1', 34],
+  ['[2, 1].sort()[0] == 1', 34],
+  ['[2, 1].sortBy(x, x)[0] == 1', 34],
+  ['claims.roles.includes("admin")', 37],
+  ['claims.`kubernetes.io`.namespace == "x"', 37],
+  ['has(claims.`a-b`) && claims.?`a/b`.hasValue()', 37],
+  ['duration(int(claims.exp)) > duration("1s")', 30, 37],
+  ['["a"].map(net, type(net.IP) == type)[0]', 30, 37],
+]
+
+t.test('a release takes what its own libraries have, and nothing of later ones', async (t) => {
+  for (const [text, from, before = 38] of RELEASED) {
+    const taken = [30, 31, 32, 33, 34, 35, 36, 37].filter(
+      (minor) => checkExpression(text, 'claim_validation', minor).ok,
+    )
+    t.same([taken[0], (taken.at(-1) ?? 0) + 1, taken.length], [from, before, before - from], text)
+  }
+  const early = checkExpression('[1].distinct() == [1]', 'claim_validation', 33)
+  const message = "compilation failed: undeclared reference to 'distinct' (in container '')"
+  t.match(early, { ok: false, denial: { message } })
+})
+
 t.test('a refusal says where, and what to write instead', (t) => {
   const checked = checkExpression('claims.a == "x" &&\n  claimz.b == "y"', 'claim_validation')
   if (checked.ok) return t.fail('it was accepted')

@@ -28,9 +28,9 @@ function sourcesOf(text: string): readonly AuthenticationSource[] {
   return readAuthenticationFile('a.yaml', text)
 }
 
-function wouldLoad(text: string): boolean {
-  const version = kubeVersion('1.36')
-  if (version === undefined) throw new Error('1.36 is known')
+function wouldLoad(text: string, release = '1.36'): boolean {
+  const version = kubeVersion(release)
+  if (version === undefined) throw new Error(`${release} is known`)
   const context = { version, serviceAccountIssuers: [OWN_ISSUER] }
   return sourcesOf(text).every((source) => lintSource(source, context).loads)
 }
@@ -102,10 +102,10 @@ t.test('the corpus is part of it', { skip: kubeCorpus() === undefined && KUBE_CO
 })
 
 /** One file of each rule, accepted and refused ones by turns as far as there are. */
-function sample(): readonly Judgement[] {
+function sample(release: string): readonly Judgement[] {
   const cases = [...corpusCases(), ...mutations(EXAMPLE_CA)]
     .filter(({ rule }) => rule !== 'egress')
-    .map(judgement)
+    .map((one) => judgement(one, release))
   const rules = [...new Set(cases.map(({ rule }) => rule))]
   return rules.flatMap((rule, index) => {
     const own = cases.filter((one) => one.rule === rule)
@@ -116,9 +116,9 @@ function sample(): readonly Judgement[] {
 type Judgement = Case & { readonly ours: boolean }
 
 /** An apiserver without an egress selector does not start with one named, which is the flags' affair. */
-function judgement({ rule, says, text: whole }: Case): Judgement {
+function judgement({ rule, says, text: whole }: Case, release: string): Judgement {
   const text = whole.replaceAll(/^ +egressSelectorType: cluster\n|,\s*"egressSelectorType": ?"cluster"/gm, '')
-  return { rule, says, text, ours: wouldLoad(text) }
+  return { rule, says, text, ours: wouldLoad(text, release) }
 }
 
 for (const version of kubeVersions()) {
@@ -126,13 +126,48 @@ for (const version of kubeVersions()) {
     t.setTimeout(600_000)
     const { apiserver } = await kubeBinaries(version)
     const load = apiserverLoader(apiserver, folder(t))
-    for (const { rule, says, text, ours } of sample()) {
+    for (const { rule, says, text, ours } of sample(version)) {
       const { loads, log } = await load(text)
       t.equal(
         loads,
         ours,
         `${rule}: ${says}: ${loads ? 'loads' : (/err="(.{0,120})/.exec(log)?.[1] ?? 'refused')}`,
       )
+    }
+  })
+}
+
+/** What the releases that are played tell apart, each with whether 1.36 and 1.37 take it. */
+const RELEASED: readonly (readonly [string, boolean, boolean])[] = [
+  ["claims.roles.includes('admin')", false, true],
+  ['claims.`kubernetes.io`.namespace == "x"', false, true],
+  ['has(claims.`a-b`) && claims.?`a/b`.hasValue()', false, true],
+  ['duration(int(claims.exp)) > duration("1s")', true, false],
+  ['["a"].map(net, type(net.IP) == type)[0]', true, false],
+  ['[1, 2].map(claims, .claims.sub == "x")[0]', false, true],
+  ['claims.roles.split(",").distinct().first().hasValue()', true, true],
+  ['claims.nosuch.nosuch()', false, false],
+]
+
+for (const version of kubeVersions()) {
+  t.test(`the real kube-apiserver ${version} takes the expressions that its release has`, async (t) => {
+    const { apiserver } = await kubeBinaries(version)
+    const load = apiserverLoader(apiserver, folder(t))
+    for (const [expression, in136, in137] of RELEASED) {
+      const text = JSON.stringify({
+        apiVersion: 'apiserver.config.k8s.io/v1',
+        kind: 'AuthenticationConfiguration',
+        jwt: [
+          {
+            issuer: { url: 'https://issuer.example.com', audiences: ['kube'] },
+            claimValidationRules: [{ expression }],
+            claimMappings: { username: { claim: 'sub', prefix: 'ci:' } },
+          },
+        ],
+      })
+      const expected = version.startsWith('1.37') ? in137 : in136
+      t.equal(wouldLoad(text, version), expected, `we: ${expression}`)
+      t.equal((await load(text)).loads, expected, `${version}: ${expression}`)
     }
   })
 }

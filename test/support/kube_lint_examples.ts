@@ -512,6 +512,14 @@ anonymous: { enabled: true, conditions: [{ path: /livez }, { path: /readyz }] }`
     release: '1.30',
   },
   {
+    code: 'expression_unknown_to_release',
+    into: 'entry',
+    bad: `claimValidationRules:
+  - expression: claims.roles.includes('deployer') && claims.sub != ''`,
+    good: `claimValidationRules:
+  - expression: "'deployer' in claims.roles && claims.sub != ''"`,
+  },
+  {
     code: 'in_on_claims',
     into: 'entry',
     bad: `claimValidationRules:

@@ -11,7 +11,7 @@ export type KubeVersion = {
   readonly hasEgressSelector: boolean
 }
 
-const OLDEST_MINOR = 30
+export const OLDEST_MINOR = 30
 export const NEWEST_MINOR = 37
 export const DEFAULT_KUBE_VERSION = '1.36'
 

@@ -26,7 +26,7 @@ export type AuthenticationLint = {
 export function lintAuthenticationConfiguration(data: unknown, context: LintContext): AuthenticationLint {
   const { config, problems } = readAuthenticationConfiguration(data)
   if (config === undefined) return { config, problems }
-  const expressions = checkExpressions(config)
+  const expressions = checkExpressions(config, context.version.minor)
   const later = [
     ...releaseProblems(config, context.version),
     ...validateAuthenticationConfiguration(config, expressions, context.serviceAccountIssuers),

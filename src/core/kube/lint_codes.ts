@@ -52,6 +52,7 @@ export const REFUSED_CODES = [
   'anonymous_conditions_while_disabled',
   'version_unknown_to_release',
   'field_unknown_to_release',
+  'expression_unknown_to_release',
 ] as const
 
 /** What kube-apiserver loads, and does not do what was meant: every token is refused, or anybody gets in. */

@@ -2,7 +2,6 @@
 import type { AuthenticationConfiguration } from './authentication_configuration.ts'
 import { authenticatorFacts } from './authenticator_facts.ts'
 import type { AuthenticatorFacts } from './authenticator_facts.ts'
-import { checkExpressions } from './expressions.ts'
 import type { PlacedExpression } from './expressions.ts'
 import type { KubeProblem } from './kube_problem.ts'
 import type { KubeVersion } from './kube_version.ts'
@@ -15,7 +14,7 @@ import { nameRegrets } from './regrets_names.ts'
 export function regretsOf(
   config: AuthenticationConfiguration,
   version: KubeVersion,
-  expressions: readonly PlacedExpression[] = checkExpressions(config),
+  expressions: readonly PlacedExpression[],
 ): readonly KubeProblem[] {
   const authenticators = authenticatorFacts(config, expressions)
   return [

@@ -58,10 +58,14 @@ function validateAuthenticator(
   ]
 }
 
-function expressionProblem({ keys, checked }: PlacedExpression): readonly KubeProblem[] {
+function expressionProblem({ keys, checked, otherRelease }: PlacedExpression): readonly KubeProblem[] {
   if (checked.ok) return []
   const { message, wayOut, line, column } = checked.denial
-  return [refused('expression_invalid', { keys, inExpression: { line, column } }, message, wayOut)]
+  const where = { keys, inExpression: { line, column } }
+  if (otherRelease === undefined) return [refused('expression_invalid', where, message, wayOut)]
+  const { minor, and } = otherRelease
+  const fix = `only Kubernetes 1.${minor} and ${and} take it: write it with what this release has`
+  return [refused('expression_unknown_to_release', where, message, fix)]
 }
 
 function validateIssuer(

@@ -1,4 +1,4 @@
-// The door: does kube-apiserver 1.36 take this CEL expression at this place of an AuthenticationConfiguration, and what
+// The door: does kube-apiserver take this CEL expression at this place of an AuthenticationConfiguration, and what
 // does it read? Refuses what the apiserver refuses, in its words; docs/decisions/0005-kubernetes-cel.md says how.
 import { checkTypes } from './checker.ts'
 import { Environment } from './environment.ts'
@@ -36,14 +36,21 @@ export type CheckedExpression = {
   readonly typed: TypedTree
 }
 
-/** Checks `text`, which may not be empty. */
+/** The release against whose own checker and evaluator ours are held, expression for expression. */
+const MEASURED_MINOR = 36
+
+/**
+ * Checks `text`, which may not be empty. Kubernetes 1.30 to 1.37: each has its own functions and macros; grammar, limits and
+ * words are those of 1.36 for the releases before it, too.
+ */
 export function checkExpression(
   text: string,
   use: ExpressionUse,
+  minor = MEASURED_MINOR,
 ): Result<CheckedExpression, ExpressionProblem> {
-  const parsed = parseExpression(text)
+  const parsed = parseExpression(text, minor)
   if (!parsed.ok) return refuse('compilation failed: ', parsed.problem)
-  const checked = checkTypes(parsed.tree, new Environment(use))
+  const checked = checkTypes(parsed.tree, new Environment(use, minor))
   if (!checked.ok) return refuse('compilation failed: ', ...checked.problems)
   const { typed } = checked
   const problems = validate(typed)

@@ -1,6 +1,6 @@
 // The type checker of CEL as kube-apiserver runs it (cel-go v0.26 checker/checker.go, with cross-type numeric
 // comparisons): gives each node its type, or says what is wrong in the apiserver's words.
-import { FUNCTIONS } from './declarations.ts'
+import { FUNCTIONS, isReleased } from './declarations.ts'
 import { Substitution, isDynamicOrError, mismatch, moreGeneral, unwrapped } from './substitution.ts'
 import { qualifiedName } from './syntax.ts'
 import {
@@ -17,6 +17,7 @@ import {
   formatType,
   isDynamic,
   isSameType,
+  isWellKnown,
   listOf,
   mapOf,
   optionalOf,
@@ -66,6 +67,9 @@ export type TypeChecked =
 export function checkTypes(tree: CelExpression, environment: Environment): TypeChecked {
   return new Checker(environment).run(tree)
 }
+
+/** cel-go v0.29. */
+const STRICT_SCOPES_FROM = 37
 
 const LITERAL_TYPES = {
   null: NULL,
@@ -130,11 +134,17 @@ class Checker {
     }
   }
 
-  /** What a name means here. A leading dot changes nothing: there is no container, and scopes are searched all the same. */
+  /**
+   * What a name means here. There is no container, and a leading dot changes nothing, up to 1.36. From 1.37 on it passes by
+   * the variables of macros, and without it what begins with such a variable is a selection and no longer name.
+   */
   #named(node: CelExpression, name: string): CelType | undefined {
     const full = name.replace(/^\./, '')
-    const scope = this.#scopes.findLast((variables) => variables.has(full))
-    const local = scope?.get(full)
+    const isScoped = this.#environment.minor >= STRICT_SCOPES_FROM
+    const local = isScoped && full !== name ? undefined : this.#localType(full)
+    if (isScoped && local === undefined && this.#localType(name.split('.', 1)[0] ?? '') !== undefined) {
+      return undefined
+    }
     if (local !== undefined) {
       this.#references.set(node, { kind: 'variable', name: full })
       return local
@@ -143,6 +153,10 @@ class Checker {
     if (declared === undefined) return undefined
     this.#references.set(node, declared.kind === 'constant' ? declared : { ...declared, name: full })
     return declared.type
+  }
+
+  #localType(name: string): CelType | undefined {
+    return this.#scopes.findLast((variables) => variables.has(name))?.get(name)
   }
 
   #checkSelect(node: SelectNode): CelType {
@@ -182,13 +196,16 @@ class Checker {
     for (const argument of node.arguments) this.#check(argument)
     if (node.target === undefined) {
       const name = node.name.replace(/^\./, '')
-      return FUNCTIONS.has(name) ? this.#resolve(node, name, false) : this.#undeclared(node.place, node.name)
+      return this.#environment.hasFunction(name)
+        ? this.#resolve(node, name, false)
+        : this.#undeclared(node.place, node.name)
     }
     const prefix = qualifiedName(node.target)
     const qualified = prefix === undefined ? undefined : `${prefix}.${node.name}`.replace(/^\./, '')
-    if (qualified !== undefined && FUNCTIONS.has(qualified)) return this.#resolve(node, qualified, true)
+    if (qualified !== undefined && this.#environment.hasFunction(qualified))
+      return this.#resolve(node, qualified, true)
     this.#check(node.target)
-    if (FUNCTIONS.has(node.name)) return this.#resolve(node, node.name, false)
+    if (this.#environment.hasFunction(node.name)) return this.#resolve(node, node.name, false)
     return this.#undeclared(node.place, node.name)
   }
 
@@ -211,7 +228,8 @@ class Checker {
     const fitting: number[] = []
     let result: CelType | undefined
     for (const [index, overload] of (FUNCTIONS.get(name) ?? []).entries()) {
-      if (overload.isMember !== (target !== undefined)) continue
+      if (overload.isMember !== (target !== undefined) || !isReleased(overload, this.#environment.minor))
+        continue
       const declared = [overload.result, ...overload.arguments]
       const [returned = ERROR, ...wanted] = this.#substitution.instantiate(overload.typeParameters, declared)
       if (!this.#substitution.isAssignableList(types, wanted)) continue
@@ -382,13 +400,6 @@ class Checker {
 
 function literalType(node: LiteralNode): CelType {
   return LITERAL_TYPES[node.literal.kind]
-}
-
-/** Types that protobuf defines, and that a literal of their message gives. */
-function isWellKnown(type: CelType): boolean {
-  if (['any', 'timestamp', 'duration', 'dyn', 'null'].includes(type.kind) || type.nullable) return true
-  if (type.kind === 'list') return parameterOf(type, 0).kind === 'dyn'
-  return type.kind === 'map' && parameterOf(type, 0).kind === 'string' && parameterOf(type, 1).kind === 'dyn'
 }
 
 function comparePlaces(left: Place, right: Place): number {

@@ -1,6 +1,7 @@
-// The functions of kube-apiserver's CEL environment as data: the standard library, cel-go v0.26's extensions and
-// Kubernetes' own libraries, as pkg/cel/environment/base.go of 1.36 puts them together for expressions in files
-// ("stored expressions": no version gate applies). A capital letter is a type parameter; `T.(…)` is called on a T.
+// The functions of kube-apiserver's CEL environment as data: the standard library, cel-go's extensions and Kubernetes' own
+// libraries, as pkg/cel/environment/base.go puts them together for expressions in files. Those are "stored expressions": all
+// that the binary has is there, whatever the compatibility version, so a release has what its own base.go and cel-go have.
+// A capital letter is a type parameter; `T.(…)` is called on a T.
 import { signature } from './signature.ts'
 import type { Overload } from './signature.ts'
 
@@ -77,7 +78,7 @@ const CONVERSIONS: Table = {
   bool: ['(bool) -> bool', '(string) -> bool'],
   bytes: ['(bytes) -> bytes', '(string) -> bytes'],
   double: each(['double', 'int', 'string', 'uint'], (type) => `(${type}) -> double`),
-  duration: each(['duration', 'int', 'string'], (type) => `(${type}) -> duration`),
+  duration: each(['duration', 'string'], (type) => `(${type}) -> duration`),
   dyn: ['(A) -> dyn'],
   int: each(['int', 'double', 'duration', 'string', 'timestamp', 'uint'], (type) => `(${type}) -> int`),
   string: [
@@ -91,6 +92,9 @@ const CONVERSIONS: Table = {
   timestamp: each(['timestamp', 'int', 'string'], (type) => `(${type}) -> timestamp`),
   uint: each(['uint', 'double', 'int', 'string'], (type) => `(${type}) -> uint`),
 }
+
+/** Gone with cel-go v0.29. */
+const INT_AS_DURATION: Table = { duration: ['(int) -> duration'] }
 
 /** Getters of a timestamp, in UTC or in a time zone. */
 const CALENDAR = [
@@ -132,11 +136,15 @@ const OPTIONALS: Table = {
   'optional.of': ['(V) -> optional(V)'],
   'optional.ofNonZeroValue': ['(V) -> optional(V)'],
   'optional.none': ['() -> optional(V)'],
-  'optional.unwrap': ['(list(optional(V))) -> list(V)'],
   value: ['optional(V).() -> V'],
   hasValue: ['optional(V).() -> bool'],
   or: ['optional(V).(optional(V)) -> optional(V)'],
   orValue: ['optional(V).(V) -> V'],
+}
+
+/** cel-go v0.23, which gives the newest of its optionals where none is asked for. */
+const MORE_OPTIONALS: Table = {
+  'optional.unwrap': ['(list(optional(V))) -> list(V)'],
   last: ['list(V).() -> optional(V)'],
   first: ['list(V).() -> optional(V)'],
   unwrapOpt: ['list(optional(V)).() -> list(V)'],
@@ -164,6 +172,18 @@ const LISTS: Table = {
   sum: each(SUMMABLE, (type) => `list(${type}).() -> ${type}`),
   max: each(COMPARABLE, (type) => `list(${type}).() -> ${type}`),
   min: each(COMPARABLE, (type) => `list(${type}).() -> ${type}`),
+  'sets.contains': ['(list(T), list(T)) -> bool'],
+  'sets.equivalent': ['(list(T), list(T)) -> bool'],
+  'sets.intersects': ['(list(T), list(T)) -> bool'],
+}
+
+/** What macros of two variables turn into. */
+const MAP_INSERT: Table = {
+  'cel.@mapInsert': ['(map(K, V), K, V) -> map(K, V)', '(map(K, V), map(K, V)) -> map(K, V)'],
+}
+
+/** ext.Lists, version 3. */
+const MORE_LISTS: Table = {
   slice: ['list(T).(int, int) -> list(T)'],
   flatten: ['list(list(T)).() -> list(T)', 'list(dyn).(int) -> list(dyn)'],
   sort: each(COMPARABLE, (type) => `list(${type}).() -> list(${type})`),
@@ -171,11 +191,9 @@ const LISTS: Table = {
   'lists.range': ['(int) -> list(int)'],
   reverse: ['list(T).() -> list(T)'],
   distinct: ['list(T).() -> list(T)'],
-  'sets.contains': ['(list(T), list(T)) -> bool'],
-  'sets.equivalent': ['(list(T), list(T)) -> bool'],
-  'sets.intersects': ['(list(T), list(T)) -> bool'],
-  'cel.@mapInsert': ['(map(K, V), K, V) -> map(K, V)', '(map(K, V), map(K, V)) -> map(K, V)'],
 }
+
+const INCLUDES: Table = { includes: ['dyn.(dyn) -> bool'] }
 
 const URLS: Table = {
   url: ['(string) -> url'],
@@ -215,11 +233,17 @@ const QUANTITIES: Table = {
   isInteger: ['quantity.() -> bool'],
   add: ['quantity.(quantity) -> quantity', 'quantity.(int) -> quantity'],
   sub: ['quantity.(quantity) -> quantity', 'quantity.(int) -> quantity'],
+  isGreaterThan: ['quantity.(quantity) -> bool'],
+  isLessThan: ['quantity.(quantity) -> bool'],
+  compareTo: ['quantity.(quantity) -> int'],
+}
+
+const SEMVER: Table = {
   semver: ['(string) -> semver', '(string, bool) -> semver'],
   isSemver: ['(string) -> bool', '(string, bool) -> bool'],
-  isGreaterThan: ['quantity.(quantity) -> bool', 'semver.(semver) -> bool'],
-  isLessThan: ['quantity.(quantity) -> bool', 'semver.(semver) -> bool'],
-  compareTo: ['quantity.(quantity) -> int', 'semver.(semver) -> int'],
+  isGreaterThan: ['semver.(semver) -> bool'],
+  isLessThan: ['semver.(semver) -> bool'],
+  compareTo: ['semver.(semver) -> int'],
   major: ['semver.() -> int'],
   minor: ['semver.() -> int'],
   patch: ['semver.() -> int'],
@@ -261,25 +285,53 @@ const AUTHORIZER: Table = {
   error: ['decision.() -> string'],
   allowed: ['decision.() -> bool'],
   reason: ['decision.() -> string'],
+}
+const SELECTORS: Table = {
   fieldSelector: ['resource_check.(string) -> resource_check'],
   labelSelector: ['resource_check.(string) -> resource_check'],
 }
 
-/** All overloads of each function, in the order in which cel-go tries them. */
-export const FUNCTIONS: ReadonlyMap<string, readonly Overload[]> = new Map(
-  [
-    OPERATORS,
-    CONVERSIONS,
-    STANDARD,
-    OPTIONALS,
-    STRINGS,
-    LISTS,
-    URLS,
-    NETWORK,
-    QUANTITIES,
-    FORMATS,
-    AUTHORIZER,
-  ].flatMap((table) =>
-    Object.entries(table).map(([name, texts]): [string, readonly Overload[]] => [name, texts.map(signature)]),
-  ),
-)
+type Library = { readonly tables: readonly Table[]; readonly from?: number; readonly before?: number }
+
+/** The file format came with 1.30. */
+const LIBRARIES: readonly Library[] = [
+  {
+    tables: [
+      OPERATORS,
+      CONVERSIONS,
+      STANDARD,
+      OPTIONALS,
+      STRINGS,
+      LISTS,
+      URLS,
+      NETWORK,
+      QUANTITIES,
+      AUTHORIZER,
+    ],
+  },
+  { tables: [INT_AS_DURATION], before: 37 },
+  { tables: [FORMATS, SELECTORS], from: 31 },
+  { tables: [MAP_INSERT], from: 32 },
+  { tables: [MORE_OPTIONALS, SEMVER], from: 33 },
+  { tables: [MORE_LISTS], from: 34 },
+  { tables: [INCLUDES], from: 37 },
+]
+
+/** All overloads of each function in any release, in the order in which cel-go tries them. */
+export const FUNCTIONS: ReadonlyMap<string, readonly Overload[]> = released(LIBRARIES)
+
+function released(libraries: readonly Library[]): ReadonlyMap<string, readonly Overload[]> {
+  const functions = new Map<string, readonly Overload[]>()
+  for (const { tables, from = 0, before = Number.POSITIVE_INFINITY } of libraries) {
+    for (const [name, texts] of tables.flatMap((table) => Object.entries(table))) {
+      const overloads = texts.map((text) => signature(text, from, before))
+      functions.set(name, [...(functions.get(name) ?? []), ...overloads])
+    }
+  }
+  return functions
+}
+
+/** Whether Kubernetes 1.`minor` has it. */
+export function isReleased({ from, before }: Overload, minor: number): boolean {
+  return minor >= from && minor < before
+}

@@ -1,5 +1,6 @@
-// What an expression may name: the variable of its place in the file, types and protobuf's well-known messages.
-// k8s.io/apiserver 1.36 pkg/authentication/cel/compile.go and pkg/cel/types.go; cel-go v0.26's registry.
+// What an expression may name: the variable of its place in the file, types and protobuf's well-known messages, and the
+// functions of a release. k8s.io/apiserver 1.36 pkg/authentication/cel/compile.go and pkg/cel/types.go; cel-go v0.26's registry.
+import { FUNCTIONS, isReleased } from './declarations.ts'
 import { CIDR, IP } from './signature.ts'
 import {
   ANY,
@@ -116,12 +117,19 @@ const USER_TYPES: ReadonlyMap<string, CelType> = new Map([
 ])
 
 export class Environment {
+  /** Of Kubernetes 1. */
+  readonly minor: number
   readonly #variables: ReadonlyMap<string, CelType>
   readonly #isOfUser: boolean
 
-  constructor(use: ExpressionUse) {
+  constructor(use: ExpressionUse, minor: number) {
+    this.minor = minor
     this.#isOfUser = use === 'user_validation'
     this.#variables = new Map([this.#isOfUser ? ['user', USER] : ['claims', mapOf(STRING, ANY)]])
+  }
+
+  hasFunction(name: string): boolean {
+    return FUNCTIONS.get(name)?.some((overload) => isReleased(overload, this.minor)) ?? false
   }
 
   /** What a full name without a leading dot means. */

@@ -104,11 +104,15 @@ function slice(args: readonly CelValue[]): CelValue {
   return list(elements.slice(start, end))
 }
 
+/** cel-go counts the depth as work, and at some depth calls it too much. */
+const MAX_DEPTH = 1000
+
 function flatten(args: readonly CelValue[]): CelValue {
   const [value] = args
   if (value?.kind !== 'list') return cannot('flatten() of something else than a list')
   const depth = args.length > 1 ? numberAt(args, 1) : 1
   if (depth < 0) return failure('level must be non-negative')
+  if (depth > MAX_DEPTH) return cannot(`flatten() to a depth above ${MAX_DEPTH}`)
   return list(flat(value.elements, depth))
 }
 

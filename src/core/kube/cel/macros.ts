@@ -21,15 +21,8 @@ const ACCUMULATOR = '@result'
 const SORT_INPUT = '@__sortBy_input__'
 const UNUSED = '#unused'
 
-/** By `name/arity`, with a receiver `_.name/arity`. */
-const MACROS: ReadonlyMap<string, Expander> = new Map([
-  ['has/1', expandHas],
-  ['_.all/2', (call) => expandQuantifier(call, ALL)],
-  ['_.exists/2', (call) => expandQuantifier(call, EXISTS)],
-  ['_.exists_one/2', (call) => expandQuantifier(call, EXISTS_ONE)],
-  ['_.map/2', expandMap],
-  ['_.map/3', expandMap],
-  ['_.filter/2', expandFilter],
+/** Macros with two variables. By `name/arity`, with a receiver `_.name/arity`. */
+const PAIRS: readonly (readonly [string, Expander])[] = [
   ['_.all/3', (call) => expandPairs(call, ALL)],
   ['_.exists/3', (call) => expandPairs(call, EXISTS)],
   ['_.existsOne/3', (call) => expandPairs(call, EXISTS_ONE)],
@@ -40,14 +33,37 @@ const MACROS: ReadonlyMap<string, Expander> = new Map([
   ['_.transformMap/4', (call) => expandTransform(call, TO_MAP)],
   ['_.transformMapEntry/3', (call) => expandTransform(call, TO_MAP_ENTRY)],
   ['_.transformMapEntry/4', (call) => expandTransform(call, TO_MAP_ENTRY)],
+]
+
+const MACROS: ReadonlyMap<string, Expander> = new Map([
+  ['has/1', expandHas],
+  ['_.all/2', (call) => expandQuantifier(call, ALL)],
+  ['_.exists/2', (call) => expandQuantifier(call, EXISTS)],
+  ['_.exists_one/2', (call) => expandQuantifier(call, EXISTS_ONE)],
+  ['_.map/2', expandMap],
+  ['_.map/3', expandMap],
+  ['_.filter/2', expandFilter],
+  ...PAIRS,
   ['_.optMap/2', (call) => expandOptional(call, 'optMap')],
   ['_.optFlatMap/2', (call) => expandOptional(call, 'optFlatMap')],
   ['_.sortBy/2', expandSortBy],
 ])
 
-/** The macro that a call means, if any. */
-export function macroFor(name: string, arity: number, hasTarget: boolean): Expander | undefined {
-  return MACROS.get(`${hasTarget ? '_.' : ''}${name}/${arity}`)
+/** Of what was not there from the beginning, the release of Kubernetes that brought it. */
+const BROUGHT_BY: ReadonlyMap<string, number> = new Map([
+  ...PAIRS.map(([key]): [string, number] => [key, 32]),
+  ['_.sortBy/2', 34],
+])
+
+/** The macro that a call means, if any, in Kubernetes 1.`minor`. */
+export function macroFor(
+  name: string,
+  arity: number,
+  hasTarget: boolean,
+  minor: number,
+): Expander | undefined {
+  const key = `${hasTarget ? '_.' : ''}${name}/${arity}`
+  return minor >= (BROUGHT_BY.get(key) ?? 0) ? MACROS.get(key) : undefined
 }
 
 function expandHas(call: MacroCall): MacroExpansion {

@@ -1,23 +1,23 @@
 // From text to syntax tree, as cel-go v0.26 parses it with the options of Kubernetes 1.36: its grammar (CEL.g4) and nothing
-// more, optional syntax on, macros expanded, its limits on size and nesting. After the first error the parser stands at the
-// end of the text, so that every rule returns at once.
+// more, optional syntax on, macros expanded, its limits on size and nesting. Of other releases: their macros, and names in
+// backquotes, which 1.37 (cel-go v0.29) takes.
 import { tokensOf } from './lexer.ts'
-import { macroFor } from './macros.ts'
 import { literalOf } from './literal.ts'
-import { childrenOf, withChildren } from './syntax.ts'
+import { TokenCursor } from './token_cursor.ts'
+import { TreeBuilder } from './tree_builder.ts'
 import type { CelToken } from './lexer.ts'
-import type { CallNode, CelExpression, CelLiteral, ListNode, MapNode, Place, StructNode } from './syntax.ts'
+import type { CelExpression, ListNode, MapNode, Place, StructNode } from './syntax.ts'
+import type { SyntaxProblem } from './token_cursor.ts'
+import type { NestingRule } from './tree_builder.ts'
 
-type SyntaxProblem = { readonly message: string; readonly place: Place }
 export type Parsed =
   | { readonly ok: true; readonly tree: CelExpression }
   | { readonly ok: false; readonly problem: SyntaxProblem }
 
-/** cel-go's own: code points of the text, nested rules, nested operations. */
+/** cel-go's own. */
 const MAX_CODE_POINTS = 100_000
-const MAX_DEPTH = 250
-/** Ours: optMap and optFlatMap copy their target, so a chain of them doubles the tree at each link. */
-const MAX_NODES = 50_000
+/** Names in backquotes: `claims.`a/b``. */
+const BACKQUOTES_FROM = 37
 
 /** Words that are no variable and no global function, but may be a field. */
 const RESERVED: ReadonlySet<string> = new Set(
@@ -45,14 +45,15 @@ const PRODUCTS: ReadonlyMap<string, string> = new Map([
   ['%', '_%_'],
 ])
 
-export function parseExpression(text: string): Parsed {
+/** @param minor of Kubernetes 1 */
+export function parseExpression(text: string, minor: number): Parsed {
   const start = { line: 1, column: 1 }
   const size = text.length > MAX_CODE_POINTS ? codePoints(text) : text.length
   if (size > MAX_CODE_POINTS) {
     const message = `expression code point size exceeds limit: size: ${size}, limit ${MAX_CODE_POINTS}`
     return { ok: false, problem: { message, place: start } }
   }
-  return new Parser(tokensOf(text)).parse()
+  return new Parser(text, minor).parse()
 }
 
 function codePoints(text: string): number {
@@ -60,40 +61,34 @@ function codePoints(text: string): number {
   return text.length - (pairs?.length ?? 0)
 }
 
-type Nesting = { expression: number; relation: number; calculation: number }
-
 class Parser {
-  readonly #tokens: readonly CelToken[]
-  readonly #end: CelToken
-  readonly #depth: Nesting = { expression: 0, relation: 0, calculation: 0 }
-  /** How deeply operations nest below a node, as cel-go counts them; leaves are absent. */
-  readonly #heights = new Map<CelExpression, number>()
-  #at = 0
-  #nodes = 0
-  #problem: SyntaxProblem | undefined
+  readonly #tokens: TokenCursor
+  readonly #tree: TreeBuilder
+  readonly #takesBackquotes: boolean
 
-  constructor(tokens: readonly CelToken[]) {
-    this.#tokens = tokens
-    this.#end = { kind: 'end', text: '<EOF>', place: tokens.at(-1)?.place ?? { line: 1, column: 1 } }
+  constructor(text: string, minor: number) {
+    this.#tokens = new TokenCursor(tokensOf(text))
+    this.#tree = new TreeBuilder(this.#tokens, minor)
+    this.#takesBackquotes = minor >= BACKQUOTES_FROM
   }
 
   parse(): Parsed {
     const tree = this.#expression()
-    if (this.#current().kind !== 'end') this.#unexpected()
-    if (this.#problem !== undefined) return { ok: false, problem: this.#problem }
-    return { ok: true, tree }
+    if (this.#tokens.current().kind !== 'end') this.#tokens.unexpected()
+    const { problem } = this.#tokens
+    return problem === undefined ? { ok: true, tree } : { ok: false, problem }
   }
 
   #expression(): CelExpression {
-    return this.#nested('expression', () => {
+    return this.#tree.nested('expression', () => {
       const condition = this.#disjunction()
-      const place = this.#current().place
-      if (!this.#skip('?')) return condition
+      const place = this.#tokens.current().place
+      if (!this.#tokens.skip('?')) return condition
       // Between `?` and `:` stands no other ternary, unless in parentheses.
       const yes = this.#disjunction()
-      this.#expect(':')
+      this.#tokens.expect(':')
       const no = this.#expression()
-      return this.#operation(place, '_?_:_', [condition, yes, no])
+      return this.#tree.operation(place, '_?_:_', [condition, yes, no])
     })
   }
 
@@ -105,8 +100,8 @@ class Parser {
   #logic(symbol: string, name: string, term: () => CelExpression): CelExpression {
     const terms = [term()]
     const places: Place[] = []
-    while (this.#is(symbol)) {
-      places.push(this.#take().place)
+    while (this.#tokens.is(symbol)) {
+      places.push(this.#tokens.take().place)
       terms.push(term())
     }
     return this.#balanced(name, terms, places)
@@ -118,40 +113,40 @@ class Parser {
     const middle = Math.ceil(terms.length / 2)
     const left = this.#balanced(name, terms.slice(0, middle), places.slice(0, middle - 1))
     const right = this.#balanced(name, terms.slice(middle), places.slice(middle))
-    const node = this.#call(places[middle - 1] ?? left.place, name, undefined, [left, right])
-    return this.#withHeight(node, Math.max(this.#height(left), this.#height(right)))
+    const node = this.#tree.call(places[middle - 1] ?? left.place, name, undefined, [left, right])
+    return this.#tree.withHeight(node, this.#tree.heightOf([left, right]))
   }
 
   #relation(): CelExpression {
-    return this.#nested('relation', () => this.#chain('relation', RELATIONS, () => this.#sum()))
+    return this.#tree.nested('relation', () => this.#chain('relation', RELATIONS, () => this.#sum()))
   }
 
   /** Sums and products are one rule of the grammar, so their right-hand sides nest in one count. */
   #sum(): CelExpression {
     const product = (): CelExpression => this.#chain('calculation', PRODUCTS, () => this.#unary())
-    return this.#nested('calculation', () => this.#chain('calculation', SUMS, product))
+    return this.#tree.nested('calculation', () => this.#chain('calculation', SUMS, product))
   }
 
   #chain(
-    rule: keyof Nesting,
+    rule: NestingRule,
     operators: ReadonlyMap<string, string>,
     operand: () => CelExpression,
   ): CelExpression {
     let left = operand()
     for (;;) {
-      const token = this.#current()
+      const token = this.#tokens.current()
       const name = token.kind === 'symbol' ? operators.get(token.text) : undefined
       if (name === undefined) return left
-      this.#take()
-      left = this.#operation(token.place, name, [left, this.#nested(rule, operand)])
+      this.#tokens.take()
+      left = this.#tree.operation(token.place, name, [left, this.#tree.nested(rule, operand)])
     }
   }
 
   #unary(): CelExpression {
-    const token = this.#current()
-    if (this.#is('!')) return this.#repeated(token.place, '!', '!_')
-    const next = this.#tokens[this.#at + 1]
-    if (this.#is('-') && next?.kind !== 'int' && next?.kind !== 'float') {
+    const token = this.#tokens.current()
+    if (this.#tokens.is('!')) return this.#repeated(token.place, '!', '!_')
+    const next = this.#tokens.ahead(1)
+    if (this.#tokens.is('-') && next?.kind !== 'int' && next?.kind !== 'float') {
       return this.#repeated(token.place, '-', '-_')
     }
     return this.#member()
@@ -160,53 +155,58 @@ class Parser {
   /** An even number of them is none. `--1` is 1, not -(-1). */
   #repeated(place: Place, symbol: string, name: string): CelExpression {
     let count = 0
-    while (this.#skip(symbol)) count += 1
+    while (this.#tokens.skip(symbol)) count += 1
     const operand = this.#member()
     if (count % 2 === 0) return operand
-    const node = this.#call(place, name, undefined, [operand])
-    return this.#withHeight(node, this.#height(operand))
+    const node = this.#tree.call(place, name, undefined, [operand])
+    return this.#tree.withHeight(node, this.#tree.heightOf([operand]))
   }
 
   #member(): CelExpression {
     let node = this.#primary()
     for (;;) {
-      const place = this.#current().place
-      if (this.#skip('.')) node = this.#selected(place, node)
-      else if (this.#skip('[')) node = this.#indexed(place, node)
+      const place = this.#tokens.current().place
+      if (this.#tokens.skip('.')) node = this.#selected(place, node)
+      else if (this.#tokens.skip('[')) node = this.#indexed(place, node)
       else return node
     }
   }
 
   #selected(place: Place, operand: CelExpression): CelExpression {
-    const isOptional = this.#skip('?')
-    const token = this.#take()
-    if (token.kind === 'escaped') return this.#refuse("unsupported syntax: '`'", token.place)
-    if (token.kind !== 'identifier') return this.#unexpected(token)
+    const isOptional = this.#tokens.skip('?')
+    const token = this.#tokens.take()
+    const field = this.#fieldName(token)
     if (isOptional) {
-      const field: CelExpression = this.#literal(token.place, { kind: 'string', value: token.text })
-      return this.#operation(place, '_?._', [operand, field])
+      const name: CelExpression = this.#tree.literal(token.place, { kind: 'string', value: field })
+      return this.#tree.operation(place, '_?._', [operand, name])
     }
-    if (this.#is('(')) return this.#method(token.text, operand)
-    const node: CelExpression = { kind: 'select', place, operand, field: token.text, isTest: false }
-    return this.#withHeight(this.#counted(node), this.#height(operand) + 1)
+    if (token.kind === 'identifier' && this.#tokens.is('(')) return this.#method(field, operand)
+    const node: CelExpression = { kind: 'select', place, operand, field, isTest: false }
+    return this.#tree.withHeight(this.#tree.counted(node), this.#tree.heightOf([operand]) + 1)
+  }
+
+  #fieldName(token: CelToken): string {
+    if (token.kind === 'escaped' && this.#takesBackquotes) return token.text.slice(1, -1)
+    if (token.kind === 'escaped') this.#tokens.refuse("unsupported syntax: '`'", token.place)
+    else if (token.kind !== 'identifier') this.#tokens.unexpected(token)
+    return token.text
   }
 
   #method(name: string, target: CelExpression): CelExpression {
-    const { place } = this.#take()
+    const { place } = this.#tokens.take()
     const args = this.#arguments()
-    const height = Math.max(this.#height(target), ...args.map((argument) => this.#height(argument))) + 1
-    return this.#withHeight(this.#callOrMacro(place, name, target, args), height)
+    return this.#tree.written(place, name, target, args)
   }
 
   #indexed(place: Place, operand: CelExpression): CelExpression {
-    const name = this.#skip('?') ? '_[?_]' : '_[_]'
+    const name = this.#tokens.skip('?') ? '_[?_]' : '_[_]'
     const index = this.#expression()
-    this.#expect(']')
-    return this.#operation(place, name, [operand, index])
+    this.#tokens.expect(']')
+    return this.#tree.operation(place, name, [operand, index])
   }
 
   #primary(): CelExpression {
-    const token = this.#take()
+    const token = this.#tokens.take()
     switch (token.kind) {
       case 'int':
       case 'uint':
@@ -221,7 +221,7 @@ class Parser {
       case 'escaped':
       case 'end':
       case 'invalid':
-        return this.#unexpected(token)
+        return this.#tokens.unexpected(token)
     }
   }
 
@@ -229,7 +229,7 @@ class Parser {
     switch (token.text) {
       case '(': {
         const node = this.#expression()
-        this.#expect(')')
+        this.#tokens.expect(')')
         return node
       }
       case '[':
@@ -239,215 +239,108 @@ class Parser {
       case '.':
         return this.#rooted()
       case '-':
-        return this.#value(this.#take(), '-', token.place)
+        return this.#value(this.#tokens.take(), '-', token.place)
       case 'true':
       case 'false':
-        return this.#literal(token.place, { kind: 'bool', value: token.text === 'true' })
+        return this.#tree.literal(token.place, { kind: 'bool', value: token.text === 'true' })
       case 'null':
-        return this.#literal(token.place, { kind: 'null' })
+        return this.#tree.literal(token.place, { kind: 'null' })
       default:
-        return this.#unexpected(token)
+        return this.#tokens.unexpected(token)
     }
   }
 
   #rooted(): CelExpression {
-    const token = this.#take()
-    return token.kind === 'identifier' ? this.#name(token, '.') : this.#unexpected(token)
+    const token = this.#tokens.take()
+    return token.kind === 'identifier' ? this.#name(token, '.') : this.#tokens.unexpected(token)
   }
 
   /** A variable, a global call or the type of a message. */
   #name(token: CelToken, dot: string): CelExpression {
     const message = this.#messageName(token)
     if (message !== undefined) return this.#struct(dot + message)
-    if (RESERVED.has(token.text)) return this.#refuse(`reserved identifier: ${token.text}`, token.place)
-    if (!this.#is('(')) {
-      return this.#counted({ kind: 'identifier', place: token.place, name: dot + token.text })
+    if (RESERVED.has(token.text))
+      return this.#tokens.refuse(`reserved identifier: ${token.text}`, token.place)
+    if (!this.#tokens.is('(')) {
+      return this.#tree.counted({ kind: 'identifier', place: token.place, name: dot + token.text })
     }
-    const { place } = this.#take()
+    const { place } = this.#tokens.take()
     const args = this.#arguments()
-    const height = Math.max(0, ...args.map((argument) => this.#height(argument)))
-    return this.#withHeight(this.#callOrMacro(place, dot + token.text, undefined, args), height)
+    return this.#tree.written(place, dot + token.text, undefined, args)
   }
 
   /** `a.b.c` when `{` follows, which is then taken. */
   #messageName(first: CelToken): string | undefined {
-    let at = this.#at
+    let count = 0
     const names = [first.text]
-    while (this.#tokens[at]?.text === '.' && this.#tokens[at + 1]?.kind === 'identifier') {
-      names.push(this.#tokens[at + 1]?.text ?? '')
-      at += 2
+    while (this.#tokens.ahead(count)?.text === '.' && this.#tokens.ahead(count + 1)?.kind === 'identifier') {
+      names.push(this.#tokens.ahead(count + 1)?.text ?? '')
+      count += 2
     }
-    const opening = this.#tokens[at]
+    const opening = this.#tokens.ahead(count)
     if (opening?.kind !== 'symbol' || opening.text !== '{') return undefined
-    this.#at = at
+    this.#tokens.pass(count)
     return names.join('.')
   }
 
   #arguments(): readonly CelExpression[] {
     const args: CelExpression[] = []
-    if (this.#skip(')')) return args
+    if (this.#tokens.skip(')')) return args
     do args.push(this.#expression())
-    while (this.#skip(','))
-    this.#expect(')')
+    while (this.#tokens.skip(','))
+    this.#tokens.expect(')')
     return args
   }
 
   #list(place: Place): CelExpression {
     const elements: ListNode['elements'][number][] = []
     this.#items(']', () => {
-      const isOptional = this.#skip('?')
+      const isOptional = this.#tokens.skip('?')
       elements.push({ value: this.#expression(), isOptional })
     })
-    return this.#counted({ kind: 'list', place, elements })
+    return this.#tree.counted({ kind: 'list', place, elements })
   }
 
   #map(place: Place): CelExpression {
     const entries: MapNode['entries'][number][] = []
     this.#items('}', () => {
-      const isOptional = this.#skip('?')
+      const isOptional = this.#tokens.skip('?')
       const key = this.#expression()
-      this.#expect(':')
+      this.#tokens.expect(':')
       entries.push({ key, value: this.#expression(), isOptional })
     })
-    return this.#counted({ kind: 'map', place, entries })
+    return this.#tree.counted({ kind: 'map', place, entries })
   }
 
   #struct(typeName: string): CelExpression {
-    const { place } = this.#take()
+    const { place } = this.#tokens.take()
     const fields: StructNode['fields'][number][] = []
     this.#items('}', () => {
-      const isOptional = this.#skip('?')
-      const token = this.#take()
-      if (token.kind === 'escaped') this.#refuse("unsupported syntax: '`'", token.place)
-      else if (token.kind !== 'identifier') this.#unexpected(token)
-      const colon = this.#current().place
-      this.#expect(':')
-      fields.push({ place: colon, name: token.text, value: this.#expression(), isOptional })
+      const isOptional = this.#tokens.skip('?')
+      const name = this.#fieldName(this.#tokens.take())
+      const colon = this.#tokens.current().place
+      this.#tokens.expect(':')
+      fields.push({ place: colon, name, value: this.#expression(), isOptional })
     })
-    return this.#counted({ kind: 'struct', place, typeName, fields })
+    return this.#tree.counted({ kind: 'struct', place, typeName, fields })
   }
 
   /** Items between brackets; one comma may trail, even alone. */
   #items(close: string, item: () => void): void {
-    while (!this.#is(close) && !this.#is(',') && this.#problem === undefined) {
+    while (!this.#tokens.is(close) && !this.#tokens.is(',') && this.#tokens.problem === undefined) {
       item()
-      if (!this.#is(',')) break
-      const after = this.#tokens[this.#at + 1]
+      if (!this.#tokens.is(',')) break
+      const after = this.#tokens.ahead(1)
       if (after?.kind === 'symbol' && (after.text === close || after.text === ',')) break
-      this.#take()
+      this.#tokens.take()
     }
-    this.#skip(',')
-    this.#expect(close)
+    this.#tokens.skip(',')
+    this.#tokens.expect(close)
   }
 
   #value(token: CelToken, sign: '' | '-', place: Place): CelExpression {
     const value = literalOf(token, sign)
-    if (value === undefined) return this.#unexpected(token)
-    return value.ok ? this.#literal(place, value.value) : this.#refuse(value.message, place)
-  }
-
-  #callOrMacro(
-    place: Place,
-    name: string,
-    target: CelExpression | undefined,
-    args: readonly CelExpression[],
-  ): CelExpression {
-    const expand = macroFor(name, args.length, target !== undefined)
-    if (expand === undefined || this.#problem !== undefined) return this.#call(place, name, target, args)
-    const copy = (node: CelExpression): CelExpression => this.#copy(node, place)
-    const expansion = expand({ place, target, arguments: args, copy })
-    if (!expansion.ok) return this.#refuse(expansion.message, expansion.place)
-    return this.#counted(expansion.node)
-  }
-
-  #copy(node: CelExpression, place: Place): CelExpression {
-    this.#counted(node)
-    if (this.#problem !== undefined) return node
-    const copied = childrenOf(node).map((child) => this.#copy(child, place))
-    return withChildren(node, place, copied)
-  }
-
-  #call(
-    place: Place,
-    name: string,
-    target: CelExpression | undefined,
-    args: readonly CelExpression[],
-  ): CelExpression {
-    return this.#counted({ kind: 'call', place, name, target, arguments: args } satisfies CallNode)
-  }
-
-  /** An operator that cel-go counts as one level of nesting. */
-  #operation(place: Place, name: string, operands: readonly CelExpression[]): CelExpression {
-    const height = Math.max(...operands.map((operand) => this.#height(operand))) + 1
-    return this.#withHeight(this.#call(place, name, undefined, operands), height)
-  }
-
-  #literal(place: Place, literal: CelLiteral): CelExpression {
-    return this.#counted({ kind: 'literal', place, literal })
-  }
-
-  #counted(node: CelExpression): CelExpression {
-    this.#nodes += 1
-    if (this.#nodes > MAX_NODES) {
-      this.#refuse(`the expression is too large to be checked: more than ${MAX_NODES} nodes`, node.place)
-    }
-    return node
-  }
-
-  #height(node: CelExpression): number {
-    return this.#heights.get(node) ?? 0
-  }
-
-  #withHeight(node: CelExpression, height: number): CelExpression {
-    if (height > MAX_DEPTH) this.#refuse('max recursion depth exceeded', node.place)
-    this.#heights.set(node, height)
-    return node
-  }
-
-  #nested(rule: keyof Nesting, parse: () => CelExpression): CelExpression {
-    this.#depth[rule] += 1
-    if (this.#depth[rule] > MAX_DEPTH) this.#refuse(`expression recursion limit exceeded: ${MAX_DEPTH}`)
-    const node = parse()
-    this.#depth[rule] -= 1
-    return node
-  }
-
-  #current(): CelToken {
-    return this.#tokens[this.#at] ?? this.#end
-  }
-
-  #take(): CelToken {
-    const token = this.#current()
-    this.#at += 1
-    return token
-  }
-
-  #is(symbol: string): boolean {
-    const token = this.#current()
-    return token.kind === 'symbol' && token.text === symbol
-  }
-
-  #skip(symbol: string): boolean {
-    if (!this.#is(symbol)) return false
-    this.#at += 1
-    return true
-  }
-
-  #expect(symbol: string): void {
-    if (!this.#skip(symbol)) this.#unexpected(this.#current(), `'${symbol}'`)
-  }
-
-  #unexpected(token = this.#current(), wanted?: string): CelExpression {
-    if (token.kind === 'invalid') {
-      return this.#refuse(`Syntax error: token recognition error at: '${token.text}'`, token.place)
-    }
-    const expecting = wanted === undefined ? '' : ` expecting ${wanted}`
-    return this.#refuse(`Syntax error: mismatched input '${token.text}'${expecting}`, token.place)
-  }
-
-  #refuse(message: string, place = this.#current().place): CelExpression {
-    this.#problem ??= { message, place }
-    this.#at = this.#tokens.length
-    return { kind: 'literal', place, literal: { kind: 'null' } }
+    if (value === undefined) return this.#tokens.unexpected(token)
+    return value.ok ? this.#tree.literal(place, value.value) : this.#tokens.refuse(value.message, place)
   }
 }

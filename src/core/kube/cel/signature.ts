@@ -25,6 +25,9 @@ export type Overload = {
   readonly arguments: readonly CelType[]
   readonly result: CelType
   readonly typeParameters: readonly string[]
+  /** The releases that have it: Kubernetes 1.`from` on, up to and not with 1.`before`. */
+  readonly from: number
+  readonly before: number
 }
 
 export const IP = opaque('net.IP')
@@ -54,7 +57,7 @@ const NAMED: ReadonlyMap<string, CelType> = new Map([
 ])
 
 /** `text` is one of ours: a mistake in it is a broken invariant. */
-export function signature(text: string): Overload {
+export function signature(text: string, from: number, before: number): Overload {
   const [left = '', right = ''] = text.split(' -> ')
   const opening = left.startsWith('(') ? 0 : left.indexOf('.(') + 1
   const member = left.slice(0, Math.max(opening - 1, 0))
@@ -62,7 +65,7 @@ export function signature(text: string): Overload {
   const args = [...(member === '' ? [] : [member]), ...splitList(inside)].map(readType)
   const result = readType(right)
   const typeParameters = [...new Set([...args, result].flatMap(parametersOf))]
-  return { isMember: member !== '', arguments: args, result, typeParameters }
+  return { isMember: member !== '', arguments: args, result, typeParameters, from, before }
 }
 
 function readType(text: string): CelType {

@@ -167,3 +167,10 @@ export function formatArguments(types: readonly CelType[], isMember: boolean): s
   if (!isMember || target === undefined) return `(${types.map(formatType).join(', ')})`
   return `${target}.(${rest.join(', ')})`
 }
+
+/** Types that protobuf defines, and that a literal of their message gives. */
+export function isWellKnown(type: CelType): boolean {
+  if (['any', 'timestamp', 'duration', 'dyn', 'null'].includes(type.kind) || type.nullable) return true
+  if (type.kind === 'list') return parameterOf(type, 0).kind === 'dyn'
+  return type.kind === 'map' && parameterOf(type, 0).kind === 'string' && parameterOf(type, 1).kind === 'dyn'
+}
