@@ -2,13 +2,13 @@
 // Its own roots or the system's, no redirect, no proxy, bounded in time and size. Tokens are never in what it says.
 import { Agent, request } from 'node:https'
 import type { IncomingMessage } from 'node:http'
-import { createInterface } from 'node:readline'
 import { metricHash, readApiserverMetrics } from '#core/kube/apiserver_metrics.ts'
 
 const TOTAL_MS = 5000
 const MAX_REVIEW_BYTES = 64 * 1024
 /** A large cluster's apiserver writes some 30 MB. */
 const MAX_METRICS_BYTES = 128 * 1024 * 1024
+const MAX_LINE_BYTES = 16 * 1024
 const METRICS_MS = 20_000
 
 type Presented =
@@ -120,16 +120,35 @@ async function readText(message: IncomingMessage, maxBytes: number): Promise<str
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** Of tens of megabytes the few lines that count are kept. */
-async function findKeySet(metrics: IncomingMessage, issuer: string): Promise<string | undefined> {
-  let bytes = 0
+/**
+ * Of tens of megabytes the few lines that count are kept. No more than `maxBytes` are taken, line breaks or not, and of a line
+ * that is longer than any of ours nothing is kept. Leaving the loop ends the answer.
+ */
+export async function findKeySet(
+  metrics: AsyncIterable<unknown>,
+  issuer: string,
+  maxBytes = MAX_METRICS_BYTES,
+): Promise<string | undefined> {
   const lines: string[] = []
-  for await (const line of createInterface({ input: metrics, crlfDelay: Infinity })) {
-    bytes += line.length
-    if (line.startsWith('apiserver_authentication_')) lines.push(line)
-    if (bytes > MAX_METRICS_BYTES) break
+  const keep = (line: string): void => {
+    if (line.startsWith('apiserver_authentication_') && line.length <= MAX_LINE_BYTES) lines.push(line)
   }
-  metrics.destroy()
+  let bytes = 0
+  let rest = ''
+  for await (const chunk of metrics) {
+    const part = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk))
+    bytes += part.length
+    if (bytes > maxBytes) break
+    // What counts is ASCII; a letter that two chunks share is in no line of ours.
+    const [first = '', ...more] = part.toString('latin1').split('\n')
+    // One more than fits says that the line is too long.
+    rest = `${rest}${first}`.slice(0, MAX_LINE_BYTES + 1)
+    for (const next of more) {
+      keep(rest)
+      rest = next
+    }
+  }
+  keep(rest)
   return readApiserverMetrics(lines.join('\n')).issuers.get(metricHash(issuer))?.keySetHash
 }
 
