@@ -1,0 +1,210 @@
+// The objects of opendepot.defdev.io/v1alpha1 as the rules read them. Strict about the types of what is read, lenient
+// about everything else: objects come from clusters with newer schemas.
+import { reading } from './reading.ts'
+import type { FieldReader, Reading } from './reading.ts'
+
+export type ObjectMeta = {
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+  readonly labels: ReadonlyMap<string, string>
+  readonly annotations: ReadonlyMap<string, string>
+  /** Somebody deleted it and finalizers hold it. */
+  readonly isTerminating: boolean
+}
+
+export type StorageKind = 's3' | 'azureStorage' | 'gcs' | 'fileSystem'
+
+export type StorageConfig = {
+  /** More than one is a mistake that a rule refuses: OpenDepot writes to the first and serves from the last. */
+  readonly backends: readonly { readonly kind: StorageKind; readonly fields: ReadonlyMap<string, string> }[]
+  /** For comparing only. */
+  readonly presign: unknown
+}
+
+export type ModuleConfig = {
+  /** '' when absent, as for the other texts. */
+  readonly name: string
+  readonly provider: string
+  readonly repoOwner: string
+  readonly repoUrl: string
+  readonly fileFormat: string
+  readonly immutable: boolean
+  /** `undefined` when absent. */
+  readonly versionHistoryLimit: number | undefined
+  readonly useAuthenticatedClient: boolean
+  readonly storage: StorageConfig | undefined
+}
+
+export type VersionEntry = {
+  /** As written; '' when the entry has none. */
+  readonly version: string
+  /** Names of the fields beside `version`. */
+  readonly otherFields: readonly string[]
+}
+
+export type ModuleObject = {
+  readonly kind: 'Module'
+  readonly meta: ObjectMeta
+  readonly config: ModuleConfig
+  readonly forceSync: boolean
+  readonly versions: readonly VersionEntry[]
+  /** status.moduleVersionRefs: version as written -> file in the storage. */
+  readonly fileNames: ReadonlyMap<string, string>
+  /** The whole status, for comparing only. */
+  readonly status: unknown
+}
+
+export type VersionObject = {
+  readonly kind: 'Version'
+  readonly meta: ObjectMeta
+  /** `Module` or `Provider`. */
+  readonly type: string
+  readonly version: string
+  readonly fileName: string
+  readonly forceSync: boolean
+  /** spec.moduleConfigRef; `undefined` of a provider's. */
+  readonly moduleConfig: ModuleConfig | undefined
+  /** The whole spec, for comparing only. */
+  readonly spec: unknown
+  readonly checksum: string
+  /** The whole status, for comparing only. */
+  readonly status: unknown
+}
+
+export type DepotObject = {
+  readonly kind: 'Depot'
+  readonly meta: ObjectMeta
+  readonly globalConfig: ModuleConfig | undefined
+  readonly globalStorage: StorageConfig | undefined
+  readonly modules: readonly ModuleConfig[]
+}
+
+export type ProviderObject = {
+  readonly kind: 'Provider'
+  readonly meta: ObjectMeta
+  readonly name: string
+  readonly storage: StorageConfig | undefined
+  readonly versionHistoryLimit: number | undefined
+  readonly versions: readonly VersionEntry[]
+}
+
+/** A Module as it is stored or asked for. The denial names the field that has the wrong type. */
+export function readModule(value: unknown): Reading<ModuleObject> {
+  return reading(value, (root) => {
+    const { meta, spec, status } = readParts(root)
+    const refs = status.mapping('moduleVersionRefs')
+    return {
+      kind: 'Module',
+      meta,
+      config: readModuleConfig(spec.mapping('moduleConfig')),
+      forceSync: spec.flag('forceSync'),
+      versions: spec.mappings('versions').map(readEntry),
+      fileNames: new Map(refs.keys().map((key) => [key, refs.mapping(key).text('fileName')])),
+      status: root.raw('status'),
+    }
+  })
+}
+
+export function readVersion(value: unknown): Reading<VersionObject> {
+  return reading(value, (root) => {
+    const { meta, spec, status } = readParts(root)
+    return {
+      kind: 'Version',
+      meta,
+      type: spec.text('type'),
+      version: spec.text('version'),
+      fileName: spec.text('fileName'),
+      forceSync: spec.flag('forceSync'),
+      moduleConfig: readOptionalConfig(spec, 'moduleConfigRef'),
+      spec: root.raw('spec'),
+      checksum: status.text('checksum'),
+      status: root.raw('status'),
+    }
+  })
+}
+
+export function readDepot(value: unknown): Reading<DepotObject> {
+  return reading(value, (root) => {
+    const { meta, spec } = readParts(root)
+    const global = spec.mapping('global')
+    return {
+      kind: 'Depot',
+      meta,
+      globalConfig: readOptionalConfig(global, 'moduleConfig'),
+      globalStorage: readStorage(global),
+      modules: spec.mappings('moduleConfigs').map(readModuleConfig),
+    }
+  })
+}
+
+export function readProvider(value: unknown): Reading<ProviderObject> {
+  return reading(value, (root) => {
+    const { meta, spec } = readParts(root)
+    const config = spec.mapping('providerConfig')
+    return {
+      kind: 'Provider',
+      meta,
+      name: config.text('name'),
+      storage: readStorage(config),
+      versionHistoryLimit: config.integer('versionHistoryLimit'),
+      versions: spec.mappings('versions').map(readEntry),
+    }
+  })
+}
+
+function readParts(root: FieldReader): { meta: ObjectMeta; spec: FieldReader; status: FieldReader } {
+  return {
+    meta: readMeta(root.mapping('metadata')),
+    spec: root.mapping('spec'),
+    status: root.mapping('status'),
+  }
+}
+
+function readMeta(meta: FieldReader): ObjectMeta {
+  return {
+    namespace: meta.text('namespace'),
+    name: meta.text('name'),
+    uid: meta.text('uid'),
+    labels: meta.texts('labels'),
+    annotations: meta.texts('annotations'),
+    isTerminating: meta.has('deletionTimestamp'),
+  }
+}
+
+function readOptionalConfig(parent: FieldReader, key: string): ModuleConfig | undefined {
+  return parent.has(key) ? readModuleConfig(parent.mapping(key)) : undefined
+}
+
+function readModuleConfig(config: FieldReader): ModuleConfig {
+  return {
+    name: config.text('name'),
+    provider: config.text('provider'),
+    repoOwner: config.text('repoOwner'),
+    repoUrl: config.text('repoUrl'),
+    fileFormat: config.text('fileFormat'),
+    immutable: config.flag('immutable'),
+    versionHistoryLimit: config.integer('versionHistoryLimit'),
+    useAuthenticatedClient: config.mapping('githubClientConfig').flag('useAuthenticatedClient'),
+    storage: readStorage(config),
+  }
+}
+
+const STORAGE_KINDS: readonly StorageKind[] = ['s3', 'azureStorage', 'gcs', 'fileSystem']
+
+function readStorage(parent: FieldReader): StorageConfig | undefined {
+  if (!parent.has('storageConfig')) return undefined
+  const storage = parent.mapping('storageConfig')
+  const kinds = STORAGE_KINDS.filter((kind) => storage.has(kind))
+  return {
+    backends: kinds.map((kind) => ({ kind, fields: storage.texts(kind) })),
+    presign: storage.raw('presign'),
+  }
+}
+
+function readEntry(entry: FieldReader): VersionEntry {
+  return {
+    version: entry.text('version'),
+    otherFields: entry.keys().filter((key) => key !== 'version'),
+  }
+}
