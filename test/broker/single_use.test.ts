@@ -1,7 +1,9 @@
 // Tokens that are good once: how `once` and `per_audience` know of each other, that a refused request burns nothing, and
 // that a job's token is used up as a credential, too.
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { Test } from 'tap'
+import { parse } from 'yaml'
 import { JWT_BEARER_ASSERTION } from '../../src/core/oauth/names.ts'
 import { SECRETS } from '../support/broker_config.ts'
 import { startTestBroker } from '../support/test_broker.ts'
@@ -26,7 +28,8 @@ function threeWays(config: Config): void {
   }
 }
 
-async function start(t: Test, jobPolicy: string = 'off'): Promise<TestBroker> {
+/** `isConnectorFree`: the connector's rule is `off`, else the one of GitLab. */
+async function start(t: Test, jobPolicy = 'off', isConnectorFree = true): Promise<TestBroker> {
   return startTestBroker(t, {
     issuer,
     change: (config) => {
@@ -35,6 +38,7 @@ async function start(t: Test, jobPolicy: string = 'off'): Promise<TestBroker> {
       if (!Array.isArray(clients)) throw new Error('no clients')
       const job: unknown = clients.find((client: unknown) => Object(client).id === 'job')
       Object.assign(Object(job).auth, { policy: jobPolicy })
+      if (!isConnectorFree) Reflect.deleteProperty(Object(Object(config['connectors'])[0]), 'singleUse')
     },
   })
 }
@@ -136,6 +140,27 @@ async function introspect(world: TestBroker, token: string, assertion: string): 
   const answer = await world.post(asJob(assertion, { token }), { path: '/token/introspect' })
   return answer.status === 200 ? answer.json['active'] : answer.json['error']
 }
+
+t.test(
+  'a GitLab job comes again with its one token only where its policy says off, as docs/ci-examples.md has it',
+  async (t) => {
+    const page = readFileSync(new URL('../../docs/ci-examples.md', import.meta.url), 'utf8')
+    const [, yaml = ''] = /```yaml\n([\s\S]*?)```/.exec(page) ?? []
+    const { clients, policies } = parse(yaml)
+    t.strictSame([clients[0].auth.policy, policies[0].name], ['deploy', 'deploy'], 'one policy for both')
+    t.notOk('singleUse' in policies[0].grant, 'and the default of GitLab holds')
+    for (const [policy, again] of [
+      ['acme-main', REPLAYED],
+      ['off', undefined],
+    ] as const) {
+      const world = await start(t, policy, false)
+      const token = world.mint()
+      const use = () => exchange(world, asJob(token, { subject_token: token, policy }))
+      t.equal(await use(), undefined)
+      t.equal(await use(), again, policy)
+    }
+  },
+)
 
 t.test('a job’s token is used up by asking about a token, too', async (t) => {
   const world = await start(t, 'once')
