@@ -2,6 +2,7 @@
 import { TOKEN_EXCHANGE, ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, JWT_BEARER_ASSERTION } from '#core/oauth/names.ts'
 import type { HttpAnswer, HttpRequest } from './http_call.ts'
 import { parseObject } from './job_token/source.ts'
+import { printable } from './printable.ts'
 
 /** Who asks. `federated`: the subject token is the client assertion as well, so nothing is stored. */
 export type ClientCredential =
@@ -111,8 +112,8 @@ export function readTokenAnswer(answer: HttpAnswer): TokenAnswer {
     ok: false,
     refusal: {
       status: answer.status,
-      error: printable(error),
-      description: description && printable(description),
+      error: shown(error),
+      description: description && shown(description),
       requestId,
     },
   })
@@ -141,10 +142,11 @@ export function readTokenAnswer(answer: HttpAnswer): TokenAnswer {
 
 function headerText(answer: HttpAnswer, name: string): string | undefined {
   const value = answer.headers[name]
-  return typeof value === 'string' ? printable(value) : undefined
+  return typeof value === 'string' ? shown(value) : undefined
 }
 
-/** What comes from the network is printed on one line and cannot command a terminal or a CI log. */
-function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 500)
+const MAX_SHOWN_LENGTH = 500
+
+function shown(text: string): string {
+  return printable(text).slice(0, MAX_SHOWN_LENGTH)
 }

@@ -6,6 +6,7 @@ import { readStrictJsonObject, TOKEN_JSON_LIMITS } from '#core/jwt/strict_json.t
 import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
 import { InputFailure } from './input_failure.ts'
+import { printable, printableLines } from './printable.ts'
 import { readSecret } from './secret_input.ts'
 
 /** Exit code `denied` when the file cannot be read or holds nothing that the broker would read as a token. */
@@ -53,9 +54,9 @@ function asDocument(header: JsonObject, claims: Claims, now: number): string {
 function inWords(header: JsonObject, claims: Claims, now: number): string {
   return [
     'header',
-    printable(JSON.stringify(header, undefined, 2)),
+    printableLines(JSON.stringify(header, undefined, 2)),
     'claims',
-    printable(JSON.stringify(claims, undefined, 2)),
+    printableLines(JSON.stringify(claims, undefined, 2)),
     '',
     `issued by  ${printable(stringClaim(claims, 'iss') ?? 'nobody (no iss)')}`,
     `good for   ${printable(audiencesInWords(claims))}`,
@@ -101,12 +102,4 @@ function durationInWords(seconds: number): string {
   ] as const
   const shown = parts.filter(([amount]) => amount > 0).slice(0, 2)
   return shown.length === 0 ? '0 s' : shown.map(([amount, unit]) => `${amount} ${unit}`).join(' ')
-}
-
-/** Characters that steer a terminal or reorder text are shown as escapes. */
-function printable(text: string): string {
-  return text.replaceAll(
-    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
 }

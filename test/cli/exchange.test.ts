@@ -169,14 +169,18 @@ t.test('a denial is exit code 1 and says what to ask the operator, without the t
 })
 
 t.test('an answer that steers a terminal or smuggles a line is not passed on', async (t) => {
-  const steering = { status: 400, body: { error: 'bad\u001b[2J', error_description: 'two\nlines' } }
+  const steering = {
+    status: 400,
+    body: { error: 'bad\u001b[2J', error_description: `two\nlines\u202e${'x'.repeat(5000)}` },
+  }
   const smuggling = { body: { access_token: 'a.b.c\nADMIN=1' } }
   for (const answer of [steering, smuggling, { body: 'no json' }, { body: [] }]) {
     const broker = await fakeServer(t, [answer])
     const run = await runCli(['exchange', '--broker', broker.url], { env: gitlab })
     t.equal(run.code, 1)
     t.equal(run.stdout, '')
-    for (const text of ['\u001b', 'two\nlines', 'ADMIN']) t.notOk(run.stderr.includes(text))
+    for (const text of ['\u001b', 'two\nlines', '\u202e', 'ADMIN', 'x'.repeat(500)])
+      t.notOk(run.stderr.includes(text))
   }
 })
 

@@ -55,8 +55,9 @@ t.test('a CI token from a file is read as it is', async (t) => {
 })
 
 t.test('text that reorders or steers the terminal is shown as an escape', async (t) => {
-  const run = await runCli(['token', '-'], { stdin: unsignedJwt({ ...CLAIMS, iss: 'a\u202eb\u009bc' }) })
-  t.match(run.stdout, 'a\\u202eb\\u009bc')
+  const run = await runCli(['token', '-'], { stdin: unsignedJwt({ ...CLAIMS, iss: 'a\u202eb\u009bc\n::x' }) })
+  t.match(run.stdout, 'issued by  a\\u202eb\\u009bc\\u000a::x\n')
+  t.match(run.stdout, '"iss": "a\\u202eb\\u009bc\\n::x"')
   t.notOk(/[\u0080-\u009f\u202e]/.test(run.stdout))
 })
 

@@ -3,7 +3,8 @@ import { tokenReviewError } from '#core/kube/authenticate.ts'
 import type { AuthenticationConfiguration } from '#core/kube/authentication_configuration.ts'
 import type { Authentication, TraceStep } from '#core/kube/authentication_trace.ts'
 import type { KubeUser } from '#core/kube/kube_user.ts'
-import { printable, stepLine } from '../steps_text.ts'
+import { printable } from '../printable.ts'
+import { stepLine } from '../steps_text.ts'
 import type { ClusterAnswer } from './explain_cluster.ts'
 
 const STEP_WIDTH = 14

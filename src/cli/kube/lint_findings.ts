@@ -7,7 +7,7 @@ import { doubtful } from '#core/kube/lint_codes.ts'
 import type { Place } from '#platform/config/finding.ts'
 import { pathText } from '#platform/config/yaml_document.ts'
 import type { AuthenticationSource } from '#platform/kube/authentication_file.ts'
-import { printable } from '../steps_text.ts'
+import { printable } from '../printable.ts'
 
 export type LintFinding = {
   readonly severity: KubeProblem['severity']
