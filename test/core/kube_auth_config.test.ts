@@ -399,6 +399,22 @@ function words(request: AuthConfigRequest): string {
   return printAuthConfig(planned(request)).replaceAll(/\s+#? */g, ' ')
 }
 
+t.test('a file without anonymous says what that means, and what k3s and RKE2 make of it', (t) => {
+  const absent = /anonymous requests: the flag --anonymous-auth decides.*k3s and RKE2.*leave it away/
+  t.match(words(REQUEST), absent)
+  t.match(words(REQUEST), 'there, --anonymous none keeps them off.')
+  t.match(words({ ...REQUEST, version: versionOf('1.30') }), absent)
+  t.notMatch(
+    words({ ...REQUEST, version: versionOf('1.30') }),
+    '--anonymous none',
+    'which 1.30 does not know',
+  )
+  t.notMatch(words({ ...REQUEST, anonymous: 'none' }), absent)
+  const config = { version: 'v1', jwt: [], anonymous: { enabled: false, conditions: [] } } as const
+  t.notMatch(words({ ...REQUEST, merged: [{ file: 'old.yaml', config }] }), absent)
+  t.end()
+})
+
 t.test('only where tokens have one audience the file says that no other is a token here', (t) => {
   t.match(words(REQUEST), 'a token for a registry, or for another cluster, is no token here')
   t.notMatch(words(DEX), 'a token for a registry')

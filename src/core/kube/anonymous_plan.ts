@@ -2,6 +2,7 @@
 // stop an apiserver (k8s.io/apiserver 1.31 to 1.37).
 import { ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
+import type { KubeVersion } from './kube_version.ts'
 import type { AuthConfigPlan, AuthConfigRequest, PlanNote } from './auth_config_plan.ts'
 
 /** Who may ask without a credential: nobody, probes, or probes and `kubeadm join`. */
@@ -15,6 +16,13 @@ const WHY_ANONYMOUS = [
   'Two ways in which this stops an apiserver. It does not start when --anonymous-auth is given, too; and a change of this block is refused',
   'at every reload until the apiserver is restarted, together with every other change in the file.',
 ].join(' ')
+
+/** What the file means without the block. */
+export function absentAnonymous({ anonymous }: KubeVersion): string {
+  const absent =
+    'Nor of anonymous requests: the flag --anonymous-auth decides, and without it they are on. k3s and RKE2, which set it to false, leave it away where this file is used'
+  return anonymous === 'unknown' ? `${absent}.` : `${absent}: there, --anonymous none keeps them off.`
+}
 
 /** The block, `undefined` for none, or why there can be no one block. */
 export function planAnonymous({

@@ -2,7 +2,7 @@
 // which it stands. What the apiserver does with each is in k8s.io/apiserver (1.30 to 1.37), pkg/apis/apiserver/validation and
 // plugin/pkg/authenticator/token/oidc.
 import type { Result } from '#core/result.ts'
-import { planAnonymous } from './anonymous_plan.ts'
+import { absentAnonymous, planAnonymous } from './anonymous_plan.ts'
 import type { AnonymousChoice } from './anonymous_plan.ts'
 import type {
   AnonymousAuth,
@@ -113,15 +113,16 @@ export function planAuthConfig(request: AuthConfigRequest): Result<AuthConfigPla
   ]
   if (!anonymous.ok || problems.length > 0) return { ok: false, denial: problems }
   const notes = [...namingNotes(request), ...request.furtherNotes, ...merge.notes]
-  const heading = headingOf(request)
+  const heading = headingOf(request, anonymous.value !== undefined)
   return { ok: true, value: { heading, version: request.version, jwt, anonymous: anonymous.value, notes } }
 }
 
-function headingOf({ broker, versionText }: AuthConfigRequest): string {
+function headingOf({ broker, version, versionText }: AuthConfigRequest, hasAnonymous: boolean): string {
   return [
     `AuthenticationConfiguration for kube-apiserver ${versionText}: it trusts ${broker.issuer} for the audience ${broker.audience}.`,
     'Made by `sallyport kube auth-config`: make it anew instead of editing it, and check every change with `sallyport kube lint`.',
     "It says nothing of client certificates and ServiceAccounts: an administrator's certificate gets in whatever stands here.",
+    ...(hasAnonymous ? [] : [absentAnonymous(version)]),
     'Where the file goes, and how a change of it is taken up: docs/kube-apiserver-file.md.',
   ].join('\n')
 }
