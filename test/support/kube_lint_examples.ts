@@ -568,6 +568,26 @@ anonymous: { enabled: true, conditions: [{ path: /livez }, { path: /readyz }] }`
     expression: claims.?roles.orValue('').split(',').map(r, 'ci:' + r)`,
   },
   {
+    code: 'value_not_text',
+    into: 'entry',
+    bad: `claimMappings:
+  extra:
+    - key: example.com/team
+      valueExpression: claims.?team`,
+    good: `claimMappings:
+  extra:
+    - key: example.com/team
+      valueExpression: claims.?team.orValue('')`,
+  },
+  {
+    code: 'range_unbounded',
+    into: 'entry',
+    bad: `claimValidationRules:
+  - expression: lists.range(int(claims.depth)).all(i, claims.path.split('/')[i] != '..') && claims.sub != ''`,
+    good: `claimValidationRules:
+  - expression: claims.path.split('/').all(part, part != '..') && claims.sub != ''`,
+  },
+  {
     code: 'claim_is_path',
     into: 'entry',
     bad: `claimMappings: { groups: { claim: realm_access.roles, prefix: 'ci:' } }`,
@@ -937,6 +957,14 @@ claimValidationRules:
     good: `claimValidationRules:
   - expression: claims.hd == 'example.com'
   - expression: claims.sub != ''`,
+  },
+  {
+    code: 'keys_not_values',
+    into: 'entry',
+    bad: `claimValidationRules:
+  - expression: dyn(claims.realm_access).exists(role, role == 'deployer') && claims.sub != ''`,
+    good: `claimValidationRules:
+  - expression: dyn(claims.realm_access.roles).exists(role, role == 'deployer') && claims.sub != ''`,
   },
   {
     code: 'anonymous_needs_restart',

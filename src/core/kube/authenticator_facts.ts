@@ -16,6 +16,8 @@ import type { KubeProblem } from './kube_problem.ts'
 export type KnownExpression = {
   readonly keys: KubeProblem['keys']
   readonly use: ExpressionUse
+  /** As cel-go spells it. */
+  readonly resultType: string
   readonly facts: ExpressionFacts
 }
 
@@ -46,9 +48,11 @@ export function authenticatorFacts(
   config: AuthenticationConfiguration,
   expressions: readonly PlacedExpression[],
 ): readonly AuthenticatorFacts[] {
-  const compiled = expressions.flatMap(({ checked, ...placed }) =>
-    checked.ok ? [{ ...placed, facts: factsOf(checked.value.typed.tree) }] : [],
-  )
+  const compiled = expressions.flatMap(({ checked, ...placed }) => {
+    if (!checked.ok) return []
+    const { resultType, typed } = checked.value
+    return [{ ...placed, resultType, facts: factsOf(typed.tree) }]
+  })
   return config.jwt.map((authenticator, index) => {
     const keys: KubeProblem['keys'] = ['jwt', index]
     const own = compiled.filter((expression) => expression.authenticator === index)

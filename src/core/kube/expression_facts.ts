@@ -3,6 +3,7 @@
 // email_verified does.
 import { childrenOf } from './cel/syntax.ts'
 import type { CallNode, CelExpression, Place } from './cel/syntax.ts'
+import type { KubeProblem } from './kube_problem.ts'
 
 /** `isSafe`: asked for with has(), `.?` or `[?]`, so that its absence is no error. */
 export type MemberRead = { readonly name: string; readonly isSafe: boolean; readonly place: Place }
@@ -25,11 +26,12 @@ export function factsOf(tree: CelExpression): ExpressionFacts {
     nodes,
     claims: nodes.flatMap((node) => memberRead(node, 'claims') ?? []),
     user: nodes.flatMap((node) => memberRead(node, 'user') ?? []),
-    texts: nodes.flatMap((node) => textOf(node) ?? []),
+    texts: textsIn(nodes),
   }
 }
 
-function* walk(tree: CelExpression): Generator<CelExpression> {
+/** A node and all below it, parents first. */
+export function* walk(tree: CelExpression): Generator<CelExpression> {
   const open = [tree]
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     yield node
@@ -52,6 +54,18 @@ export function memberRead(node: CelExpression, name: string): MemberRead | unde
 
 export function textOf(node: CelExpression): string | undefined {
   return node.kind === 'literal' && node.literal.kind === 'string' ? node.literal.value : undefined
+}
+
+export function textsIn(nodes: readonly CelExpression[]): readonly string[] {
+  return nodes.flatMap((node) => textOf(node) ?? [])
+}
+
+/** Where a finding about a part of an expression stands. */
+export function regretAt(
+  { keys }: Pick<KubeProblem, 'keys'>,
+  { line, column }: Place,
+): Pick<KubeProblem, 'keys' | 'inExpression'> {
+  return { keys, inExpression: { line, column } }
 }
 
 export function isNamed(node: CelExpression, name: string): boolean {

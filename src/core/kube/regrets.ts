@@ -22,7 +22,7 @@ export function regretsOf(
     ...authenticators.flatMap((facts) => [
       ...issuerRegrets(facts),
       ...nameRegrets(facts),
-      ...expressionRegrets(facts),
+      ...expressionRegrets(facts, version),
     ]),
     ...collisions(authenticators),
     ...severalIssuers(authenticators),

@@ -1,21 +1,21 @@
 // Expressions that compile and then do not do what was meant. Claims are JSON: every number is a double, and `claims` is
 // no map that CEL's `in` knows. Each was measured against k8s.io/apiserver v0.36.4.
 import type { AuthenticatorFacts, KnownExpression } from './authenticator_facts.ts'
-import type { CallNode, CelExpression, Place } from './cel/syntax.ts'
-import { isNamed, memberRead, textOf } from './expression_facts.ts'
+import type { CallNode, CelExpression } from './cel/syntax.ts'
+import { isNamed, memberRead, regretAt, textOf } from './expression_facts.ts'
 import { STANDARD_CLAIMS } from './known_issuers.ts'
 import type { KubeProblem } from './kube_problem.ts'
+import type { KubeVersion } from './kube_version.ts'
 import { doubtful, wrong } from './lint_codes.ts'
+import { valueRegrets } from './regrets_values.ts'
 
 /** Claims that are numbers by their definition (RFC 7519, OpenID Connect Core). */
 const TIMES: ReadonlySet<string> = new Set(['exp', 'iat', 'nbf', 'auth_time', 'updated_at'])
-/** Functions whose native list the apiserver's mappings do not take. */
-const NATIVE_LISTS: ReadonlySet<string> = new Set(['split', 'findAll'])
 
-export function expressionRegrets(facts: AuthenticatorFacts): readonly KubeProblem[] {
+export function expressionRegrets(facts: AuthenticatorFacts, version: KubeVersion): readonly KubeProblem[] {
   return facts.expressions.flatMap((expression) => [
-    ...callRegrets(expression),
-    ...listRegrets(expression),
+    ...callRegrets(expression, version),
+    ...valueRegrets(expression, version),
     ...ruleRegrets(expression),
     ...patternRegrets(expression, expression.facts.tree),
     ...missingClaims(expression, facts),
@@ -23,18 +23,11 @@ export function expressionRegrets(facts: AuthenticatorFacts): readonly KubeProbl
   ])
 }
 
-function at(
-  expression: KnownExpression,
-  { line, column }: Place,
-): Pick<KubeProblem, 'keys' | 'inExpression'> {
-  return { keys: expression.keys, inExpression: { line, column } }
-}
-
-function callRegrets(expression: KnownExpression): readonly KubeProblem[] {
+function callRegrets(expression: KnownExpression, version: KubeVersion): readonly KubeProblem[] {
   return expression.facts.nodes.flatMap((node) => {
     if (node.kind !== 'call') return []
     return [
-      inOnClaims(node, expression),
+      inOnClaims(node, expression, version),
       arithmetic(node, expression),
       textPlusList(node, expression),
       conversion(node, expression),
@@ -42,17 +35,24 @@ function callRegrets(expression: KnownExpression): readonly KubeProblem[] {
   })
 }
 
-function inOnClaims(node: CallNode, expression: KnownExpression): KubeProblem | undefined {
+/** Up to 1.33 `claims` was a map like any other. */
+const CLAIMS_ARE_NO_MAP_FROM = 34
+
+function inOnClaims(
+  node: CallNode,
+  expression: KnownExpression,
+  { minor }: KubeVersion,
+): KubeProblem | undefined {
   const [member, holder] = node.arguments
   if (node.name !== '@in' || member === undefined || holder === undefined) return undefined
   if (!isNamed(holder, 'claims')) return undefined
   const claim = textOf(member) ?? 'name'
-  const message =
-    'in does not work on claims: it compiles, and then every token is refused (no such overload)'
+  const since = minor < CLAIMS_ARE_NO_MAP_FROM ? `from Kubernetes 1.${CLAIMS_ARE_NO_MAP_FROM} on ` : ''
+  const message = `${since}in does not work on claims: it compiles, and then every token is refused (no such overload)`
   const wayOut = /^[a-z_]\w*$/i.test(claim)
     ? `write has(claims.${claim})`
     : `write claims[?${JSON.stringify(claim)}].hasValue()`
-  return wrong('in_on_claims', at(expression, node.place), message, wayOut)
+  return wrong('in_on_claims', regretAt(expression, node.place), message, wayOut)
 }
 
 /** A double and an int add up to an error; comparing them is fine. */
@@ -65,7 +65,7 @@ function arithmetic(node: CallNode, expression: KnownExpression): KubeProblem | 
   if (integer?.kind !== 'literal' || integer.literal.kind !== 'int' || !isClaimNumber(other)) return undefined
   const message = 'numbers of a token are doubles, and a double and an int cannot be added (no such overload)'
   const wayOut = `write ${integer.literal.value}.0`
-  return wrong('claim_number_is_double', at(expression, integer.place), message, wayOut)
+  return wrong('claim_number_is_double', regretAt(expression, integer.place), message, wayOut)
 }
 
 /** Claims that are lists wherever they are sent. */
@@ -79,7 +79,7 @@ function textPlusList(node: CallNode, expression: KnownExpression): KubeProblem 
   if (text === undefined || claim === undefined || !LISTS.has(claim)) return undefined
   const message = `${claim} is a list, and a text and a list cannot be added (no such overload)`
   const wayOut = `write dyn(claims.${claim}).map(one, '${textOf(text) ?? ''}' + one)`
-  return wrong('text_plus_list', at(expression, node.place), message, wayOut)
+  return wrong('text_plus_list', regretAt(expression, node.place), message, wayOut)
 }
 
 function isClaimNumber(node: CelExpression): boolean {
@@ -95,7 +95,7 @@ function conversion(node: CallNode, expression: KnownExpression): KubeProblem | 
     const message = 'numbers of a token are doubles, and timestamp() takes none (no such overload)'
     return wrong(
       'claim_number_is_double',
-      at(expression, node.place),
+      regretAt(expression, node.place),
       message,
       `write timestamp(int(claims.${claim}))`,
     )
@@ -105,26 +105,7 @@ function conversion(node: CallNode, expression: KnownExpression): KubeProblem | 
   }
   const message = `when ${claim} is a JSON number, string() makes 1.2345678e+07 of 12345678`
   const wayOut = `write string(int(claims.${claim})), or claims.${claim} alone when it is a text`
-  return doubtful('number_as_text', at(expression, node.place), message, wayOut)
-}
-
-/** The value of a mapping may be a list of CEL, not the []string that some functions give. */
-function listRegrets(expression: KnownExpression): readonly KubeProblem[] {
-  const { use, facts } = expression
-  if (use !== 'groups' && use !== 'extra') return []
-  return results(facts.tree)
-    .filter((node) => node.kind === 'call' && node.target !== undefined && NATIVE_LISTS.has(node.name))
-    .map((node) => {
-      const name = node.kind === 'call' ? node.name : ''
-      const message = `the apiserver does not take the list that ${name}() gives: every token with this claim is refused`
-      const wayOut = `write .${name}(...).map(x, x)`
-      return wrong('list_not_accepted', at(expression, node.place), message, wayOut)
-    })
-}
-
-/** The nodes that can be the value: both branches of `?:`. */
-function results(node: CelExpression): readonly CelExpression[] {
-  return node.kind === 'call' && node.name === '_?_:_' ? node.arguments.slice(1).flatMap(results) : [node]
+  return doubtful('number_as_text', regretAt(expression, node.place), message, wayOut)
 }
 
 function ruleRegrets(expression: KnownExpression): readonly KubeProblem[] {
@@ -171,7 +152,7 @@ function patternRegret(expression: KnownExpression, node: CallNode): KubeProblem
   const claim = target === undefined ? undefined : memberRead(target, 'claims')?.name
   const text = argument === undefined ? undefined : textOf(argument)
   if (claim === undefined || text === undefined || !NAMES.has(claim)) return undefined
-  const where = at(expression, node.place)
+  const where = regretAt(expression, node.place)
   if (name === 'matches' && !(text.startsWith('^') && text.endsWith('$'))) {
     const message = `matches() looks for the pattern anywhere in ${claim}`
     return doubtful(
@@ -214,7 +195,7 @@ function missingClaims(expression: KnownExpression, facts: AuthenticatorFacts): 
     const wayOut = /^[a-z_]\w*$/i.test(name)
       ? `write claims.?${name}.orValue(${empty}), or make a claim rule say that it must be there: has(claims.${name})`
       : `write claims[?${JSON.stringify(name)}].orValue(${empty})`
-    return doubtful('optional_claim_unguarded', at(expression, place), message, wayOut)
+    return doubtful('optional_claim_unguarded', regretAt(expression, place), message, wayOut)
   })
 }
 
@@ -247,7 +228,7 @@ function missingExtra(expression: KnownExpression): readonly KubeProblem[] {
   if (read === undefined) return []
   const message = 'a user without this key of extra is refused (no such key)'
   const wayOut = 'when that is not meant: !("example.com/x" in user.extra) || ...'
-  return [doubtful('user_extra_unguarded', at(expression, read.place), message, wayOut)]
+  return [doubtful('user_extra_unguarded', regretAt(expression, read.place), message, wayOut)]
 }
 
 function isExtra(node: CelExpression): boolean {
