@@ -1,6 +1,6 @@
 // Where the configuration comes from, and how it is loaded: the native file, or an unmodified Dex file with an overlay.
 // serve, explain, keys and config check all ask here.
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Finding } from '#platform/config/finding.ts'
@@ -134,7 +134,8 @@ function fileMode(path: string): number | undefined {
   // Windows answers 0666 for every file
   if (process.platform === 'win32') return undefined
   try {
-    return modeForUs(statSync(path), ownIds())
+    const { mode, uid, gid } = statSync(path)
+    return modeForUs({ mode, uid, gid, realPath: realpathSync(path) }, ownIds())
   } catch {
     return undefined
   }

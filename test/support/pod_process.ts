@@ -170,7 +170,8 @@ function project(folder: string, volume: string, files: Files, { securityContext
   const secret = volumes.find(({ name }) => name === volume)?.secret
   // fsGroup: the group of every file, which may read it (the kubelet adds 0440).
   const mode = (secret?.defaultMode ?? 0o644) | 0o440
-  const name = `..${generation}`
+  // As the kubelet names it: by the time, and a number at the end.
+  const name = `..2026_11_05_08_30_00.${generation}`
   mkdirSync(join(folder, name), { mode: 0o755 })
   for (const [file, text] of Object.entries(files)) {
     const path = join(folder, name, file)

@@ -3,16 +3,29 @@
 const GROUP_READ = 0o040
 const WORLD_READ = 0o004
 
-/** What the system says of a file, and who we are. */
-type FileOwnership = { readonly mode: number; readonly uid: number; readonly gid: number }
+/** What the system says of a file, and who we are. `realPath`: where it lies, without symlinks. */
+type FileOwnership = {
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly realPath: string
+}
 export type OwnIds = { readonly uid: number; readonly groups: readonly number[] }
 
+/** The folder of one generation of a volume (kubelet's atomic writer, and the CSI driver's): `..2026_11_05_08_30_00.123456789`. */
+const VOLUME_FOLDER = /\/\.\.\d{4}(?:_\d\d){5}\.\d+\//
+
 /**
- * The mode to judge a file by. A file of another user that is ours to read by its group was given to us that way: it is how a
- * Kubernetes Secret comes to a process that is not root (fsGroup makes 0400 into 0440). The group is no stranger then.
+ * The mode to judge a file by. In the volume of a Kubernetes Secret, a file of another user that is ours to read by its group was
+ * given to us that way: fsGroup makes 0400 into 0440, and the group is that of the Pod. Elsewhere a group can be one of many
+ * people (`users`, `staff`) and is told, whoever's the file is.
  */
 export function modeForUs(file: FileOwnership, own: OwnIds): number {
-  const isGiven = file.uid !== own.uid && own.uid !== 0 && own.groups.includes(file.gid)
+  const isGiven =
+    VOLUME_FOLDER.test(file.realPath) &&
+    file.uid !== own.uid &&
+    own.uid !== 0 &&
+    own.groups.includes(file.gid)
   return isGiven ? file.mode & ~GROUP_READ : file.mode
 }
 
