@@ -31,17 +31,18 @@ export function kubeVersions(env: NodeJS.ProcessEnv = process.env): readonly Kub
   })
 }
 
-/** For a test that is too long to be played on each: the last of `kubeVersions`. */
+/** For a test that is not played on each: the last of `kubeVersions`. */
 export function newestKubeVersion(): KubeVersion {
   return kubeVersions().at(-1) ?? usual
 }
 
 /**
- * The programs of one cluster. KUBEBUILDER_ASSETS counts for the usual version, whatever is in it, and for another one
- * only when its kube-apiserver says so. Rejects with the reason when something cannot be had.
+ * The programs of one cluster; of the newest version of this run when none is named. KUBEBUILDER_ASSETS counts for the
+ * usual version, whatever is in it, and for another one only when its kube-apiserver says so. Rejects with the reason
+ * when something cannot be had.
  */
 export async function kubeBinaries(
-  version: KubeVersion = usual,
+  version: KubeVersion = newestKubeVersion(),
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<KubeBinaries> {
   const assets = env['KUBEBUILDER_ASSETS'] ?? ''
