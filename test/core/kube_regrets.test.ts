@@ -149,3 +149,84 @@ t.test('a loop over a map goes over its keys, which is told unless it is meant',
   ]
   for (const [use, text] of meant) t.strictSame(codesOf(use, text), [], text)
 })
+
+const PREFIXES: ReadonlySet<string> = new Set([
+  'username_without_prefix',
+  'groups_without_prefix',
+  'username_system_possible',
+  'groups_system_possible',
+  'prefixes_collide',
+])
+const NO_SYSTEM = [
+  { expression: "!user.username.startsWith('system:')" },
+  { expression: "user.groups.all(g, !g.startsWith('system:'))" },
+]
+
+type Bare = {
+  readonly issuer?: string
+  readonly username?: Entry
+  readonly groups?: Entry
+  readonly claims?: string
+  readonly user?: string
+}
+
+function bare({ issuer = 'https://issuer.example.com', username, groups, claims, user }: Bare): Entry {
+  return {
+    issuer: { url: issuer, audiences: ['kube:prod'] },
+    claimValidationRules: claims === undefined ? [] : [{ expression: claims }],
+    claimMappings: { username: username ?? { claim: 'sub', prefix: '' }, groups, uid: { claim: 'sub' } },
+    userValidationRules: user === undefined ? NO_SYSTEM : [...NO_SYSTEM, { expression: user }],
+  }
+}
+
+function prefixCodes(...entries: readonly Entry[]): readonly string[] {
+  return problemsOf(entries)
+    .map(({ code }) => code)
+    .filter((code) => PREFIXES.has(code))
+}
+
+t.test('an empty prefix is told even where a rule keeps system: away', async (t) => {
+  t.strictSame(prefixCodes(bare({})), ['username_without_prefix'])
+  t.strictSame(prefixCodes(bare({ username: { claim: 'sub', prefix: 'ci:' } })), [])
+  const groups = { claim: 'groups', prefix: '' }
+  t.strictSame(prefixCodes(bare({ username: { claim: 'sub', prefix: 'ci:' }, groups })), [
+    'groups_without_prefix',
+  ])
+})
+
+t.test('a rule that holds names to a beginning is as good as a prefix, another one is not', async (t) => {
+  const held: readonly Bare[] = [
+    { claims: "claims.sub.startsWith('repo:acme/')" },
+    { claims: "claims.iss != '' && claims.sub.matches('^repo:acme/.*$')" },
+    { user: "user.username.startsWith('repo:')" },
+    { user: "user.username.startsWith('a:') || user.username.startsWith('b:')" },
+  ]
+  for (const one of held) t.strictSame(prefixCodes(bare(one)), [], JSON.stringify(one))
+  const open: readonly Bare[] = [
+    { claims: "claims.ref.startsWith('refs/tags/')" },
+    { claims: "claims.sub.matches('repo:acme/.*')" },
+    { user: "!user.username.startsWith('kubeadm:')" },
+    { user: "user.username.startsWith('a:') || user.groups.size() == 0" },
+  ]
+  for (const one of open) {
+    t.strictSame(prefixCodes(bare(one)), ['username_without_prefix'], JSON.stringify(one))
+  }
+  const username = { claim: 'sub', prefix: 'ci:' }
+  const groups = { claim: 'groups', prefix: '' }
+  const begun = { username, groups, user: "user.groups.all(g, g.startsWith('team-'))" }
+  t.strictSame(prefixCodes(bare(begun)), [])
+  const some = { username, groups, user: "user.groups.exists(g, g.startsWith('team-'))" }
+  t.strictSame(prefixCodes(bare(some)), ['groups_without_prefix'])
+  t.strictSame(prefixCodes(bare({ ...some, user: "user.username.startsWith('ci:')" })), [
+    'groups_without_prefix',
+  ])
+})
+
+t.test('an address needs no prefix behind one issuer, and does beside another bare one', async (t) => {
+  const people = bare({ username: { claim: 'email', prefix: '' } })
+  t.strictSame(prefixCodes(people), [])
+  const prefixed = bare({ issuer: 'https://ci.example.com', username: { claim: 'sub', prefix: 'ci:' } })
+  t.strictSame(prefixCodes(people, prefixed), [])
+  const other = bare({ issuer: 'https://b.example.com', username: { claim: 'email', prefix: '' } })
+  t.strictSame(prefixCodes(people, other), ['prefixes_collide'])
+})

@@ -1,6 +1,6 @@
 // What kube-apiserver loads and somebody regrets: the findings of one file, from all parts.
 import type { AuthenticationConfiguration } from './authentication_configuration.ts'
-import { authenticatorFacts } from './authenticator_facts.ts'
+import { authenticatorFacts, valueKeys } from './authenticator_facts.ts'
 import type { AuthenticatorFacts } from './authenticator_facts.ts'
 import type { PlacedExpression } from './expressions.ts'
 import type { KubeProblem } from './kube_problem.ts'
@@ -25,6 +25,7 @@ export function regretsOf(
       ...expressionRegrets(facts, version),
     ]),
     ...collisions(authenticators),
+    ...bareAddresses(authenticators),
     ...severalIssuers(authenticators),
     ...anonymousRegrets(config),
   ]
@@ -54,6 +55,27 @@ function collisions(authenticators: readonly AuthenticatorFacts[]): readonly Kub
 }
 
 /** Names without a prefix are told as such. */
+/** An address needs no prefix as long as no other issuer can say it. Other bare names are told of wherever they stand. */
+function bareAddresses(authenticators: readonly AuthenticatorFacts[]): readonly KubeProblem[] {
+  return authenticators.flatMap((later, index) => {
+    const before = authenticators
+      .slice(0, index)
+      .findIndex((other) => isBare(other) && (isAddress(other) || isAddress(later)))
+    if (before === -1 || !isBare(later)) return []
+    const message = `neither jwt[${before}] nor this one has a prefix: each issuer can say an address of the other's people`
+    const keys = valueKeys(later.username, 'prefix')
+    return [doubtful('prefixes_collide', { keys }, message, 'give one of them a prefix: "ci:"')]
+  })
+}
+
+function isBare({ username }: AuthenticatorFacts): boolean {
+  return username.isMapped && username.beginnings === undefined
+}
+
+function isAddress({ username }: AuthenticatorFacts): boolean {
+  return username.claims.includes('email')
+}
+
 function overlap(left: readonly string[] | undefined, right: readonly string[] | undefined): boolean {
   return left !== undefined && right !== undefined && beginningsMeet(left, right)
 }

@@ -2,7 +2,8 @@
 // for everybody, or free to be registered again.
 import { isHeldTo, valueKeys } from './authenticator_facts.ts'
 import type { AuthenticatorFacts, NameFacts } from './authenticator_facts.ts'
-import { ending, textOf } from './expression_facts.ts'
+import { ending } from './expression_facts.ts'
+import { isHeldToBeginning } from './held_beginnings.ts'
 import type { KubeProblem } from './kube_problem.ts'
 import { doubtful, wrong } from './lint_codes.ts'
 
@@ -117,22 +118,9 @@ function prefixRegrets(facts: AuthenticatorFacts): readonly KubeProblem[] {
     return [wrong('username_system_possible', where, message, wayOut)]
   }
   const hasEnding = username.facts !== undefined && (ending(username.facts.tree) ?? '') !== ''
-  if (hasEnding || isHeldToBeginning(facts)) return []
+  if (hasEnding || isHeldToBeginning(facts, 'username')) return []
   const message = 'without a prefix these names can be those of another issuer, or of a client certificate'
   return [doubtful('username_without_prefix', where, message, 'set a prefix that nobody else has: "ci:"')]
-}
-
-/** `claims.sub.startsWith("kdt:")`, `user.username.startsWith("demo:")`: as good as a prefix. */
-function isHeldToBeginning(facts: AuthenticatorFacts): boolean {
-  return facts.expressions
-    .filter(({ use }) => use === 'claim_validation' || use === 'user_validation')
-    .some(({ facts: { nodes } }) =>
-      nodes.some((node) => {
-        if (node.kind !== 'call' || node.name !== 'startsWith') return false
-        const [text] = node.arguments
-        return text !== undefined && !/^(?:system:)?$/.test(textOf(text) ?? '')
-      }),
-    )
 }
 
 function mutableRegrets({ username, issuer, ruleClaims }: AuthenticatorFacts): readonly KubeProblem[] {
@@ -211,7 +199,7 @@ function groupRegrets(facts: AuthenticatorFacts): readonly KubeProblem[] {
       'set a prefix ("ci:"), or add to userValidationRules: - expression: "user.groups.all(g, !g.startsWith(\'system:\'))"'
     return [wrong('groups_system_possible', where, message, wayOut)]
   }
-  if (isHeldToBeginning(facts)) return []
+  if (isHeldToBeginning(facts, 'groups')) return []
   const message =
     'without a prefix these groups can be those of client certificates, kubeadm:cluster-admins among them'
   return [doubtful('groups_without_prefix', where, message, 'set a prefix that nobody else has: "ci:"')]
