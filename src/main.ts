@@ -36,7 +36,9 @@ const [name, ...rest] = process.argv.slice(2)
 try {
   process.exitCode = await run(name, rest)
 } catch (error) {
-  console.error(`sallyport: failed: ${error instanceof Error ? error.message : String(error)}`)
+  const { withoutTokens } = await import('./cli/shown_input.ts')
+  const message = error instanceof Error ? error.message : String(error)
+  console.error(withoutTokens(`sallyport: failed: ${message}`))
   process.exitCode = 1
 }
 

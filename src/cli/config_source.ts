@@ -13,6 +13,7 @@ import { modeForUs } from '../broker/config/file_privacy.ts'
 import type { OwnIds } from '../broker/config/file_privacy.ts'
 import type { CommandIo } from './command.ts'
 import { addFlag } from './run_command.ts'
+import { shownFile } from './shown_input.ts'
 
 export type ConfigFlags = {
   readonly config?: string
@@ -166,7 +167,7 @@ function readText(file: string): string | Finding {
     path: '',
     message,
     wayOut,
-    place: { file, line: 1, column: 1 },
+    place: { file: shownFile(file) ?? '[not shown: no name of a file]', line: 1, column: 1 },
   })
   if (!existsSync(file))
     return finding(
@@ -176,6 +177,8 @@ function readText(file: string): string | Finding {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    return finding(error instanceof Error ? error.message : 'it cannot be read', 'check its permissions')
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+    if (code === 'EISDIR') return finding('it is a folder', 'name the file in it')
+    return finding(`the file cannot be read (${code})`, 'check its permissions')
   }
 }

@@ -13,6 +13,7 @@ import type { ExitCode } from './exit_code.ts'
 import { HttpFailure } from './http_failure.ts'
 import { heldByJob } from './job_token/sources.ts'
 import { InputFailure } from './input_failure.ts'
+import { withoutTokens } from './shown_input.ts'
 
 /** Exit codes: ok, denied (by the broker, or no token to be had), usage. Always one line on stderr when not ok. */
 export async function runCredential(given: GivenFlags, io: CommandIo): Promise<ExitCode> {
@@ -68,7 +69,7 @@ async function openSlot(
 async function heldOrNothing({ jobToken }: CredentialSettings['plan'], io: CommandIo): Promise<string> {
   try {
     return await heldByJob(jobToken, io.env, {
-      readFile: async (file) => (await import('./secret_input.ts')).readInput(file, io),
+      readFile: async (file) => (await import('./secret_input.ts')).readSecretInput(file, io),
     })
   } catch (error) {
     if (!(error instanceof InputFailure)) throw error
@@ -97,5 +98,5 @@ function print(obtained: Obtained, io: CommandIo): ExitCode {
 }
 
 function say(io: CommandIo, text: string): void {
-  io.stderr.write(`sallyport: ${text}\n`)
+  io.stderr.write(`sallyport: ${withoutTokens(text)}\n`)
 }

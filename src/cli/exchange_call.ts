@@ -5,7 +5,7 @@ import type { ExchangePlan } from './exchange_plan.ts'
 import { createHttpCaller } from './http_call.ts'
 import type { JobToken, JobTokenProblem } from './job_token/source.ts'
 import { obtainJobToken } from './job_token/sources.ts'
-import { readInput, readSecret } from './secret_input.ts'
+import { readInput, readSecret, readSecretInput } from './secret_input.ts'
 import { readTokenAnswer, toHttpRequest } from './token_request.ts'
 import type { ClientCredential, IssuedToken, TokenRefusal } from './token_request.ts'
 
@@ -29,7 +29,7 @@ export async function callExchange(
   const job = await obtainJobToken(plan.jobToken, io.env, plan.jobAudience, {
     http,
     run: runProgram,
-    readFile: (file) => readInput(file, io),
+    readFile: (file) => readSecretInput(file, io),
   })
   if (!job.ok) return { kind: 'no_job_token', problem: job.denial }
   const request = toHttpRequest({ ...plan.request, client, subjectToken: job.value.token })

@@ -117,6 +117,12 @@ function tokenTypeOf(flag: string, word: string | undefined, problems: string[])
 
 function checkJobToken(options: ExchangeOptions, problems: string[]): void {
   const names = JOB_TOKEN_SOURCES.map((source) => source.name)
+  // No name of a variable is more likely the token itself, so it is not repeated.
+  if (options.subjectTokenEnv !== undefined && !/^[A-Za-z_]\w{0,99}$/.test(options.subjectTokenEnv)) {
+    problems.push(
+      '--subject-token-env (or SALLYPORT_SUBJECT_TOKEN_ENV) is not the name of a variable: give the name, not the token',
+    )
+  }
   if (options.jobSource !== undefined && !names.includes(options.jobSource)) {
     problems.push(`--job-source must be one of ${names.join(', ')}`)
   }

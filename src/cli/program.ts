@@ -4,9 +4,11 @@ import { CommanderError } from 'commander'
 import { COMMANDS, EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
 import { baseCommand } from './run_command.ts'
+import { withGuardedErrors } from './shown_input.ts'
 
 /** Answers everything that is not a command of the table. An unknown name is exit code 2 with the nearest one. */
-export async function runProgram(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+export async function runProgram(argv: readonly string[], world: CommandIo): Promise<ExitCode> {
+  const io = withGuardedErrors(world)
   const program = baseCommand('sallyport', io)
     .description('The token a CI job already has in, a short-lived token for exactly one place out.')
     .usage('<command> [options]')

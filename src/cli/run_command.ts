@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { EXIT } from './command.ts'
 import type { CommandIo, CommandModule, Example, ExitCode } from './command.ts'
+import { withGuardedErrors } from './shown_input.ts'
 
 const HELP_COLUMNS = 100
 /** What the variable of a flag without value may hold. */
@@ -39,8 +40,9 @@ export function addListFlag(command: Command, flags: string, description: string
 export async function runCommand(
   module: CommandModule,
   argv: readonly string[],
-  io: CommandIo,
+  world: CommandIo,
 ): Promise<ExitCode> {
+  const io = withGuardedErrors(world)
   let code: ExitCode = EXIT.ok
   const command = commandOf(module, io, (ended) => {
     code = ended
