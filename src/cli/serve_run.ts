@@ -15,7 +15,7 @@ import type { BrokerConfig } from '../broker/config/broker_config.ts'
 import { listen, readTls } from '../broker/listen.ts'
 import type { Listening } from '../broker/listen.ts'
 import { createOpsApp } from '../broker/ops_app.ts'
-import { longestLifetime, openRuntime } from './broker_runtime.ts'
+import { longestLifetime } from './broker_runtime.ts'
 import type { Runtime } from './broker_runtime.ts'
 import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
@@ -23,6 +23,7 @@ import { DEFAULT_CONFIG_FILE, configFiles, loadConfig, tellFindings } from './co
 import type { ConfigFlags } from './config_source.ts'
 import { readVersion } from './program.ts'
 import { planReload } from './reload.ts'
+import { openServing } from './serving_store.ts'
 import { makeStarter } from './starter_files.ts'
 
 const MAINTENANCE_MS = 60_000
@@ -60,7 +61,7 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
   setThreads(config.keys.algorithm)
   const log = createLog(config.log)
   const world = { clock: io.clock, randomBytes: createRandomBytes(), log, version: readVersion() }
-  const runtime = await openRuntime(config, world).catch((error: unknown) => {
+  const runtime = await openServing(config, world, io).catch((error: unknown) => {
     io.stderr.write(`sallyport: cannot start: ${describe(error)}\n`)
     return undefined
   })

@@ -87,9 +87,17 @@ export const StoreSchema = Type.Union(
       type: Type.Literal('memory', { description: 'Nothing survives a restart: keys neither.' }),
     }),
     Type.Object({
-      type: Type.Literal('sqlite', { description: 'One file, one process.' }),
+      type: Type.Literal('sqlite', {
+        description:
+          'One file, one server: a second one that is started on it ends with a message. Commands such as ' +
+          '`sallyport keys` may open it beside the server. A server of another issuer than the last one warns.',
+      }),
       file: Type.Optional(
-        Type.String({ minLength: 1, default: DEFAULTS.storeFile, description: 'Database file.' }),
+        Type.String({
+          minLength: 1,
+          default: DEFAULTS.storeFile,
+          description: 'Database file. `<file>.lock` beside it is held by the server.',
+        }),
       ),
     }),
   ],

@@ -1,4 +1,6 @@
 // Opens a SQLite file as ours: settings, schema, versions; and says in words what SQLite says in numbers.
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StoreFailure } from './store.ts'
@@ -13,6 +15,16 @@ export const sqliteHeaderBytes = 72
 /** Whether a file's first bytes say that it is ours, as far as SQLite has copied its log back (file format §1.3). */
 export function isOurHeader(head: Buffer): boolean {
   return head.length >= sqliteHeaderBytes && head.readUInt32BE(68) === applicationId
+}
+
+/** Makes the folder of a store when it is missing: for nobody else, since keys will lie in it. */
+export async function makeFolderOf(file: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+}
+
+/** Whether another connection holds the lock that was asked for. */
+export function isBusy(error: unknown): boolean {
+  return [busy, locked].includes(primaryCode(resultCode(error)) ?? -1)
 }
 
 /** Rejects with StoreFailure. */
@@ -38,7 +50,8 @@ export async function openDatabase(file: string, busyTimeoutMs: number): Promise
 export function storeFailure(file: string, cause: unknown): StoreFailure {
   if (cause instanceof StoreFailure) return cause
   const code = resultCode(cause)
-  const detail = reasons.get(code ?? -1) ?? (cause instanceof Error ? cause.message : String(cause))
+  const known = reasons.get(code ?? -1) ?? reasons.get(primaryCode(code) ?? -1)
+  const detail = known ?? (cause instanceof Error ? cause.message : String(cause))
   return new StoreFailure(`${file}: ${detail}`, { cause })
 }
 
@@ -67,7 +80,7 @@ async function useWal(database: DatabaseSync): Promise<void> {
       database.exec('PRAGMA journal_mode = WAL')
       return
     } catch (error) {
-      if (attempt >= 20 || ![busy, locked].includes(resultCode(error) ?? -1)) throw error
+      if (attempt >= 20 || !isBusy(error)) throw error
       await sleep(25)
     }
   }
@@ -101,7 +114,7 @@ function checkOwner(database: DatabaseSync, file: string): 'empty' | 'ours' {
 const busy = 5
 const locked = 6
 
-/** SQLite's primary result codes, as an operator would say them. */
+/** SQLite's primary result codes, and extended ones that say more, as an operator would say them. */
 const reasons: ReadonlyMap<number, string> = new Map([
   [busy, 'locked by another process'],
   [locked, 'locked'],
@@ -111,11 +124,18 @@ const reasons: ReadonlyMap<number, string> = new Map([
   [13, 'the disk is full'],
   [14, 'cannot be opened'],
   [26, 'not a SQLite file'],
+  // SQLITE_IOERR_SHMSIZE: no room for the index of the log, which comes before anything is written.
+  [4874, 'the disk is full'],
 ])
 
-/** Extended codes carry the primary one in their lowest byte. */
+/** Extended, as node:sqlite gives it. */
 function resultCode(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number')
     return undefined
-  return error.errcode & 0xff
+  return error.errcode
+}
+
+/** Extended codes carry the primary one in their lowest byte. */
+function primaryCode(code: number | undefined): number | undefined {
+  return code === undefined ? undefined : code & 0xff
 }

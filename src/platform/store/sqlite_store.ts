@@ -1,12 +1,12 @@
-// The store in one SQLite file (node:sqlite, WAL): the embedded default. Several processes may share the file. All
-// writes of one turn of the event loop go in one transaction; docs/decisions/0002-store.md has the figures.
-import { chmod, mkdir, open, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+// The store in one SQLite file (node:sqlite, WAL): the embedded default. Commands may open it beside its one server
+// (store_lock.ts). All writes of one turn of the event loop go in one transaction; docs/decisions/0002-store.md has the
+// figures.
+import { chmod, open, stat } from 'node:fs/promises'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Clock } from '#core/clock.ts'
 import { claimedToo, claimedValue } from './claim.ts'
 import type { Claim } from './claim.ts'
-import { isOurHeader, openDatabase, sqliteHeaderBytes, storeFailure } from './sqlite_file.ts'
+import { isOurHeader, makeFolderOf, openDatabase, sqliteHeaderBytes, storeFailure } from './sqlite_file.ts'
 import { StoreFailure } from './store.ts'
 import type { Store } from './store.ts'
 
@@ -247,7 +247,7 @@ function textOf(value: unknown): string | undefined {
  */
 async function prepareFile(file: string): Promise<bigint> {
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    await makeFolderOf(file)
     const head = await makeOrReadHead(file)
     if (head.length === 0 || isOurHeader(head)) await closeToOthers(file)
   } catch (cause) {

@@ -1,0 +1,75 @@
+// The store of a server: held by one server at a time, and known by the issuer that last served from it.
+import { existsSync } from 'node:fs'
+import type { Clock } from '#core/clock.ts'
+import { readLastServer, writeLastServer } from '#platform/store/last_server.ts'
+import { lockStore } from '#platform/store/store_lock.ts'
+import type { StoreLock } from '#platform/store/store_lock.ts'
+import { StoreFailure } from '#platform/store/store.ts'
+import type { Store } from '#platform/store/store.ts'
+import type { BrokerConfig, StoreConfig } from '../broker/config/broker_config.ts'
+import { openRuntime, openStore } from './broker_runtime.ts'
+import type { Runtime, World } from './broker_runtime.ts'
+import type { CommandIo } from './command.ts'
+
+const OWN_STORE = 'store.file, or --store sqlite:FILE with --dex-config'
+
+/** As `openRuntime`, for a server: rejects with StoreFailure when another one serves from the same file. */
+export async function openServing(
+  config: BrokerConfig,
+  world: World,
+  { stderr }: Pick<CommandIo, 'stderr'>,
+): Promise<Runtime> {
+  const lock = await holdStore(config.store, world.clock)
+  try {
+    const runtime = await openRuntime(config, world)
+    try {
+      const warning = await signIn(config, runtime.parts.store)
+      if (warning !== undefined) stderr.write(warning)
+    } catch (error) {
+      await runtime.close()
+      throw error
+    }
+    const close = async (): Promise<void> => {
+      await runtime.close()
+      lock?.release()
+    }
+    return { ...runtime, close }
+  } catch (error) {
+    lock?.release()
+    throw error
+  }
+}
+
+async function holdStore(config: StoreConfig, clock: Clock): Promise<StoreLock | undefined> {
+  if (config.type === 'memory') return undefined
+  const lock = await lockStore(config.file)
+  if (lock !== undefined) return lock
+  const holder = existsSync(config.file) ? await holderOf(config, clock) : ''
+  throw new StoreFailure(
+    `${config.file}: another server${holder} serves from this store\n` +
+      `    -> stop that one, or give this one a store of its own: ${OWN_STORE}`,
+  )
+}
+
+async function holderOf(config: StoreConfig, clock: Clock): Promise<string> {
+  const store = await openStore(config, clock)
+  try {
+    const server = await readLastServer(store)
+    return server === undefined ? '' : ` (process ${server.pid}, issuer ${server.issuer})`
+  } finally {
+    await store.close()
+  }
+}
+
+/** Leaves a note of this server. The warning when the last one was of another issuer. */
+async function signIn({ issuer, store: kept }: BrokerConfig, store: Store): Promise<string | undefined> {
+  if (kept.type === 'memory') return undefined
+  const last = await readLastServer(store)
+  await writeLastServer(store, { issuer, pid: process.pid })
+  if (last === undefined || last.issuer === issuer) return undefined
+  return (
+    `sallyport: WARNING: the store ${kept.file} belongs to issuer ${last.issuer}, and this server is ${issuer}\n` +
+    '    Both sign with the keys in it, and each replaces keys that do not fit its own configuration.\n' +
+    `    -> give this server a store of its own: ${OWN_STORE}; if the issuer has moved, go on: it is said once\n`
+  )
+}
