@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { chmodSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
 import type { Test } from 'tap'
 import { openSqliteStore } from '../../src/platform/store/sqlite_store.ts'
@@ -37,8 +38,8 @@ function start(t: Test, ...args: string[]): Worker {
   const lines: string[] = []
   const waiting: (() => void)[] = []
   child.stdout.setEncoding('utf8')
-  child.stdout.on('data', (text: string) => {
-    lines.push(...text.split('\n').filter((line) => line !== ''))
+  child.stdout.on('data', (chunk: string) => {
+    lines.push(...chunk.split('\n').filter((line) => line !== ''))
     for (const wake of waiting.splice(0)) wake()
   })
   t.teardown(() => child.kill('SIGKILL'))
@@ -128,6 +129,20 @@ t.test(
   },
 )
 
+t.test('a disk that is full at the first start is called full', async (t) => {
+  const file = fileOf(t)
+  const first = spawn(
+    'sh',
+    ['-c', `ulimit -f 10; exec "${process.execPath}" "${worker}" count "${file}" 1`],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  )
+  t.teardown(() => first.kill('SIGKILL'))
+  const said = await text(first.stderr)
+  t.match(said, /StoreFailure: .*sallyport\.db: the disk is full/)
+})
+
 t.test('a full disk is a StoreFailure, loses nothing, and passes when there is room again', async (t) => {
   const file = fileOf(t)
   await (await openSqliteStore({ file, clock })).close()
@@ -138,8 +153,8 @@ t.test('a full disk is a StoreFailure, loses nothing, and passes when there is r
   t.teardown(() => full.kill('SIGKILL'))
   let output = ''
   full.stdout.setEncoding('utf8')
-  full.stdout.on('data', (text: string) => {
-    output += text
+  full.stdout.on('data', (chunk: string) => {
+    output += chunk
   })
   await new Promise((resolve) => full.on('close', resolve))
   const [kept, failure, read] = output.trim().split('\n')
