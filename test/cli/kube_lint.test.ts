@@ -178,7 +178,7 @@ t.test('the service account issuer of the apiserver is no further issuer', async
   t.match(await lint(GOOD_FILE, ...own), { code: 1, stdout: /issuer_of_service_accounts/ })
 })
 
-function written(t: Test, text: string): string {
+function written(t: Test, text: string | Uint8Array): string {
   const file = join(folder(t), 'auth.yaml')
   writeFileSync(file, text)
   return file
@@ -188,6 +188,13 @@ t.test('a file is named as it was given; one that is not there is told', async (
   const file = written(t, HTTP)
   t.match((await runCli([...LINT, file])).stdout, `${file}:5:7: refused`)
   t.match(await runCli([...LINT, '/nonexistent/auth.yaml']), { code: 1, stderr: /cannot be read/ })
+})
+
+t.test('bytes that are no UTF-8 are told where they stand', async (t) => {
+  const bytes = Buffer.from(GOOD_FILE.replace('the subject', 'the s\u00fcbject'), 'latin1')
+  const run = await runCli([...LINT, written(t, bytes)])
+  t.match(run, { code: 1, stdout: /auth\.yaml:13:23: refused yaml_not_readable: .*\(0xfc\)/ })
+  t.match(await runCli([...LINT, written(t, Buffer.from(GOOD_FILE))]), { code: 0 })
 })
 
 t.test('flags of the cluster without --cluster are a wrong call', async (t) => {

@@ -6,6 +6,7 @@ import { kubeVersion } from '../../src/core/kube/kube_version.ts'
 import { readAuthenticationFile } from '../../src/platform/kube/authentication_file.ts'
 import type { AuthenticationSource } from '../../src/platform/kube/authentication_file.ts'
 import { folder } from '../support/cli.ts'
+import { BYTES_CASES } from '../support/kube_bytes.ts'
 import { kubeBinaries, kubeVersions } from '../support/kube_binaries.ts'
 import { KUBE_CORPUS_MISSING, kubeCorpus, withRealCertificates } from '../support/kube_corpus.ts'
 import { EXAMPLE_CA, exampleFile, LINT_EXAMPLES } from '../support/kube_lint_examples.ts'
@@ -39,7 +40,7 @@ function wouldLoad(text: string, release = '1.36'): boolean {
 function corpusCases(): readonly Case[] {
   return (kubeCorpus() ?? []).flatMap(({ name, text }) =>
     sourcesOf(text).flatMap((source, index) => {
-      const own = source.text ?? text
+      const own = source.bytes?.toString() ?? text
       const mended = withRealCertificates(own, EXAMPLE_CA)
       const says = `${name}${index === 0 ? '' : ` #${index}`}`
       return [
@@ -169,6 +170,14 @@ for (const version of kubeVersions()) {
       t.equal(wouldLoad(text, version), expected, `we: ${expression}`)
       t.equal((await load(text)).loads, expected, `${version}: ${expression}`)
     }
+  })
+}
+
+for (const version of kubeVersions()) {
+  t.test(`the real kube-apiserver ${version} reads bytes as the linter does`, async (t) => {
+    const { apiserver } = await kubeBinaries(version)
+    const load = apiserverLoader(apiserver, folder(t))
+    for (const { says, bytes, loads } of BYTES_CASES) t.equal((await load(bytes)).loads, loads, says)
   })
 }
 

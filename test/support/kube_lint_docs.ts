@@ -2,6 +2,7 @@
 import { lintSource } from '../../src/cli/kube/lint_findings.ts'
 import { ERROR_CODES, REFUSED_CODES, WARNING_CODES } from '../../src/core/kube/lint_codes.ts'
 import { readAuthenticationFile } from '../../src/platform/kube/authentication_file.ts'
+import { BYTE_CODES } from '../../src/platform/kube/authentication_text.ts'
 import { CLUSTER_CODES } from '../../src/platform/kube/cluster_check.ts'
 import { ISSUER_CODES } from '../../src/platform/kube/issuer_check.ts'
 import { exampleContext, exampleFile, GOOD_FILE, LINT_EXAMPLES } from './kube_lint_examples.ts'
@@ -85,6 +86,11 @@ const NETWORK: Readonly<Record<(typeof ISSUER_CODES)[number] | (typeof CLUSTER_C
   cluster_keys_not_fetched: 'the apiserver has not fetched the keys of an issuer yet',
 }
 
+const BYTES: Readonly<Record<(typeof BYTE_CODES)[number], string>> = {
+  bytes_replaced:
+    'a warning: in JSON the apiserver reads U+FFFD for bytes that are no UTF-8, which equals nothing that anybody sends; in YAML they are refused (`yaml_not_readable`)',
+}
+
 /** The whole page. */
 export function renderLintDocs(): string {
   return [
@@ -93,6 +99,8 @@ export function renderLintDocs(): string {
     section('Refused', 'kube-apiserver does not load a file that has one of these.', REFUSED_CODES),
     section('Errors', 'It loads, and does not do what was meant.', ERROR_CODES),
     section('Warnings', 'It loads, and you may regret it.', WARNING_CODES),
+    '\n## What the bytes of a file tell\n\n| code | what it means |\n|---|---|\n',
+    ...BYTE_CODES.map((code) => `| \`${code}\` | ${BYTES[code]} |\n`),
     '\n## What `--issuers` and `--cluster` find\n\n| code | what it means |\n|---|---|\n',
     ...[...ISSUER_CODES, ...CLUSTER_CODES].map((code) => `| \`${code}\` | ${NETWORK[code]} |\n`),
   ].join('')

@@ -13,7 +13,10 @@ const FURTHER = 'The manifest file is empty'
 export type Loading = { readonly loads: boolean; readonly log: string }
 
 /** Starts the apiserver with one file after another. `folder` is the test's own. */
-export function apiserverLoader(binary: string, folder: string): (text: string) => Promise<Loading> {
+export function apiserverLoader(
+  binary: string,
+  folder: string,
+): (text: string | Uint8Array) => Promise<Loading> {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const key = join(folder, 'sa.key')
   writeFileSync(key, privateKey.export({ type: 'pkcs1', format: 'pem' }))

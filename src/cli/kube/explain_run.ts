@@ -18,7 +18,7 @@ import { readIssuerDocuments } from '#platform/kube/issuer_documents.ts'
 import { signatureAnswer, signatureByFile } from '#platform/kube/token_signature.ts'
 import { EXIT } from '../command.ts'
 import type { CommandIo, ExitCode } from '../command.ts'
-import { readInput, readSecret } from '../secret_input.ts'
+import { readInput, readInputBytes, readSecret } from '../secret_input.ts'
 import type { KubeExplainFlags } from './explain.ts'
 import { askCluster, readQuestions } from './explain_cluster.ts'
 import type { ClusterAnswer } from './explain_cluster.ts'
@@ -114,9 +114,10 @@ async function readConfig(
   /** For which the apiserver would not load it, as lines. */
   readonly problems: readonly string[]
 }> {
-  const [source] = readAuthenticationFile(file, await readInput(file, io, MAX_FILE_BYTES))
+  const [source] = readAuthenticationFile(file, await readInputBytes(file, io, MAX_FILE_BYTES))
   if (source === undefined) return { config: undefined, problems: [] }
-  if (source.findings.length > 0) return { config: undefined, problems: source.findings.map(formatFinding) }
+  const unread = source.findings.filter(({ severity }) => severity === 'error')
+  if (unread.length > 0) return { config: undefined, problems: unread.map(formatFinding) }
   const { config, problems } = readAuthenticationConfiguration(source.data)
   const refused =
     config === undefined || problems.length > 0 ? problems : validateAuthenticationConfiguration(config)

@@ -30,9 +30,12 @@ export type LintedSource = {
 }
 
 export function lintSource(source: AuthenticationSource, context: LintContext): LintedSource {
-  const decoding = source.findings.map((finding): LintFinding => ({ ...finding, severity: 'refused' }))
+  const decoding = source.findings.map((finding): LintFinding => ({
+    ...finding,
+    severity: finding.severity === 'error' ? 'refused' : 'warning',
+  }))
   const isReadable = source.findings.every(
-    ({ code }) => code === 'document_not_first' || code === 'key_duplicate',
+    ({ severity, code }) => severity !== 'error' || code === 'document_not_first' || code === 'key_duplicate',
   )
   const { config, problems } = isReadable
     ? lintAuthenticationConfiguration(source.data, context)

@@ -21,7 +21,7 @@ export async function networkFindings(
   const { compareWithCluster } = await import('#platform/kube/cluster_check.ts')
   const { kubeconfig, context, apiserver } = flags
   const report = await compareWithCluster(
-    { bytes: Buffer.from(source.text ?? ''), config },
+    { bytes: source.bytes, config },
     { kubeconfig, context, env: io.env, apiservers: apiserver ?? [] },
     deps,
   )

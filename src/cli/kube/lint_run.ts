@@ -7,7 +7,7 @@ import type { AuthenticationSource } from '#platform/kube/authentication_file.ts
 import { EXIT } from '../command.ts'
 import type { CommandIo, ExitCode } from '../command.ts'
 import { InputFailure } from '../input_failure.ts'
-import { readInput } from '../secret_input.ts'
+import { readInputBytes } from '../secret_input.ts'
 import { inWords, lintSource } from './lint_findings.ts'
 import type { LintedSource } from './lint_findings.ts'
 import { networkFindings } from './lint_network.ts'
@@ -29,7 +29,7 @@ export async function runKubeLint(file: string, flags: KubeLintFlags, io: Comman
     return EXIT.usage
   }
   try {
-    return await lint(file, await readInput(file, io, MAX_FILE_BYTES), flags, version, io)
+    return await lint(file, await readInputBytes(file, io, MAX_FILE_BYTES), flags, version, io)
   } catch (error) {
     if (!(error instanceof InputFailure)) throw error
     io.stderr.write(`error: ${error.message}\n`)
@@ -45,7 +45,7 @@ function usageProblem({ cluster, kubeconfig, context, apiserver }: KubeLintFlags
 
 async function lint(
   file: string,
-  text: string,
+  bytes: Uint8Array,
   flags: KubeLintFlags,
   version: KubeVersion,
   io: CommandIo,
@@ -53,7 +53,7 @@ async function lint(
   const name = file === '-' ? 'stdin' : file
   const context = { version, serviceAccountIssuers: flags.serviceAccountIssuer ?? [] }
   const linted: LintedSource[] = []
-  for (const source of readAuthenticationFile(name, text)) {
+  for (const source of readAuthenticationFile(name, bytes)) {
     linted.push(await withNetwork(lintSource(source, context), source, flags, io))
   }
   const loads = linted.every((source) => source.loads)

@@ -7,7 +7,7 @@ import type { KubeVersion } from '#core/kube/kube_version.ts'
 import { lintAuthenticationConfiguration } from '#core/kube/lint.ts'
 import { readAuthenticationFile } from '#platform/kube/authentication_file.ts'
 import type { CommandIo } from '../command.ts'
-import { readInput } from '../secret_input.ts'
+import { readInputBytes } from '../secret_input.ts'
 import type { Complaint } from './kube_audience.ts'
 
 const MAX_FILE_BYTES = 1024 * 1024
@@ -23,7 +23,7 @@ export async function readMergedFile(
   // What the release of the cluster does not know is told of the whole text, later.
   const newest = kubeVersion(`1.${NEWEST_MINOR}`)
   if (newest === undefined) throw new Error('the newest release is none')
-  const [source, second] = readAuthenticationFile(file, await readInput(file, io, MAX_FILE_BYTES))
+  const [source, second] = readAuthenticationFile(file, await readInputBytes(file, io, MAX_FILE_BYTES))
   const cannot = (why: string): Complaint => ({
     message: `${file} cannot be merged: ${why}`,
     wayOut: `see what is wrong with it: sallyport kube lint ${file}`,

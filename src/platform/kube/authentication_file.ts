@@ -6,14 +6,15 @@ import { embeddedSource, opaqueSource, wholeFile } from '#platform/config/text_s
 import type { TextSource } from '#platform/config/text_source.ts'
 import { pathText } from '#platform/config/yaml_document.ts'
 import type { YamlDocument, YamlPath } from '#platform/config/yaml_document.ts'
+import { decodeText } from './authentication_bytes.ts'
 import { readDocuments } from './authentication_text.ts'
 import type { AuthenticationDocument } from './authentication_text.ts'
 
 export type AuthenticationSource = AuthenticationDocument & {
   /** For people: `ConfigMap oidc, data["config.yaml"]`; '' for the file itself. */
   readonly foundIn: string
-  /** What the apiserver would be given; `undefined` where it stands as keys of something else. */
-  readonly text: string | undefined
+  /** What the apiserver would be given, byte for byte; `undefined` where it stands as keys of something else. */
+  readonly bytes: Buffer | undefined
   /** Documents behind it in the same text, which the apiserver does not read. */
   readonly ignored: readonly AuthenticationDocument[]
 }
@@ -23,29 +24,39 @@ const MAX_EMBEDDINGS = 4
 /** Keys under which tools take the document without apiVersion and kind. */
 const STRUCTURED_NAME = /^(?:structured)?authentication(?:config(?:uration)?)?$/i
 
-/** Every configuration in `text`, at least one: a file in which none is found is taken for one itself. */
-export function readAuthenticationFile(file: string, text: string): readonly AuthenticationSource[] {
+/** Every configuration in a file, at least one: a file in which none is found is taken for one itself. */
+export function readAuthenticationFile(
+  file: string,
+  content: string | Uint8Array,
+): readonly AuthenticationSource[] {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : Buffer.from(content)
+  const { text, broken } =
+    typeof content === 'string' ? { text: content, broken: undefined } : decodeText(content)
   const whole = wholeFile(file, text)
-  const documents = readDocuments(whole)
+  const documents = readDocuments(whole, broken)
   const [first, ...rest] = documents
-  if (first === undefined) return [itself(emptyDocument(whole), whole, [])]
-  const isOwn = isConfiguration(first.data) || Array.isArray(first.data) || first.findings.length > 0
-  if (isOwn) return [itself(first, whole, rest)]
+  if (first === undefined) return [itself(emptyDocument(whole), bytes, [])]
+  const isOwn = isConfiguration(first.data) || Array.isArray(first.data) || isBroken(first)
+  if (isOwn) return [itself(first, bytes, rest)]
   const found = documents.flatMap((document, index) =>
     isConfiguration(document.data)
-      ? [itself(notFirst(document, index), whole, [])]
+      ? [itself(notFirst(document, index), bytes, [])]
       : search(document.data, [], { document, depth: 0, around: '' }),
   )
-  return found.length > 0 ? found : [itself(first, whole, rest)]
+  return found.length > 0 ? found : [itself(first, bytes, rest)]
 }
 
 function itself(
   document: AuthenticationDocument,
-  source: TextSource,
+  bytes: Buffer,
   rest: readonly AuthenticationDocument[],
 ): AuthenticationSource {
   const ignored = rest.filter(({ data, findings }) => !isNothing(data) || findings.length > 0)
-  return { ...document, foundIn: '', text: source.text, ignored }
+  return { ...document, foundIn: '', bytes, ignored }
+}
+
+function isBroken({ findings }: AuthenticationDocument): boolean {
+  return findings.some(({ severity }) => severity === 'error')
 }
 
 function emptyDocument(source: TextSource): AuthenticationDocument {
@@ -91,32 +102,31 @@ function structured(
     placeOf: (keys) => at.document.placeOf([...path, ...keys]),
     placeInText: (keys, offset) => at.document.placeInText([...path, ...keys], offset),
     foundIn: foundIn(path, at),
-    text: undefined,
+    bytes: undefined,
     ignored: [],
   }
 }
 
 function searchText(value: string, path: YamlPath, at: Position): readonly AuthenticationSource[] {
   if (at.depth >= MAX_EMBEDDINGS || value.length < AUTHENTICATION_KIND.length) return []
-  const text = value.includes(AUTHENTICATION_KIND) ? value : decoded(value)
-  if (text === undefined || !/[:{]/.test(text)) return []
+  const bytes = value.includes(AUTHENTICATION_KIND) ? undefined : decodedBase64(value)
+  const { text, broken } = bytes === undefined ? { text: value, broken: undefined } : decodeText(bytes)
+  if (!text.includes(AUTHENTICATION_KIND) || !/[:{]/.test(text)) return []
   const yaml = asYaml(at.document)
-  const source = text === value ? embeddedSource(yaml, path, text) : opaqueSource(yaml, path, text)
-  const [first, ...rest] = readDocuments(source)
+  const source = bytes === undefined ? embeddedSource(yaml, path, text) : opaqueSource(yaml, path, text)
+  const [first, ...rest] = readDocuments(source, broken)
   if (first === undefined) return []
-  if (isConfiguration(first.data) || (first.findings.length > 0 && /^kind: /m.test(text))) {
-    return [{ ...itself(first, source, rest), foundIn: foundIn(path, at) }]
+  if (isConfiguration(first.data) || (isBroken(first) && /^kind: /m.test(text))) {
+    return [{ ...itself(first, bytes ?? Buffer.from(text), rest), foundIn: foundIn(path, at) }]
   }
   return [first, ...rest].flatMap((document) =>
     search(document.data, [], { document, depth: at.depth + 1, around: `${foundIn(path, at)} > ` }),
   )
 }
 
-/** Base64 that holds a configuration: Secrets, files of cloud-init. */
-function decoded(value: string): string | undefined {
-  if (!/^[A-Za-z0-9+/\r\n]+={0,2}\s*$/.test(value)) return undefined
-  const text = Buffer.from(value, 'base64').toString('utf8')
-  return text.includes(AUTHENTICATION_KIND) ? text : undefined
+/** Secrets, files of cloud-init. */
+function decodedBase64(value: string): Buffer | undefined {
+  return /^[A-Za-z0-9+/\r\n]+={0,2}\s*$/.test(value) ? Buffer.from(value, 'base64') : undefined
 }
 
 function asYaml({ data, placeOf, placeInText }: AuthenticationDocument): YamlDocument {

@@ -5,12 +5,13 @@ import type { TextSource } from '#platform/config/text_source.ts'
 import { placeOfOffset } from '#platform/config/text_source.ts'
 import { readYamlDocuments } from '#platform/config/yaml_document.ts'
 import type { YamlDocument, YamlDocumentRead, YamlPath } from '#platform/config/yaml_document.ts'
+import type { DecodedText } from './authentication_bytes.ts'
 
 /** A document as the apiserver would decode it. */
 export type AuthenticationDocument = {
-  /** Plain JSON data; not to be used when there are findings. */
+  /** Plain JSON data; not to be used when findings are errors. */
   readonly data: unknown
-  /** Why the apiserver could not read it: `yaml_not_readable`, `json_not_readable`, `key_duplicate`. */
+  /** Errors: why the apiserver could not read it (`yaml_not_readable`, `json_not_readable`, `key_duplicate`). */
   readonly findings: readonly Finding[]
   /** Where the key at `path` stands in the operator's file, or its nearest ancestor that is there. */
   readonly placeOf: (path: YamlPath) => Place | undefined
@@ -18,12 +19,26 @@ export type AuthenticationDocument = {
   readonly placeInText: (path: YamlPath, offset: number) => Place | undefined
 }
 
-/** The documents of a text: one when it is JSON, none when it is empty. */
-export function readDocuments(source: TextSource): readonly AuthenticationDocument[] {
-  if (/^\p{White_Space}*\{/u.test(source.text)) return [readJson(source)]
+/** Findings that only the bytes of a file tell; docs/kube-lint.md lists them. */
+export const BYTE_CODES = ['bytes_replaced'] as const
+
+/**
+ * The documents of a text: one when it is JSON, none when it is empty.
+ * @param broken where its bytes were no text
+ */
+export function readDocuments(
+  source: TextSource,
+  broken?: DecodedText['broken'],
+): readonly AuthenticationDocument[] {
+  if (/^\p{White_Space}*\{/u.test(source.text)) return [readJson(source, broken)]
+  if (broken !== undefined) {
+    const message = `bytes that are no UTF-8 stand here (${broken.bytes}), which no YAML may have`
+    const wayOut = 'save the file as UTF-8'
+    return [unreadable(source, 'yaml_not_readable', message, wayOut, broken.offset)]
+  }
   const character = forbiddenCharacter(source.text)
   if (character !== -1) {
-    const message = 'a control character or bytes that are no UTF-8 stand here, which no YAML may have'
+    const message = 'a control character stands here, which no YAML may have'
     return [unreadable(source, 'yaml_not_readable', message, 'take it out', character)]
   }
   const directive = /^%YAML[ \t]+(?!1\.1\s)/m.exec(source.text.split(/^---/m, 1)[0] ?? '')
@@ -39,13 +54,13 @@ export function readDocuments(source: TextSource): readonly AuthenticationDocume
   return documents.map((read) => placed(read, source))
 }
 
-/** go-yaml's reader: printable Unicode, tab, line breaks. U+FFFD stands for bytes that are no UTF-8. */
+/** go-yaml's reader: printable Unicode, tab, line breaks. */
 function forbiddenCharacter(text: string): number {
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  return text.search(/[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u0084\u0086-\u009F\uFFFD-\uFFFF]/)
+  return text.search(/[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u0084\u0086-\u009F\uFFFE\uFFFF]/)
 }
 
-function readJson(source: TextSource): AuthenticationDocument {
+function readJson(source: TextSource, broken: DecodedText['broken']): AuthenticationDocument {
   const data = parseJson(source)
   if ('findings' in data) return data
   // JSON is YAML as far as places and repeated keys go
@@ -53,7 +68,16 @@ function readJson(source: TextSource): AuthenticationDocument {
   const document = yaml === undefined ? undefined : placed(yaml, source)
   const findings = document?.findings.filter(({ code }) => code === 'key_duplicate') ?? []
   const whole = unreadable(source, '', '', '', 0)
-  return { ...(document ?? whole), data: data.value, findings }
+  const replaced = broken === undefined ? [] : [replacedBytes(source, broken)]
+  return { ...(document ?? whole), data: data.value, findings: [...findings, ...replaced] }
+}
+
+/** Go's reader of JSON does not mind. */
+function replacedBytes(source: TextSource, broken: NonNullable<DecodedText['broken']>): Finding {
+  const [code] = BYTE_CODES
+  const message = `bytes that are no UTF-8 stand here (${broken.bytes}): in JSON the apiserver reads U+FFFD for them, which equals nothing that anybody sends`
+  const place = placeOfOffset(source, broken.offset)
+  return { severity: 'warning', code, path: '', message, wayOut: 'save the file as UTF-8', place }
 }
 
 function parseJson(source: TextSource): { readonly value: unknown } | AuthenticationDocument {

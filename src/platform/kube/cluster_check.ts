@@ -26,13 +26,13 @@ export type ClusterCheckOptions = KubeClientOptions & {
 }
 
 export type ClusterCheckInput = {
-  /** The file byte for byte as the apiserver has it: what it hashes. */
-  readonly bytes: Buffer
+  /** The file byte for byte as the apiserver has it: what it hashes. `undefined` when a tool is to write it. */
+  readonly bytes: Buffer | undefined
   readonly config: AuthenticationConfiguration
 }
 
 export type ClusterReport = {
-  readonly fileHash: string
+  readonly fileHash: string | undefined
   readonly apiservers: readonly ApiserverReport[]
 }
 
@@ -54,7 +54,7 @@ export async function compareWithCluster(
   options: ClusterCheckOptions,
   deps: ClusterCheckDeps,
 ): Promise<ClusterReport> {
-  const fileHash = metricHash(input.bytes)
+  const fileHash = input.bytes === undefined ? undefined : metricHash(input.bytes)
   const opened = await openKubeClient(options)
   if (!opened.ok) {
     const problem = problemOf(
@@ -94,7 +94,7 @@ async function publishedKeys(
 
 async function reportOf(
   client: KubeClient,
-  fileHash: string,
+  fileHash: string | undefined,
   config: AuthenticationConfiguration,
   published: readonly (string | undefined)[],
 ): Promise<ApiserverReport> {
@@ -117,7 +117,7 @@ async function reportOf(
   return { server, facts, problems: [...fileProblems(fileHash, facts), ...issuers] }
 }
 
-function fileProblems(fileHash: string, facts: ApiserverFacts): readonly KubeProblem[] {
+function fileProblems(fileHash: string | undefined, facts: ApiserverFacts): readonly KubeProblem[] {
   const { configHash, lastReload } = facts
   if (configHash === undefined)
     return [
@@ -137,7 +137,7 @@ function fileProblems(fileHash: string, facts: ApiserverFacts): readonly KubePro
     `its last attempt to take up a change failed at ${instant(lastReload.failure)}, and it keeps what it had`,
     'run sallyport kube lint --issuers on the file that lies there: what it refuses, and one issuer that does not answer, both block every change',
   )
-  if (configHash === fileHash) return isFailing ? [failed] : []
+  if (fileHash === undefined || configHash === fileHash) return isFailing ? [failed] : []
   const differs = problemOf(
     'warning',
     'cluster_file_differs',
