@@ -3,6 +3,13 @@
 import { findCommand } from './cli/command.ts'
 import type { CommandIo } from './cli/command.ts'
 
+/** `engines` of package.json. An older Node would load half of a command and then name something that it lacks. */
+const OLDEST_NODE = 24
+if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
+  console.error(`sallyport: needs Node >= ${OLDEST_NODE}, this is ${process.versions.node}`)
+  process.exit(1)
+}
+
 // From a checkout, types are stripped from every file at every start; the cache keeps the outcome. In a folder of the
 // checkout, since whoever can write into the cache can run code here. The bundle has nothing to gain.
 if (import.meta.filename.endsWith('.ts')) {

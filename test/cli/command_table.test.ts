@@ -46,6 +46,25 @@ t.test('help, version and nearest names answer at the top', async (t) => {
   t.match(await sallyport('token', '/nonexistent/file'), { code: 1, stderr: /cannot be read/ })
 })
 
+t.test('an older Node is told so before anything is loaded that it cannot load', async (t) => {
+  const manifest: { engines: { node: string } } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const pretend =
+    'data:text/javascript,Object.defineProperty(process,"versions",{value:{...process.versions,node:"20.20.2"}})'
+  const { promise, resolve } = Promise.withResolvers<CliRun>()
+  execFile(
+    process.execPath,
+    ['--import', pretend, 'src/main.ts', 'exchange', '--help'],
+    (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+    },
+  )
+  t.strictSame(await promise, {
+    code: 1,
+    stdout: '',
+    stderr: `sallyport: needs Node ${manifest.engines.node.replace('>=', '>= ')}, this is 20.20.2\n`,
+  })
+})
+
 t.test('the page about the command line has a section for each command', async (t) => {
   const page = readFileSync('docs/cli.md', 'utf8')
   for (const { name } of COMMANDS) t.match(page, new RegExp(`^## ${name}\\b`, 'm'), name)
