@@ -6,7 +6,7 @@ import { compilePolicy } from '../../src/core/policy/compile_policy.ts'
 import { lintPolicy } from '../../src/core/policy/lint.ts'
 import { POLICY_PROBLEM_CODES } from '../../src/core/policy/problem.ts'
 import type { ClaimPin, GrantSource, PolicySource } from '../../src/core/policy/trust_policy.ts'
-import { exact, grantOf, policyOf } from '../support/policies.ts'
+import { exact, fixtureClaims, grantOf, policyOf } from '../support/policies.ts'
 
 const GITHUB = 'https://token.actions.githubusercontent.com'
 const OWN = 'https://git.example.test/api/actions'
@@ -131,6 +131,111 @@ t.test('a claim name in the spelling of another product is refused', async (t) =
     t.same(lint(pins({ ...id, [name]: 'x' })), [`error claim_reference_malformed claims.${name}`])
 })
 
+/** Path and way out of each `code` that lint gives. */
+function wayOuts(code: string, over: Partial<PolicySource>, preset: PresetName, issuer: string): string[] {
+  const problems = lintPolicy(policyOf(over), presetOf(preset), issuer)
+  return problems.flatMap((one) => (one.code === code ? [`${one.path}: ${one.wayOut}`] : []))
+}
+
+const unknown = (over: Partial<PolicySource>, preset: PresetName, issuer: string): string[] =>
+  wayOuts('claim_unknown', over, preset, issuer)
+
+t.test('a claim that the issuer is not known to write is a warning that names the nearest', async (t) => {
+  const gitlab = 'https://gitlab.example.test'
+  t.same(lint(pins({ ...id, enviroment: 'production' })), ['warning claim_unknown claims.enviroment'])
+  t.same(unknown(pins({ enviroment: 'production' }), 'gitlab-ci', gitlab), [
+    'claims.enviroment: did you mean environment?',
+  ])
+  t.same(unknown({ condition: 'claims.ref_protectd == "true"' }, 'github-actions', GITHUB), [
+    'condition: did you mean ref_protected?',
+  ])
+  const outputs = grantOf({
+    username: 'gitlab:${project_pth}',
+    claims: { team: '${namespce_path}', who: '${user_login}' },
+    groupsFrom: { claim: 'groups_dirct', groups: {} },
+  })
+  t.same(unknown({ ...pins({ project_id: '1' }), grant: outputs }, 'gitlab-ci', gitlab), [
+    'grant.groupsFrom.claim: did you mean groups_direct?',
+    'grant.username: did you mean project_path?',
+    'grant.claims.team: did you mean namespace_path?',
+  ])
+  t.match(unknown(pins({ environment: 'production' }), 'forgejo-actions', OWN), [
+    /^claims.environment: known are iss, /,
+  ])
+  t.same(unknown(pins({ sub: 'x', project_id: '1' }), 'oidc', 'https://gitlab.com'), [], 'a known issuer')
+  t.match(unknown(pins({ project_idd: '1' }), 'oidc', 'https://gitlab.com'), [/did you mean project_id/])
+})
+
+t.test('what an administrator may have added to the tokens is no unknown claim', async (t) => {
+  t.same(lint(pins({ ...id, repo_property_team: 'platform' })), [])
+  t.same(lint(pins({ azp: 'ci', sub: 'x', tier: '1' }), 'keycloak', 'https://sso.example.test'), [])
+  t.same(
+    lint({ ...pins({ project_id: '1' }), condition: '"new" in claims' }, 'gitlab-ci', 'https://gitlab.com'),
+    [],
+  )
+  t.same(lint(pins({ project_id: '1', '/user_identities/x': 'y' }), 'gitlab-ci', 'https://gitlab.com'), [])
+})
+
+t.test('no claim of a recorded token is unknown to its issuer', async (t) => {
+  const recorded: readonly (readonly [PresetName, string])[] = [
+    ['gitlab-ci', 'gitlab-push-main'],
+    ['gitlab-ci', 'gitlab-fork-mr'],
+    ['github-actions', 'github-legacy-main'],
+    ['github-actions', 'github-immutable-environment'],
+    ['github-actions', 'github-custom-sub-enterprise'],
+    ['forgejo-actions', 'forgejo15-main'],
+    ['forgejo-actions', 'forgejo16-immutable-main'],
+    ['gitea-actions', 'gitea-main'],
+    ['buildkite', 'buildkite'],
+    ['circleci', 'circleci'],
+    ['azure-devops', 'azure-devops'],
+  ]
+  for (const [preset, fixture] of recorded) {
+    const claims = fixtureClaims(fixture)
+    const texts = Object.entries(claims).flatMap(([name, value]) =>
+      typeof value === 'string' && value !== '' ? [[name, value] as const] : [],
+    )
+    const source = pins(Object.fromEntries(texts))
+    const said = [
+      ...wayOuts('claim_unknown', source, preset, OWN),
+      ...wayOuts('pin_ref_spelling', source, preset, OWN),
+    ]
+    t.same(said, [], fixture)
+    const names = Object.fromEntries(Object.keys(claims).map((name) => [name, exact('x')]))
+    t.same(wayOuts('claim_unknown', { claims: names }, preset, OWN), [], `${fixture}, every claim`)
+  }
+})
+
+t.test('a ref in the spelling of another forge is a warning with the right one', async (t) => {
+  const refs = (claim: string, pin: ClaimPin | string, preset: PresetName): string[] =>
+    wayOuts('pin_ref_spelling', pins({ [claim]: pin }), preset, OWN)
+  t.same(lint(pins({ ...id, ref: 'main' })), ['warning pin_ref_spelling claims.ref'])
+  t.same(refs('ref', 'main', 'forgejo-actions'), [
+    'claims.ref: write refs/heads/main, or refs/tags/main for a tag',
+  ])
+  t.same(refs('ref', 'tags/v1', 'gitea-actions'), ['claims.ref: write refs/tags/v1'])
+  t.same(refs('ref', { kind: 'any_of', values: ['refs/heads/main', 'dev'] }, 'github-actions').length, 1)
+  t.same(refs('ref', { kind: 'prefix', prefix: 'release/' }, 'github-actions').length, 1)
+  t.same(refs('ref', glob('v*'), 'github-actions').length, 1)
+  t.same(refs('ref', re2('v[0-9]+'), 'github-actions').length, 0, 'one letter may be optional')
+  t.same(refs('ref', re2('main[0-9]+'), 'github-actions').length, 1)
+  t.same(refs('ref', 'refs/heads/main', 'gitlab-ci'), ['claims.ref: write main'])
+  t.same(refs('ref_path', 'main', 'gitlab-ci').length, 1)
+  const right: readonly (readonly [string, ClaimPin | string, PresetName])[] = [
+    ['ref', 'refs/heads/main', 'forgejo-actions'],
+    ['ref', 'refs/pull/1/merge', 'github-actions'],
+    ['ref', glob('refs/tags/v*'), 'github-actions'],
+    ['ref', { kind: 'prefix', prefix: 'refs/heads/' }, 'github-actions'],
+    ['ref', re2('refs/(?:heads|tags)/main'), 'github-actions'],
+    ['ref', re2('.*/main'), 'github-actions'],
+    ['ref', re2('main|refs/heads/main'), 'github-actions'],
+    ['ref', 'main', 'gitlab-ci'],
+    ['ref_path', 'refs/heads/main', 'gitlab-ci'],
+    ['build_branch', 'main', 'buildkite'],
+  ]
+  for (const [claim, pin, preset] of right) t.same(refs(claim, pin, preset), [], JSON.stringify(pin))
+})
+
 t.test('who may call a workflow is not who owns it (TH-C20)', async (t) => {
   const called = 'acme-labs/automation/.github/workflows/tf-publish.yml@refs/tags/v3'
   const refused = 'error workflow_ref_without_owner claims.job_workflow_ref'
@@ -195,7 +300,7 @@ t.test('reserved groups, user names and claims are refused (TH-B24)', async (t) 
   t.same(grant({ groups: ['client:ci'] }), ['error output_reserved grant.groups[0]'])
   t.same(grant({ groups: ['kube-admins'] }), ['warning output_group_kube grant.groups[0]'])
   t.same(grant({ groups: ['gl:${project_path}'] }), ['error output_group_template grant.groups[0]'])
-  t.same(grant({ groupsFrom: { claim: 'team', groups: { a: ['x', 'system:nodes'] } } }), [
+  t.same(grant({ groupsFrom: { claim: 'actor', groups: { a: ['x', 'system:nodes'] } } }), [
     'error output_reserved grant.groupsFrom.groups.a[1]',
   ])
   t.same(grant({ groupsFrom: { claim: '$.team', groups: {} } }), [
@@ -228,10 +333,10 @@ t.test('every problem comes at once, errors first, each with keys and a way out'
   const source = policyOf({
     ...pins({ 'oidc.x/y': glob('a*'), ref: re2('a.b') }),
     condition: '1',
-    grant: grantOf({ groups: ['system:masters'], username: '${x}' }),
+    grant: grantOf({ groups: ['system:masters'], username: '${actor}' }),
   })
   const problems = lintPolicy(source, presetOf('github-actions'), GITHUB)
-  t.same(problems.map((problem) => problem.severity).join(' '), 'error error error error warning warning')
+  t.same(problems.map((problem) => problem.severity).join(' '), 'error error error error warning warning warning')
   t.same(problems[0]?.keys, ['claims', 'oidc.x/y'])
   for (const problem of problems) t.ok(problem.wayOut !== '' && problem.message !== '', problem.code)
   const compiled = compilePolicy(source, presetOf('github-actions'))

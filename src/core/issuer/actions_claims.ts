@@ -30,6 +30,26 @@ export const ACTIONS_MUTABLE_PINS = [
   'head_ref',
 ] as const
 
+/** What GitHub, Forgejo from release 15 and Gitea all write; the ids are missing in Forgejo 15. */
+export const ACTIONS_KNOWN_CLAIMS = [
+  'iss sub aud iat nbf exp actor actor_id base_ref event_name head_ref ref ref_protected ref_type',
+  'repository repository_id repository_owner repository_owner_id run_attempt run_id run_number sha',
+  'workflow workflow_ref',
+].flatMap((names) => names.split(' '))
+
+/** What Gitea and GitHub write beyond these. */
+export const ACTIONS_MORE_CLAIMS = [
+  'jti',
+  'repository_visibility',
+  'workflow_sha',
+  'job_workflow_ref',
+  'job_workflow_sha',
+  'runner_environment',
+] as const
+
+/** `base_ref` and `head_ref` are branch names, and empty unless the event is a pull request. */
+export const ACTIONS_REFS = { ref: 'full', base_ref: 'short', head_ref: 'short' } as const
+
 /** Claims without which a token is not one that a job asked for. */
 export const ACTIONS_CLAIMS = [
   'repository',

@@ -14,6 +14,11 @@ import {
 } from './claim_shape.ts'
 import type { IssuerPreset, SourceFacts } from './preset.ts'
 
+const KNOWN_CLAIMS = [
+  'iss sub aud iat nbf exp jti org_id prj_id def_id run_id',
+  'rpo_id rpo_uri rpo_ver rpo_ref',
+].flatMap((names) => names.split(' '))
+
 export const azureDevops: IssuerPreset = {
   name: 'azure-devops',
   // Each organisation has its own path, but anybody's pipeline can have the same audience.
@@ -22,6 +27,8 @@ export const azureDevops: IssuerPreset = {
   headerTypes: ['jwt'],
   immutablePins: [['prj_id', 'def_id']],
   mutablePins: ['sub', 'rpo_uri', 'rpo_ref'],
+  claims: KNOWN_CLAIMS,
+  refs: { rpo_ref: 'full' },
   immutableId,
   checkShape,
   events: undefined,

@@ -15,6 +15,13 @@ const PIPELINE_CLAIMS = [
   'job_id',
 ]
 
+/** Ids, the cluster, the queue and agent tags only when the job asks for them. */
+const KNOWN_CLAIMS = [
+  'iss sub aud iat nbf exp jti organization_slug organization_id pipeline_slug pipeline_id',
+  'build_id build_number build_branch build_tag build_commit build_source step_key job_id',
+  'agent_id agent_tag:* runner_environment cluster_id cluster_name queue_id queue_key',
+].flatMap((names) => names.split(' '))
+
 export const buildkite: IssuerPreset = {
   name: 'buildkite',
   isShared: (issuer) => hostOf(issuer) === 'agent.buildkite.com',
@@ -23,6 +30,8 @@ export const buildkite: IssuerPreset = {
   // Both are in the token only when the job asks: `--claim organization_id --claim pipeline_id`.
   immutablePins: [['organization_id'], ['pipeline_id']],
   mutablePins: ['sub', 'organization_slug', 'pipeline_slug', 'build_branch', 'build_tag', 'step_key'],
+  claims: KNOWN_CLAIMS,
+  refs: { build_branch: 'short', build_tag: 'short' },
   immutableId,
   checkShape,
   // Pull requests come as `webhook`, too; the branch must be pinned to keep them out.

@@ -9,6 +9,7 @@ import type { IssuerPreset, SourceFacts } from './preset.ts'
 const PROJECT_ID = 'oidc.circleci.com/project-id'
 const VCS_ORIGIN = 'oidc.circleci.com/vcs-origin'
 const VCS_REF = 'oidc.circleci.com/vcs-ref'
+const CONTEXT_IDS = 'oidc.circleci.com/context-ids'
 const SSH_RERUN = 'oidc.circleci.com/ssh-rerun'
 /** `github.com/acme/infra`: host, then the repository's path. */
 const ORIGIN = /^[^/]+\/([^/]+(?:\/[^/]+)*)$/
@@ -20,6 +21,21 @@ export const circleci: IssuerPreset = {
   headerTypes: ['jwt'],
   immutablePins: [[PROJECT_ID]],
   mutablePins: ['sub', VCS_ORIGIN, VCS_REF],
+  claims: [
+    'iss',
+    'sub',
+    'aud',
+    'iat',
+    'nbf',
+    'exp',
+    'jti',
+    PROJECT_ID,
+    CONTEXT_IDS,
+    VCS_ORIGIN,
+    VCS_REF,
+    SSH_RERUN,
+  ],
+  refs: { [VCS_REF]: 'full' },
   immutableId: (claims) => stringClaim(claims, PROJECT_ID),
   checkShape,
   events: undefined,

@@ -5,7 +5,9 @@ import type { Claims } from '#core/claims.ts'
 import {
   ACTIONS_CLAIMS,
   ACTIONS_EVENTS,
+  ACTIONS_KNOWN_CLAIMS,
   ACTIONS_MUTABLE_PINS,
+  ACTIONS_REFS,
   actionsFacts,
   checkActionsShape,
 } from './actions_claims.ts'
@@ -22,6 +24,8 @@ export const forgejoActions: IssuerPreset = {
   headerTypes: ['jwt'],
   immutablePins: [['repository_id'], ['repository_owner_id']],
   mutablePins: ACTIONS_MUTABLE_PINS,
+  claims: ACTIONS_KNOWN_CLAIMS,
+  refs: ACTIONS_REFS,
   ambiguousPins: ['sub'],
   immutableId,
   checkShape: (claims) =>

@@ -3,7 +3,10 @@ import { stringClaim } from '#core/claims.ts'
 import {
   ACTIONS_CLAIMS,
   ACTIONS_EVENTS,
+  ACTIONS_KNOWN_CLAIMS,
+  ACTIONS_MORE_CLAIMS,
   ACTIONS_MUTABLE_PINS,
+  ACTIONS_REFS,
   actionsFacts,
   checkActionsShape,
 } from './actions_claims.ts'
@@ -19,6 +22,8 @@ export const giteaActions: IssuerPreset = {
   headerTypes: ['jwt'],
   immutablePins: [['repository_id'], ['repository_owner_id']],
   mutablePins: ACTIONS_MUTABLE_PINS,
+  claims: [...ACTIONS_KNOWN_CLAIMS, ...ACTIONS_MORE_CLAIMS],
+  refs: ACTIONS_REFS,
   immutableId: (claims) => stringClaim(claims, 'repository_id'),
   checkShape: (claims) =>
     checkActionsShape(claims, {

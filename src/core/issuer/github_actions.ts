@@ -4,7 +4,10 @@ import { stringClaim } from '#core/claims.ts'
 import {
   ACTIONS_CLAIMS,
   ACTIONS_EVENTS,
+  ACTIONS_KNOWN_CLAIMS,
+  ACTIONS_MORE_CLAIMS,
   ACTIONS_MUTABLE_PINS,
+  ACTIONS_REFS,
   actionsFacts,
   checkActionsShape,
 } from './actions_claims.ts'
@@ -21,6 +24,19 @@ export const githubActions: IssuerPreset = {
   headerTypes: ['jwt'],
   immutablePins: [['repository_id'], ['repository_owner_id'], ['enterprise_id']],
   mutablePins: [...ACTIONS_MUTABLE_PINS, 'enterprise'],
+  claims: [
+    ...ACTIONS_KNOWN_CLAIMS,
+    ...ACTIONS_MORE_CLAIMS,
+    'environment',
+    'environment_node_id',
+    'enterprise',
+    'enterprise_id',
+    'check_run_id',
+    'issuer_scope',
+    // Custom properties of the organisation.
+    'repo_property_*',
+  ],
+  refs: ACTIONS_REFS,
   immutableId: (claims) => stringClaim(claims, 'repository_id'),
   checkShape: (claims) =>
     checkActionsShape(claims, {

@@ -15,6 +15,18 @@ import type { IssuerPreset, SourceFacts } from './preset.ts'
 /** A GitLab issuer and key set also sign id tokens of people who log in with GitLab; those have none of these. */
 const CI_CLAIMS = ['project_id', 'project_path', 'pipeline_id', 'job_id', 'pipeline_source']
 
+/** Some only in jobs of an environment, of a merge request, or from GitLab 18 on. */
+const KNOWN_CLAIMS = [
+  'iss sub aud iat nbf exp jti',
+  'namespace_id namespace_path project_id project_path project_visibility',
+  'job_namespace_id job_namespace_path job_project_id job_project_path job_id job_source job_config',
+  'user_id user_login user_email user_access_level user_identities groups_direct',
+  'pipeline_id pipeline_source pipeline_source_event',
+  'ref ref_type ref_path ref_protected target_ref target_ref_protected sha',
+  'environment environment_protected environment_action deployment_tier',
+  'runner_id runner_environment ci_config_ref_uri ci_config_sha',
+].flatMap((names) => names.split(' '))
+
 export const gitlabCi: IssuerPreset = {
   name: 'gitlab-ci',
   isShared: (issuer) => hostOf(issuer) === 'gitlab.com',
@@ -36,6 +48,8 @@ export const gitlabCi: IssuerPreset = {
     'runner_id',
     'ci_config_ref_uri',
   ],
+  claims: KNOWN_CLAIMS,
+  refs: { ref: 'short', ref_path: 'full' },
   immutableId: (claims) => stringClaim(claims, 'project_id'),
   checkShape,
   // merge_request_event is a stranger's branch; parent_pipeline and pipeline hide the event that began it all.

@@ -62,6 +62,13 @@ export type IssuerPreset = {
   readonly displayName?: (claims: Claims) => string | undefined
   /** The one audience this issuer can write: it cannot be the broker's, so policies lean on ids alone. */
   readonly fixedAudience?: string
+  /**
+   * Every claim that the issuer is known to write; `undefined` where an administrator decides. A name that ends in `*`
+   * stands for all that begin so. Issuers add claims, so a name that is not here is doubtful and not wrong.
+   */
+  readonly claims?: readonly string[]
+  /** Claims that name a branch or tag: `full` as `refs/heads/main`, `short` as `main`. */
+  readonly refs?: Readonly<Record<string, 'full' | 'short'>>
   /** Mutable claims that may read the same for two workloads (Forgejo's hyphened `sub`): never enough alone. */
   readonly ambiguousPins?: readonly string[]
 }

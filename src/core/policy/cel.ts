@@ -25,6 +25,8 @@ type ConditionInput = { readonly claims: Claims; readonly client: string; readon
 
 export type CompiledCondition = {
   readonly text: string
+  /** Claims that it names; `undefined` when it may look at any (`"x" in claims`). */
+  readonly claims: readonly string[] | undefined
   /** Whether the condition is exactly `true`. `detail` says why not, without any claim's value. */
   readonly holds: (input: ConditionInput) => { readonly held: boolean; readonly detail: string }
 }
@@ -129,7 +131,7 @@ function build(environment: Environment, text: string, ast: CelNode): CompiledCo
       run.patterns = []
     }
   }
-  return Object.freeze({ text, holds })
+  return Object.freeze({ text, claims: names, holds })
 }
 
 function createEngine(): NonNullable<typeof engine> {

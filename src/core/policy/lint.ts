@@ -3,6 +3,7 @@
 import type { IssuerPreset } from '#core/issuer/preset.ts'
 import { sharedPreset } from '#core/issuer/presets.ts'
 import { everyGroup } from './compile_grant.ts'
+import { claimProblems } from './lint_claims.ts'
 import { compilePolicy } from './compile_policy.ts'
 import { problemAt } from './problem.ts'
 import type { PolicyProblem, PolicyProblemCode } from './problem.ts'
@@ -37,10 +38,13 @@ export function lintPolicy(
   issuer: string,
 ): readonly PolicyProblem[] {
   const compiled = compilePolicy(source, preset)
+  // A connector of another type on a shared issuer is no way around what is known of it: `sub` of a job is a name.
+  const known = sharedPreset(issuer) ?? preset
   return [
     ...(compiled.ok ? [] : compiled.denial),
-    ...identityProblems(source, preset, issuer),
+    ...identityProblems(source, preset, known, issuer),
     ...pinProblems(source, preset),
+    ...claimProblems(source, known),
     ...eventProblems(source, preset),
     ...outputProblems(source),
   ].toSorted((a, b) => rank(a) - rank(b))
@@ -50,11 +54,10 @@ export function lintPolicy(
 function* identityProblems(
   source: PolicySource,
   preset: IssuerPreset,
+  known: IssuerPreset,
   issuer: string,
 ): Generator<PolicyProblem> {
   const pinned = new Set(Object.keys(source.claims).filter((claim) => isExact(source.claims[claim])))
-  // A connector of another type on such an issuer is no way around what is known of it: `sub` of a job is a name.
-  const known = sharedPreset(issuer) ?? preset
   const isImmutable = known.immutablePins.some((set) => set.every((claim) => pinned.has(claim)))
   const sets = known.immutablePins.map((set) => set.join(' + ')).join(', or ')
   // A token that cannot name the broker as audience may have been meant for anybody.

@@ -3,8 +3,10 @@
 /** Every code that compilePolicy and lintPolicy can give. docs/policies.md lists them; a test compares both ways. */
 export const POLICY_PROBLEM_CODES = [
   'claim_reference_malformed',
+  'claim_unknown',
   'pin_empty',
   'pin_type_wrong',
+  'pin_ref_spelling',
   'prefix_off_delimiter',
   'glob_leading_wildcard',
   'glob_off_delimiter',
