@@ -1,7 +1,7 @@
 // One change to an object, as every door sees it: the webhook from a review, the offline review from two files, the
 // registry from an edit.
 import type { KubeUser } from '#core/kube/kube_user.ts'
-import type { DepotObject, ModuleObject, ProviderObject, VersionObject } from './module_object.ts'
+import type { DepotObject, ModuleObject, VersionObject } from './module_object.ts'
 
 /**
  * `controller`: OpenDepot's or our own; `gitops`: an agent that applies what was reviewed; `importer`: may publish many
@@ -9,7 +9,11 @@ import type { DepotObject, ModuleObject, ProviderObject, VersionObject } from '.
  */
 export type ActorKind = 'controller' | 'gitops' | 'importer' | 'ci' | 'human'
 
-export type Actor = KubeUser & { readonly kind: ActorKind }
+export type Actor = KubeUser & {
+  readonly kind: ActorKind
+  /** A policy names it; a person that none names is `human` too. */
+  readonly isListed: boolean
+}
 
 /** Custom verbs on a Module, asked by SubjectAccessReview for this actor before the rules run. */
 export type BreakGlassVerb = 'unpublish' | 'migrate'
@@ -19,7 +23,7 @@ type ChangeOf<Resource extends string, Body> = {
   readonly resource: Resource
   readonly subResource: '' | 'status'
   readonly namespace: string
-  /** '' while the server has yet to generate one. */
+  /** Of the stored object where the request has none (deletecollection); '' while the server has yet to generate one. */
   readonly name: string
   /** `undefined` on CREATE. */
   readonly old: Body | undefined
@@ -36,5 +40,4 @@ type ChangeOf<Resource extends string, Body> = {
 export type ModuleChange = ChangeOf<'modules', ModuleObject>
 export type VersionChange = ChangeOf<'versions', VersionObject>
 export type DepotChange = ChangeOf<'depots', DepotObject>
-export type ProviderChange = ChangeOf<'providers', ProviderObject>
-export type Change = ModuleChange | VersionChange | DepotChange | ProviderChange
+export type Change = ModuleChange | VersionChange | DepotChange

@@ -65,8 +65,8 @@ export type VersionObject = {
   readonly forceSync: boolean
   /** spec.moduleConfigRef; `undefined` of a provider's. */
   readonly moduleConfig: ModuleConfig | undefined
-  /** The whole spec, for comparing only. */
-  readonly spec: unknown
+  /** The rest of the spec, for comparing only. */
+  readonly specButForceSync: unknown
   readonly checksum: string
   /** The whole status, for comparing only. */
   readonly status: unknown
@@ -78,15 +78,6 @@ export type DepotObject = {
   readonly globalConfig: ModuleConfig | undefined
   readonly globalStorage: StorageConfig | undefined
   readonly modules: readonly ModuleConfig[]
-}
-
-export type ProviderObject = {
-  readonly kind: 'Provider'
-  readonly meta: ObjectMeta
-  readonly name: string
-  readonly storage: StorageConfig | undefined
-  readonly versionHistoryLimit: number | undefined
-  readonly versions: readonly VersionEntry[]
 }
 
 /** A Module as it is stored or asked for. The denial names the field that has the wrong type. */
@@ -117,7 +108,7 @@ export function readVersion(value: unknown): Reading<VersionObject> {
       fileName: spec.text('fileName'),
       forceSync: spec.flag('forceSync'),
       moduleConfig: readOptionalConfig(spec, 'moduleConfigRef'),
-      spec: root.raw('spec'),
+      specButForceSync: spec.without('forceSync'),
       checksum: status.text('checksum'),
       status: root.raw('status'),
     }
@@ -134,21 +125,6 @@ export function readDepot(value: unknown): Reading<DepotObject> {
       globalConfig: readOptionalConfig(global, 'moduleConfig'),
       globalStorage: readStorage(global),
       modules: spec.mappings('moduleConfigs').map(readModuleConfig),
-    }
-  })
-}
-
-export function readProvider(value: unknown): Reading<ProviderObject> {
-  return reading(value, (root) => {
-    const { meta, spec } = readParts(root)
-    const config = spec.mapping('providerConfig')
-    return {
-      kind: 'Provider',
-      meta,
-      name: config.text('name'),
-      storage: readStorage(config),
-      versionHistoryLimit: config.integer('versionHistoryLimit'),
-      versions: spec.mappings('versions').map(readEntry),
     }
   })
 }

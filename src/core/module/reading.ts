@@ -48,6 +48,11 @@ export class FieldReader {
     return Object.hasOwn(this.#fields, key) ? (this.#fields[key] ?? undefined) : undefined
   }
 
+  /** Everything else, as it stands. */
+  without(key: string): unknown {
+    return Object.fromEntries(Object.entries(this.#fields).filter(([name]) => name !== key))
+  }
+
   has(key: string): boolean {
     return this.raw(key) !== undefined
   }

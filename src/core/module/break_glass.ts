@@ -1,0 +1,42 @@
+// Breaking the glass: an annotation that says what and why, and the verb for it. Neither alone is enough, so that a role
+// with every verb does nothing by accident and an annotation in git does nothing by itself.
+import type { ModuleChange } from './change.ts'
+
+/** `1.2.0, 1.2.1: leaked a key in its examples`; `*` for all, which deleting a Module needs. */
+export const UNPUBLISH_ANNOTATION = 'sallyport.dev/unpublish'
+/** `the bucket moved to eu-west-1`. */
+export const MIGRATE_ANNOTATION = 'sallyport.dev/migrate'
+
+export type UnpublishRequest = { readonly versions: ReadonlySet<string>; readonly reason: string }
+
+/** What the annotation asks for, whoever asks; `undefined` without one that has both parts. */
+export function unpublishRequest(change: ModuleChange): UnpublishRequest | undefined {
+  const text = annotationOf(change, UNPUBLISH_ANNOTATION)
+  const colon = text.indexOf(':')
+  const reason = text.slice(colon + 1).trim()
+  if (colon < 1 || reason === '') return undefined
+  const names = text.slice(0, colon).split(',')
+  return { versions: new Set(names.map((name) => name.trim()).filter((name) => name !== '')), reason }
+}
+
+/** The reason, or `undefined`. */
+export function migrateRequest(change: ModuleChange): string | undefined {
+  const reason = annotationOf(change, MIGRATE_ANNOTATION).trim()
+  return reason === '' ? undefined : reason
+}
+
+/** Why this version may go after all, or `undefined`. */
+export function unpublishReason(change: ModuleChange, plain: string): string | undefined {
+  const request = unpublishRequest(change)
+  if (request === undefined || !change.mayDo.has('unpublish')) return undefined
+  return request.versions.has(plain) || request.versions.has('*') ? request.reason : undefined
+}
+
+export function migrateReason(change: ModuleChange): string | undefined {
+  return change.mayDo.has('migrate') ? migrateRequest(change) : undefined
+}
+
+/** As the object will be; of one that goes away, as it is. */
+function annotationOf(change: ModuleChange, name: string): string {
+  return (change.new ?? change.old)?.meta.annotations.get(name) ?? ''
+}

@@ -1,0 +1,154 @@
+// The order in which a change is judged, and what comes of it: every rule is asked, so that one answer names every problem.
+import { claimOf } from './actor.ts'
+import type { Change } from './change.ts'
+import type { LedgerFacts } from './ledger.ts'
+import { moduleCase } from './module_case.ts'
+import type { ModuleRule } from './module_case.ts'
+import type { ModulePolicySpec } from './module_policy.ts'
+import { printable } from './printable.ts'
+import { depotDefaults } from './rules/d2_depot.ts'
+import { ownName } from './rules/m1_name.ts'
+import { takenNames } from './rules/m10_taken_names.ts'
+import { deletedModule } from './rules/m12_deleted.ts'
+import { recreatedModule } from './rules/m13_recreated.ts'
+import { deselected } from './rules/m15_deselected.ts'
+import { repointed } from './rules/m2_repointed.ts'
+import { staysImmutable } from './rules/m4_immutable.ts'
+import { fileFormat } from './rules/m5_file_format.ts'
+import { storageMoved } from './rules/m6_storage_moved.ts'
+import { storageShape } from './rules/m7_storage_shape.ts'
+import { credentials } from './rules/m8_credentials.ts'
+import { publisher } from './rules/p1_publisher.ts'
+import { pinnedVersions } from './rules/p2_pins.ts'
+import { moduleStatus, versionStatus } from './rules/s1_status.ts'
+import { checksum } from './rules/s2_checksum.ts'
+import { versionSpec } from './rules/s3_version_spec.ts'
+import { createdVersion } from './rules/s4_version_created.ts'
+import { deletedVersion } from './rules/s5_version_deleted.ts'
+import { forceSync } from './rules/s6_force_sync.ts'
+import { removedVersions } from './rules/v1_removed.ts'
+import { tooManyVersions } from './rules/v11_too_many.ts'
+import { historyLimit } from './rules/v12_history_limit.ts'
+import { readdedVersions } from './rules/v2_readded.ts'
+import { rewrittenVersions } from './rules/v4_rewritten.ts'
+import { notVersions } from './rules/v7_not_a_version.ts'
+import { versionOrder } from './rules/v9_order.ts'
+import type { Finding, JudgedFinding, Mode, Verdict } from './verdict.ts'
+import { versionCase } from './version_case.ts'
+import type { VersionRule } from './version_case.ts'
+import { isDenial, warningsOf } from './verdict_message.ts'
+
+/** What was published first, then what is added, then what the Module itself says, then who says it. */
+const MODULE_RULES: readonly ModuleRule[] = [
+  deletedModule,
+  removedVersions,
+  readdedVersions,
+  recreatedModule,
+  rewrittenVersions,
+  notVersions,
+  versionOrder,
+  tooManyVersions,
+  historyLimit,
+  ownName,
+  repointed,
+  staysImmutable,
+  fileFormat,
+  storageMoved,
+  storageShape,
+  credentials,
+  takenNames,
+  deselected,
+  publisher,
+  pinnedVersions,
+]
+
+const VERSION_RULES: readonly VersionRule[] = [
+  versionStatus,
+  checksum,
+  versionSpec,
+  createdVersion,
+  deletedVersion,
+  forceSync,
+]
+
+/**
+ * The verdict on one change. Pure: the same for a dry run, and however often it is asked.
+ * @param policy the one that selects the object as it is stored, or as it is created
+ */
+export function judgeChange(
+  change: Change,
+  policy: ModulePolicySpec | undefined,
+  ledger: LedgerFacts,
+): Verdict {
+  const judged = findingsOf(change, policy, ledger).map((finding) => judge(finding, change, policy))
+  const allowed = !judged.some(isDenial)
+  return {
+    allowed,
+    findings: judged,
+    warnings: warningsOf(judged),
+    annotations: annotationsOf(change, judged),
+  }
+}
+
+function findingsOf(
+  change: Change,
+  policy: ModulePolicySpec | undefined,
+  ledger: LedgerFacts,
+): readonly Finding[] {
+  switch (change.resource) {
+    case 'modules': {
+      const subject = moduleCase(change, policy, ledger)
+      // The server takes nothing but the status from such a request.
+      return change.subResource === 'status'
+        ? moduleStatus(subject)
+        : MODULE_RULES.flatMap((rule) => rule(subject))
+    }
+    case 'versions': {
+      const subject = versionCase(change, policy, ledger)
+      return VERSION_RULES.flatMap((rule) => rule(subject))
+    }
+    case 'depots':
+      return change.subResource === 'status' ? [] : depotDefaults(change)
+  }
+}
+
+function judge(finding: Finding, change: Change, policy: ModulePolicySpec | undefined): JudgedFinding {
+  const mode = policy?.modes[finding.rule] ?? defaultMode(finding, policy !== undefined)
+  if (mode !== 'enforce' || finding.kind === 'notice') return { ...finding, mode, exceptedBy: undefined }
+  const exception = policy?.exceptions.find(
+    ({ rules, modules, versions, untilSeconds }) =>
+      rules.includes(finding.rule) &&
+      modules.includes(moduleKey(change)) &&
+      (versions.length === 0 || (finding.version !== undefined && versions.includes(finding.version))) &&
+      change.atSeconds < untilSeconds,
+  )
+  if (exception === undefined) return { ...finding, mode, exceptedBy: undefined }
+  return { ...finding, mode: 'warn', exceptedBy: exception.approver }
+}
+
+/** What changes no content is only written down; who publishes is only told until a policy says who may. */
+function defaultMode(finding: Finding, hasPolicy: boolean): Mode {
+  if (finding.rule === 'WH-M8') return 'audit'
+  return finding.rule === 'WH-P1' && !hasPolicy ? 'warn' : 'enforce'
+}
+
+function annotationsOf(change: Change, findings: readonly JudgedFinding[]): ReadonlyMap<string, string> {
+  const source = claimOf(change.user, 'source')
+  const annotations = new Map([['publisher', printable(source ?? change.user.username)]])
+  if (findings.length === 0) return annotations
+  annotations.set('rule', [...new Set(findings.map(({ rule }) => rule))].join(','))
+  annotations.set('mode', [...new Set(findings.map(modeShown))].join(','))
+  return annotations
+}
+
+/** A notice is never enforced, whatever the rule's mode. */
+function modeShown({ kind, mode }: JudgedFinding): Mode {
+  return kind === 'notice' && mode === 'enforce' ? 'warn' : mode
+}
+
+/** `namespace/name` of the Module, or the Depot, that exceptions name. */
+function moduleKey(change: Change): string {
+  if (change.resource !== 'versions') return `${change.namespace}/${change.name}`
+  const module = (change.old ?? change.new)?.moduleConfig?.name ?? ''
+  return `${change.namespace}/${module}`
+}

@@ -1,0 +1,31 @@
+// Text of others inside our sentences: whole, short, and nothing a terminal would obey.
+
+const MAX_SHOWN = 80
+
+/** In quotes, at most 80 characters of it; what is invisible or obeyed is written as its code point. */
+export function quoted(text: string): string {
+  // Cut twice: a text of megabytes is not worth escaping, and an escape is longer than what it stands for.
+  const shown = printable(text.slice(0, MAX_SHOWN + 1))
+  return `"${shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}...` : shown}"`
+}
+
+/** Control, format, private and unassigned characters, broken surrogates and line separators, as `\u{1b}`. */
+export function printable(text: string): string {
+  return text.replaceAll(
+    /[\p{C}\u2028\u2029]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  )
+}
+
+/** The longest beginning of at most so many bytes of UTF-8, without half a character at its end. */
+export function cutToBytes(text: string, maxBytes: number): string {
+  if (Buffer.byteLength(text) <= maxBytes) return text
+  const bytes = Buffer.from(text.slice(0, maxBytes)).subarray(0, maxBytes - 3)
+  return `${bytes.toString('utf8').replace(/\u{FFFD}+$/u, '')}...`
+}
+
+/** `1.0.0, 1.1.0 and 7 more`. */
+export function listed(texts: readonly string[], most: number): string {
+  const shown = texts.slice(0, most).join(', ')
+  return texts.length > most ? `${shown} and ${texts.length - most} more` : shown
+}

@@ -1,0 +1,52 @@
+// WH-M13: a Module comes back under the name of one that published. It may bring back what was there, not replace it.
+import { heldKind, isVersionHeld } from '#core/module/module_case.ts'
+import type { ModuleCase } from '#core/module/module_case.ts'
+import { doesPinAgree, readPins } from '#core/module/pins.ts'
+import { quoted } from '#core/module/printable.ts'
+import { sourceOf } from '#core/module/source_of.ts'
+import type { Finding } from '#core/module/verdict.ts'
+import { storedAs } from './v1_removed.ts'
+import { wayToRestore } from './v2_readded.ts'
+
+export function recreatedModule(subject: ModuleCase): readonly Finding[] {
+  const { change, ledger } = subject
+  if (change.operation !== 'CREATE' || change.new === undefined || ledger.published.size === 0) return []
+  return [...otherSource(subject), ...otherContent(subject)]
+}
+
+function otherSource(subject: ModuleCase): readonly Finding[] {
+  const { change, ledger } = subject
+  if (change.new === undefined) return []
+  const source = sourceOf(change.new)
+  const other = [...ledger.published].find(
+    ([, facts]) => facts.source !== undefined && facts.source !== source,
+  )
+  if (other === undefined) return []
+  const [plain, facts] = other
+  const isHeld = [...ledger.published.keys()].some((version) => isVersionHeld(subject, version))
+  const message = `a Module of this name published ${plain} from ${quoted(facts.source ?? '')}, and this one comes from ${quoted(source ?? 'nowhere that it says')}`
+  const wayOut = isHeld ? 'choose another name, or the repository that it came from' : ''
+  return [{ rule: 'WH-M13', kind: heldKind(isHeld), path: 'spec.moduleConfig.repoUrl', message, wayOut }]
+}
+
+function otherContent(subject: ModuleCase): readonly Finding[] {
+  const { change, ledger, versions } = subject
+  const pins = readPins(change.new)
+  return versions.added.flatMap(({ index, plain }) => {
+    const facts = ledger.published.get(plain)
+    if (facts === undefined || (pins.ok && doesPinAgree(pins.value.get(plain), facts))) return []
+    const isHeld = isVersionHeld(subject, plain)
+    const message = `version ${plain} was published before under this name${storedAs(facts)} (now ${facts.state})`
+    const wayOut = isHeld ? wayToRestore(plain, facts) : ''
+    return [
+      {
+        rule: 'WH-M13',
+        kind: heldKind(isHeld),
+        path: `spec.versions[${index}]`,
+        message,
+        wayOut,
+        version: plain,
+      },
+    ]
+  })
+}

@@ -1,0 +1,42 @@
+// WH-M2: where published versions come from and what they are called stays.
+import { migrateReason, MIGRATE_ANNOTATION } from '#core/module/break_glass.ts'
+import { configName, heldKind, isAnythingPublished, isAnyVersionHeld } from '#core/module/module_case.ts'
+import type { ModuleCase } from '#core/module/module_case.ts'
+import type { ModuleObject } from '#core/module/module_object.ts'
+import { quoted } from '#core/module/printable.ts'
+import type { Finding } from '#core/module/verdict.ts'
+
+const FIELDS: readonly (readonly [field: string, read: (module: ModuleObject) => string])[] = [
+  ['name', configName],
+  ['provider', (module) => module.config.provider],
+  ['repoOwner', (module) => module.config.repoOwner],
+  ['repoUrl', (module) => module.config.repoUrl],
+  ['fileFormat', (module) => module.config.fileFormat],
+]
+
+export function repointed(subject: ModuleCase): readonly Finding[] {
+  const { old: before, new: after } = subject.change
+  if (before === undefined || after === undefined || !isAnythingPublished(subject)) return []
+  const isHeld = isAnyVersionHeld(subject)
+  const reason = isHeld ? migrateReason(subject.change) : undefined
+  return FIELDS.flatMap(([field, read]) => {
+    const was = read(before)
+    if (was === read(after)) return []
+    // Nothing was ever fetched without a format: OpenDepot's controller crashes there.
+    if (field === 'fileFormat' && was === '') return []
+    const message = `moduleConfig.${field} is ${quoted(was)} since versions were published, and would become ${quoted(read(after))}`
+    const told = reason === undefined ? message : `${message}: migrated (${quoted(reason)})`
+    const kind = heldKind(isHeld && reason === undefined)
+    return [
+      {
+        rule: 'WH-M2',
+        kind,
+        path: `spec.moduleConfig.${field}`,
+        message: told,
+        wayOut: kind === 'notice' ? '' : WAY_OUT,
+      },
+    ]
+  })
+}
+
+const WAY_OUT = `publish from elsewhere under another Module; to move this one: annotation ${MIGRATE_ANNOTATION}="<reason>" and the verb migrate on it`

@@ -1,0 +1,75 @@
+// WH-V1, V3, V13, D1: a published version leaves the list. OpenDepot then deletes the archive and the checksum with it,
+// so the same version can come back as something else.
+import { unpublishReason, UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
+import type { PublishedFacts } from '#core/module/ledger.ts'
+import { heldKind, isVersionHeld, kubectlTarget } from '#core/module/module_case.ts'
+import type { ModuleCase } from '#core/module/module_case.ts'
+import { quoted } from '#core/module/printable.ts'
+import type { RuleId } from '#core/module/rule_id.ts'
+import type { Finding } from '#core/module/verdict.ts'
+import { readVersionIdentity } from '#core/module/version_identity.ts'
+
+export function removedVersions(subject: ModuleCase): readonly Finding[] {
+  const { change, versions } = subject
+  if (change.operation !== 'UPDATE') return []
+  const wayOut = wayBack(subject)
+  return versions.removed.flatMap(({ index, plain }) => {
+    const isHeld = isVersionHeld(subject, plain)
+    // Pruning is what versionHistoryLimit is for, where nothing is immutable.
+    if (!isHeld && change.user.kind === 'controller') return []
+    const rule = removalRule(subject, index)
+    const version = readVersionIdentity(plain).ok ? plain : quoted(plain)
+    const stored = storedAs(subject.ledger.published.get(plain))
+    const reason = isHeld ? unpublishReason(change, plain) : undefined
+    const message = `version ${version} was published${stored} and is taken off spec.versions`
+    const told = reason === undefined ? message : `${message}: unpublished (${quoted(reason)})`
+    const kind = heldKind(isHeld && reason === undefined)
+    return [
+      {
+        rule,
+        kind,
+        path: 'spec.versions',
+        message: told,
+        wayOut: kind === 'notice' ? '' : wayOut,
+        version: plain,
+      },
+    ]
+  })
+}
+
+function removalRule({ change, versions }: ModuleCase, index: number): RuleId {
+  if (change.user.kind === 'controller') {
+    return (change.old?.config.versionHistoryLimit ?? 0) > 0 ? 'WH-V13' : 'WH-D1'
+  }
+  const isSameLength = change.old?.versions.length === change.new?.versions.length
+  return isSameLength && versions.added.some((added) => added.index === index) ? 'WH-V3' : 'WH-V1'
+}
+
+/** ` from commit 9f2c...`, as far as it is remembered. */
+export function storedAs(facts: PublishedFacts | undefined): string {
+  const parts = [
+    facts?.commit === undefined ? '' : ` from commit ${facts.commit}`,
+    facts?.digest === undefined ? '' : ` as ${facts.digest}`,
+    facts?.by === undefined ? '' : ` by ${quoted(facts.by)}`,
+  ]
+  return parts.join('')
+}
+
+/** Appending is all that a patch of more versions than this would still show. */
+const MAX_APPENDED = 6
+
+/** Somebody who sent a whole list meant to add to it, mostly: the command that does only that. */
+function wayBack(subject: ModuleCase): string {
+  const { change, versions } = subject
+  const target = kubectlTarget(change)
+  const fresh = versions.added.map(({ plain }) => plain)
+  if (change.user.kind === 'controller') {
+    return 'remove versionHistoryLimit, or pin the Depot to versions that stay; what was published stays listed'
+  }
+  const breaking = `to unpublish for good: annotation ${UNPUBLISH_ANNOTATION}="<version>: <reason>" and the verb unpublish on this Module`
+  if (target === undefined || fresh.length === 0 || fresh.length > MAX_APPENDED) {
+    return `leave every published entry in spec.versions and add to it; ${breaking}`
+  }
+  const patch = fresh.map((version) => ({ op: 'add', path: '/spec/versions/-', value: { version } }))
+  return `append instead of replacing the list: kubectl patch ${target} --type json -p '${JSON.stringify(patch)}'; ${breaking}`
+}

@@ -1,0 +1,40 @@
+// WH-V9: a new version is above what was published, where the policy wants that.
+import { identitiesOf } from '#core/module/ledger.ts'
+import type { ModuleCase } from '#core/module/module_case.ts'
+import type { Finding } from '#core/module/verdict.ts'
+import { compareVersions, readVersionIdentity } from '#core/module/version_identity.ts'
+import type { VersionIdentity } from '#core/module/version_identity.ts'
+
+export function versionOrder(subject: ModuleCase): readonly Finding[] {
+  const ordering = subject.policy?.ordering ?? 'free'
+  if (ordering === 'free') return []
+  const published = everPublished(subject)
+  return subject.versions.added.flatMap(({ index, plain, identity }) => {
+    const isOneLine = ordering === 'monotonic'
+    const line = published.filter((other) => isOneLine || other.core[0] === identity.core[0])
+    const newest = line.reduce<VersionIdentity | undefined>(newer, undefined)
+    if (newest === undefined || compareVersions(identity, newest) > 0) return []
+    const where = isOneLine ? '' : ` of major ${identity.core[0]}`
+    const message = `version ${plain} is below ${newest.plain}, the newest published${where} (ordering: ${ordering})`
+    const wayOut = `publish a version above ${newest.plain}`
+    return [
+      { rule: 'WH-V9', kind: 'forbidden', path: `spec.versions[${index}]`, message, wayOut, version: plain },
+    ]
+  })
+}
+
+/** What was taken away counts: a lower version after it is no less surprising. Coming back itself is WH-V2's. */
+function everPublished({ change, ledger, versions }: ModuleCase): readonly VersionIdentity[] {
+  const added = new Set(versions.added.map(({ plain }) => plain))
+  const remembered = [...ledger.published.keys()]
+    .filter((plain) => !added.has(plain))
+    .map(readVersionIdentity)
+  return [
+    ...identitiesOf(change.old).values(),
+    ...remembered.flatMap((read) => (read.ok ? [read.value] : [])),
+  ]
+}
+
+function newer(best: VersionIdentity | undefined, next: VersionIdentity): VersionIdentity {
+  return best === undefined || compareVersions(next, best) > 0 ? next : best
+}
