@@ -1,0 +1,63 @@
+// What kube-apiserver gets back. Answers are made here and nowhere else, so that none is ever half of one: it repeats the uid,
+// never patches, and has no causes, because kubectl shows those instead of the message.
+import type { Verdict } from '#core/module/verdict.ts'
+import { denialOf } from '#core/module/verdict_message.ts'
+import type { Denial } from '#core/module/verdict_message.ts'
+
+export type AdmissionAnswer = {
+  readonly apiVersion: 'admission.k8s.io/v1'
+  readonly kind: 'AdmissionReview'
+  readonly response: AdmissionResponse
+}
+
+type AdmissionResponse = {
+  readonly uid: string
+  readonly allowed: boolean
+  readonly status?: Denial | InternalError
+  readonly warnings?: readonly string[]
+  readonly auditAnnotations?: Readonly<Record<string, string>>
+}
+
+type InternalError = { readonly code: 500; readonly reason: 'InternalError'; readonly message: string }
+
+/** What goes with an answer beside yes or no. */
+export type Notes = Pick<Verdict, 'warnings' | 'annotations'>
+
+export function allow(uid: string, notes: Notes): AdmissionAnswer {
+  return answer({ uid, allowed: true, ...noted(notes) })
+}
+
+function deny(uid: string, denial: Denial, notes: Notes): AdmissionAnswer {
+  const { code, reason, message } = denial
+  return answer({ uid, allowed: false, status: { code, reason, message }, ...noted(notes) })
+}
+
+/**
+ * Nobody could judge it; the log says why, under the review's uid. A refusal and not an HTTP error, so that an object that
+ * a rule stumbles over is not let in where the configuration says `failurePolicy: Ignore`.
+ */
+export function errored(uid: string): AdmissionAnswer {
+  const message = `this request could not be judged; the log of Sallyport's webhook says why, under ${uid}`
+  return answer({ uid, allowed: false, status: { code: 500, reason: 'InternalError', message } })
+}
+
+/** A verdict as kube-apiserver gets it. */
+export function answerOf(uid: string, verdict: Verdict): AdmissionAnswer {
+  const denial = denialOf(verdict)
+  return denial === undefined ? allow(uid, verdict) : deny(uid, denial, verdict)
+}
+
+function answer(response: AdmissionResponse): AdmissionAnswer {
+  return { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response }
+}
+
+/** An audit event is one line of a log; a username may have kilobytes. */
+const MAX_ANNOTATION_LENGTH = 1024
+
+function noted({ warnings, annotations }: Notes): Pick<AdmissionResponse, 'warnings' | 'auditAnnotations'> {
+  const entries = [...annotations].map(([key, value]) => [key, value.slice(0, MAX_ANNOTATION_LENGTH)])
+  return {
+    ...(warnings.length === 0 ? {} : { warnings }),
+    ...(entries.length === 0 ? {} : { auditAnnotations: Object.fromEntries(entries) }),
+  }
+}
