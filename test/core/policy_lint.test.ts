@@ -126,6 +126,26 @@ t.test('ids are texts, and an unquoted one is refused instead of never holding (
   t.same(lint(pins(circle), 'circleci', 'https://oidc.circleci.com/org/1'), [])
 })
 
+t.test('a star in a plain value is a star: refused in an id, a warning elsewhere', async (t) => {
+  const gitlab = 'https://gitlab.example.test'
+  const refused = ['error pin_wildcard_literal claims.project_id']
+  t.same(lint(pins({ project_id: '*' }), 'gitlab-ci', gitlab), refused)
+  t.same(lint(pins({ project_id: { kind: 'any_of', values: ['1', '48*'] } }), 'gitlab-ci', gitlab), refused)
+  t.same(
+    lint(pins({ project_id: '*' }), 'oidc', 'https://gitlab.com'),
+    refused,
+    'another type is no way around',
+  )
+  const warned = ['warning pin_wildcard_literal claims.project_path']
+  t.same(lint(pins({ project_id: '1', project_path: 'acme/*' }), 'gitlab-ci', gitlab), warned)
+  t.same(lint(pins({ project_id: '1', project_path: '*' }), 'gitlab-ci', gitlab), warned)
+  t.same(lint(pins({ sub: 'a*b' }), 'oidc', gitlab), ['warning pin_wildcard_literal claims.sub'])
+  t.same(lint(pins({ project_id: '1', project_path: glob('acme/*') }), 'gitlab-ci', gitlab), [])
+  t.same(wayOuts('pin_wildcard_literal', pins({ ...id, repository: 'acme/*' }), 'github-actions', GITHUB), [
+    'claims.repository: write {glob: "acme/*"}',
+  ])
+})
+
 t.test('a claim name in the spelling of another product is refused', async (t) => {
   for (const name of ['$.ref', 'claims.ref', '#/ref', '/aud/0'])
     t.same(lint(pins({ ...id, [name]: 'x' })), [`error claim_reference_malformed claims.${name}`])
@@ -336,7 +356,10 @@ t.test('every problem comes at once, errors first, each with keys and a way out'
     grant: grantOf({ groups: ['system:masters'], username: '${actor}' }),
   })
   const problems = lintPolicy(source, presetOf('github-actions'), GITHUB)
-  t.same(problems.map((problem) => problem.severity).join(' '), 'error error error error warning warning warning')
+  t.same(
+    problems.map((problem) => problem.severity).join(' '),
+    'error error error error warning warning warning',
+  )
   t.same(problems[0]?.keys, ['claims', 'oidc.x/y'])
   for (const problem of problems) t.ok(problem.wayOut !== '' && problem.message !== '', problem.code)
   const compiled = compilePolicy(source, presetOf('github-actions'))
@@ -347,7 +370,7 @@ t.test('each code has a test here and a line in docs/policies.md, and there are 
   const codes = POLICY_PROBLEM_CODES.toSorted()
   t.same([...seen].toSorted(), codes)
   const docs = readFileSync(new URL('../../docs/policies.md', import.meta.url), 'utf8')
-  const documented = [...docs.matchAll(/^\| `([a-z0-9_]+)` \| (?:error|warning) \|/gm)].map(
+  const documented = [...docs.matchAll(/^\| `([a-z0-9_]+)` \| (?:error|warning|error or warning) \|/gm)].map(
     (match) => match[1] ?? '',
   )
   t.same(documented.toSorted(), codes)

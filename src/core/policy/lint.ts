@@ -44,6 +44,7 @@ export function lintPolicy(
     ...(compiled.ok ? [] : compiled.denial),
     ...identityProblems(source, preset, known, issuer),
     ...pinProblems(source, preset),
+    ...wildcardProblems(source, known),
     ...claimProblems(source, known),
     ...eventProblems(source, preset),
     ...outputProblems(source),
@@ -121,6 +122,27 @@ function* pinProblems(source: PolicySource, preset: IssuerPreset): Generator<Pol
       if (typeof value === 'string' || !isWrong) continue
       const message = `the issuer writes this claim as a string, so the ${typeof value} ${value} never holds`
       yield error('pin_type_wrong', ['claims', claim], message, `put it in quotes: "${value}"`)
+    }
+  }
+}
+
+/** A plain value is compared byte for byte, so a star in it is a star. */
+function* wildcardProblems(source: PolicySource, known: IssuerPreset): Generator<PolicyProblem> {
+  const ids = new Set(known.immutablePins.flat())
+  for (const [claim, pin] of Object.entries(source.claims)) {
+    for (const value of valuesOf(pin)) {
+      if (typeof value !== 'string' || !value.includes('*')) continue
+      const message = `a plain value is compared byte for byte: "${value}" holds for a star and for nothing else`
+      // A subject of RFC 7519 may be any text; every other immutable id is a number or a UUID.
+      if (ids.has(claim) && claim !== 'sub') {
+        const wayOut = 'write the id itself, or a list of ids'
+        yield error('pin_wildcard_literal', ['claims', claim], message, wayOut)
+      } else {
+        const wayOut = value.startsWith('*')
+          ? 'begin with a literal owner and use a glob, or leave the claim out if it may be anything'
+          : `write {glob: ${JSON.stringify(value)}}`
+        yield warning('pin_wildcard_literal', ['claims', claim], message, wayOut)
+      }
     }
   }
 }

@@ -7,6 +7,7 @@ export const POLICY_PROBLEM_CODES = [
   'pin_empty',
   'pin_type_wrong',
   'pin_ref_spelling',
+  'pin_wildcard_literal',
   'prefix_off_delimiter',
   'glob_leading_wildcard',
   'glob_off_delimiter',
