@@ -58,12 +58,17 @@ type Trust = () => { ca?: string[] }
 
 /**
  * Which certificates are tried, in order. Who names a CA nearly always means the one of this server, and reading the
- * system's hundred and more takes as long as all the rest of a call: they are asked when that CA does not do. Nothing
- * is sent before a certificate was found good.
+ * system's hundred and more takes as long as all the rest of a call: they are asked when that CA, or those that come
+ * with Node, do not do. Nothing is sent before a certificate was found good.
  */
 function trustsOf(caPem: string | undefined): readonly Trust[] {
-  if (caPem === undefined) return [() => ({})]
-  return [() => ({ ca: [caPem] }), () => ({ ca: [...getCACertificates('default'), caPem] })]
+  const [first, named] = caPem === undefined ? [() => ({}), []] : [() => ({ ca: [caPem] }), [caPem]]
+  return [first, () => ({ ca: [...new Set([...knownCas(), ...named])] })]
+}
+
+/** Those that come with Node, of NODE_EXTRA_CA_CERTS, and of the system: on Linux SSL_CERT_FILE and _DIR, or /etc/ssl. */
+function knownCas(): readonly string[] {
+  return [...getCACertificates('default'), ...getCACertificates('system')]
 }
 
 /** The agent for a URL, made when it is needed and kept. */
@@ -160,10 +165,22 @@ function toFailure(error: unknown, url: URL): HttpFailure {
     })
   }
   const text = error instanceof Error ? error.message : String(error)
-  const hint = isCertificateProblem(code) ? '; name the CA with --ca-file' : ''
-  return new HttpFailure(code, `${url.host} could not be reached: ${text}${hint}`, { cause: error })
+  const said = UNKNOWN_CA.has(code)
+    ? `its certificate comes from no CA that is known here (${code}); name the CA with --ca-file`
+    : text
+  return new HttpFailure(code, `${url.host} could not be reached: ${said}`, { cause: error })
 }
 
+/** OpenSSL's words for a chain that ends nowhere. Node's own hint would be to start Node with another flag. */
+const UNKNOWN_CA = new Set([
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'CERT_UNTRUSTED',
+])
+
 function isCertificateProblem(code: string): boolean {
-  return code.includes('CERT') || code.includes('UNABLE_TO_VERIFY')
+  return code.includes('CERT') || UNKNOWN_CA.has(code)
 }

@@ -255,6 +255,30 @@ t.test('with --ca-file the other CAs of this machine are trusted as before', asy
   t.equal(broker.asked.length, 1)
 })
 
+t.test('a CA of the system is trusted: SSL_CERT_FILE, a folder as /etc/ssl/certs is one', async (t) => {
+  const [theirs, hashed] = [folder(t), folder(t)]
+  const served = await ensureDevCertificate(theirs, ['localhost', '127.0.0.1'], Date.now)
+  const tls = { cert: readFileSync(served.certFile, 'utf8'), key: readFileSync(served.keyFile, 'utf8') }
+  writeFileSync(join(hashed, 'company.pem'), readFileSync(served.caFile, 'utf8'))
+  const broker = await fakeServer(t, [GRANTED], tls)
+  const ran = async (env: NodeJS.ProcessEnv, ...further: readonly string[]) => {
+    const { promise, resolve } = Promise.withResolvers<string>()
+    const world = { env: { PATH: process.env['PATH'], ...gitlab, ...env } }
+    const argv = ['src/main.ts', 'exchange', '--broker', broker.url, ...further]
+    execFile(process.execPath, argv, world, (_error, stdout, stderr) => resolve(stdout || stderr))
+    return promise
+  }
+  const refused = await ran({})
+  t.match(refused, /comes from no CA that is known here \([A-Z_]+\); name the CA with --ca-file/)
+  t.notMatch(refused, 'use-system-ca')
+  t.equal(broker.asked.length, 0)
+  t.equal(await ran({ SSL_CERT_FILE: served.caFile, SSL_CERT_DIR: '/nonexistent' }), 'issued.token.value\n')
+  t.equal(await ran({ SSL_CERT_FILE: '/nonexistent', SSL_CERT_DIR: hashed }), 'issued.token.value\n')
+  const other = await ensureDevCertificate(folder(t), ['localhost'], Date.now)
+  const env = { SSL_CERT_FILE: served.caFile }
+  t.equal(await ran(env, '--ca-file', other.caFile), 'issued.token.value\n', 'besides the CA that is named')
+})
+
 t.test('wrong flags are told all at once and are exit code 2', async (t) => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [[], /--broker .* is missing\nerror: --client-id .* is missing/],
