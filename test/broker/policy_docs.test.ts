@@ -1,11 +1,13 @@
 // docs/policies.md is what people copy from: every example loads without a warning and lets the job it speaks of in.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { PinSchema } from '../../src/broker/config/policy_schema.ts'
 import { loadNativeConfig } from '../../src/broker/config/native.ts'
 import type { Claims } from '../../src/core/claims.ts'
 import { presetOf } from '../../src/core/issuer/presets.ts'
 import { CEL_FUNCTIONS, CEL_METHODS } from '../../src/core/policy/cel_functions.ts'
 import { compilePolicy } from '../../src/core/policy/compile_policy.ts'
+import { compilePin } from '../../src/core/policy/pins.ts'
 import { decidePolicies } from '../../src/core/policy/decide.ts'
 import { NOW, fixtureClaims } from '../support/policies.ts'
 
@@ -70,6 +72,22 @@ for (const [index, example] of examples.entries()) {
     }
   })
 }
+
+t.test('the page and the messages name the forms of a pin as they are written', async (t) => {
+  const forms = PinSchema.anyOf.flatMap((form) => ('properties' in form ? Object.keys(form.properties) : []))
+  t.same(forms, ['exact', 'anyOf', 'prefix', 'glob', 're2'])
+  const [, table = ''] = /\n## Pins\n\n([\s\S]*?)\n\n/.exec(text) ?? []
+  const documented = [...table.matchAll(/\{ (\w+): /g)].map((match) => match[1] ?? '')
+  t.same(documented, forms)
+  const refused = [
+    compilePin('sub', { kind: 'glob', pattern: '*' }),
+    compilePin('sub', { kind: 're2', pattern: 'a'.repeat(513) }),
+  ]
+  for (const pin of refused) {
+    const wayOuts = pin.ok ? [] : pin.problems.map(({ wayOut }) => wayOut)
+    t.match(wayOuts, [/anyOf/])
+  }
+})
 
 const row = (name: string): readonly string[] =>
   new RegExp(`^\\| ${name} \\| \`([^\`]*)\``, 'm').exec(text)?.[1]?.split(' ') ?? []

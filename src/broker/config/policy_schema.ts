@@ -16,7 +16,7 @@ export const names = (description: string) => Type.Array(Type.String({ minLength
 
 const Scalar = Type.Union([Type.String({ minLength: 1 }), Type.Number(), Type.Boolean()])
 
-const PinSchema = Type.Union(
+export const PinSchema = Type.Union(
   [
     Type.String({ minLength: 1 }),
     Type.Number(),

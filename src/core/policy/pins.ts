@@ -96,7 +96,7 @@ function* globProblems(claim: string, pattern: string): Generator<LocalProblem> 
     yield {
       code: 'glob_leading_wildcard',
       message: `"${pattern}" leaves the owner open`,
-      wayOut: 'begin with a literal owner, or list the owners in any_of',
+      wayOut: 'begin with a literal owner, or list them: {anyOf: [acme/a, acme/b]}',
     }
   } else if (pattern.includes('**') || pattern.split('*').length - 1 > MAX_WILDCARDS) {
     yield {

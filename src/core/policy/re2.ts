@@ -43,7 +43,7 @@ function checkPattern(pattern: string): LocalProblem | undefined {
   if (pattern.length > MAX_PATTERN_LENGTH) {
     return malformed(
       `longer than ${MAX_PATTERN_LENGTH} characters`,
-      'split it into several policies or use any_of',
+      'split it into several policies or list the values with anyOf',
     )
   }
   // After `(?` a letter or `-` is a flag, unless it begins a named group. RE2 itself refuses lookaround.
