@@ -36,9 +36,22 @@ export type Explanation = {
   readonly facts: DecisionFacts
   /** The first no, with its evidence; `undefined` when the answer is yes. */
   readonly denial: Denial | undefined
+  /** What the job's token lacks that stands for its client; only when that is why the client is refused. */
+  readonly proof: ClientProof | undefined
   /** Claims of the token that would be issued. */
   readonly claims: Readonly<Record<string, JsonValue | undefined>> | undefined
 }
+
+export type ClientProof = {
+  readonly connector: string
+  readonly policy: string
+  readonly steps: readonly ExplainedStep[]
+  /** The check that failed, where the audit event says `client_assertion_invalid`. */
+  readonly denial: Denial
+}
+
+/** The steps of `authenticateClient` with the token of a `federated_jwt` client, in its order. */
+const PROOF_STEPS = ['connector', 'subject', 'policy'] as const satisfies readonly Step[]
 
 /** Stands for the client's secret, which an operator does not have: explain takes the client as authenticated. */
 const TAKEN_AS_GIVEN = 'taken-as-given'
@@ -57,7 +70,7 @@ export async function explain(
     grant: request.grantType === TOKEN_EXCHANGE ? 'token-exchange' : request.grantType,
   }
   const served = servedGrant(request.grantType, new Set(config.grants))
-  if (!served.ok) return { steps: stepsUpTo(served.denial), facts, denial: served.denial, claims: undefined }
+  if (!served.ok) return { ...refused(served.denial), facts, proof: undefined, claims: undefined }
   let claims: Explanation['claims']
   const store = { claimOnce: async () => true, claimAllOnce: async () => true }
   const grants = buildGrantDeps(config, { ...parts, store }, async (order) => {
@@ -71,11 +84,12 @@ export async function explain(
     secrets: { verify: async () => true, dummy: async () => {} },
     checkAssertion: async () => ok(undefined),
   }
-  const credentials = credentialsOf(grants.clients.get(request.client), request)
+  const client = grants.clients.get(request.client)
+  const credentials = credentialsOf(client, request)
   const run = request.grantType === CLIENT_CREDENTIALS ? grantClientCredentials : exchangeToken
   const result = await run({ ...request, credentials }, deps, facts)
-  const denial = result.ok ? undefined : result.denial
-  return { steps: stepsUpTo(denial), facts, denial, claims }
+  if (!result.ok) return { ...refused(result.denial), facts, proof: proofOf(result.denial, client), claims }
+  return { steps: stepsUntil(STEPS, undefined), facts, denial: undefined, proof: undefined, claims }
 }
 
 /** A verifier for claim sets without a signature: every rule but header, key and signature. */
@@ -103,9 +117,24 @@ function credentialsOf(client: Client | undefined, request: ExplainRequest): Tok
   }
 }
 
-function stepsUpTo(denial: Denial | undefined): readonly ExplainedStep[] {
-  const last = denial === undefined ? STEPS.length : STEPS.indexOf(stepOf(denial.reason))
-  return STEPS.map((step, index) => ({
+function refused(denial: Denial): Pick<Explanation, 'steps' | 'denial'> {
+  return { steps: stepsUntil(STEPS, stepOf(denial.reason)), denial }
+}
+
+function proofOf(denial: Denial, client: Client | undefined): ClientProof | undefined {
+  if (denial.reason !== 'client_assertion_invalid' || typeof denial.cause === 'string') return undefined
+  if (client?.auth.method !== 'federated_jwt') return undefined
+  const { connector, policy } = client.auth
+  const step = stepOf(denial.cause.reason)
+  // Whatever is neither of the connector nor of the policy is about the token itself.
+  const refusing = PROOF_STEPS.find((known) => known === step) ?? 'subject'
+  return { connector, policy, steps: stepsUntil(PROOF_STEPS, refusing), denial: denial.cause }
+}
+
+/** `refusing`: the step that says no; `undefined` when none does. */
+function stepsUntil(all: readonly Step[], refusing: Step | undefined): readonly ExplainedStep[] {
+  const last = refusing === undefined ? all.length : all.indexOf(refusing)
+  return all.map((step, index) => ({
     step,
     outcome: index < last ? 'yes' : index === last ? 'no' : 'not reached',
   }))

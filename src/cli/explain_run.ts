@@ -1,6 +1,7 @@
 // Runs `sallyport explain` and prints what it found. Opens no store and writes nothing; asks the issuer for its keys when
 // a signed token is given.
 import { clip } from '#core/audit_event.ts'
+import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Claims } from '#core/claims.ts'
 import type { Denial } from '#core/denial.ts'
 import { DENIAL_MEANINGS } from '#core/denial_meaning.ts'
@@ -17,16 +18,18 @@ import { createSubjectVerifier } from '#platform/subject_verifier.ts'
 import { readUserinfo } from '#platform/userinfo.ts'
 import type { BrokerConfig } from '../broker/config/broker_config.ts'
 import { claimsVerifier, explain } from '../broker/explain.ts'
-import type { ExplainRequest, Explanation } from '../broker/explain.ts'
+import type { ClientProof, ExplainRequest, Explanation } from '../broker/explain.ts'
 import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
 import { loadConfig, tellFindings } from './config_source.ts'
 import type { ExplainFlags } from './explain.ts'
 import { readSecret } from './secret_input.ts'
-import { stepLine } from './steps_text.ts'
+import { stepLine, subStepLine } from './steps_text.ts'
 
 /** Lifetime of a claim set that says none. */
 const FILLED_IN_SECONDS = 300
+/** Of the longest name of a step. */
+const STEP_WIDTH = 10
 
 export async function runExplain(flags: ExplainFlags, io: CommandIo): Promise<ExitCode> {
   const explained = await explainExchange(flags, io)
@@ -119,21 +122,48 @@ function readClaims(text: string, io: CommandIo): ParsedToken | undefined {
 }
 
 /** For people: the steps, why not, and what the token would say. */
-export function explanationText({ steps, facts, denial, claims }: Explanation): string {
+export function explanationText({ steps, facts, denial, proof, claims }: Explanation): string {
   const known: Readonly<Record<string, string | undefined>> = {
     request: facts.grant,
     client: facts.client,
     connector: facts.connector,
-    subject: facts.subject === undefined ? undefined : `${clip(facts.subject.sub)} of ${facts.subject.iss}`,
+    subject: subjectText(facts),
     policy: facts.policy ?? (facts.subject === undefined ? undefined : 'none needed'),
     target: facts.audiences?.join(' '),
   }
-  const lines = steps.map(({ step, outcome }) =>
-    stepLine(outcome, step, (outcome === 'yes' && known[step]) || '', 10),
-  )
-  const why = denial === undefined ? [] : whyLines(denial)
+  const lines = steps.flatMap(({ step, outcome }) => [
+    stepLine(outcome, step, (outcome === 'yes' && known[step]) || '', STEP_WIDTH),
+    ...(step === 'client' && proof !== undefined ? proofLines(proof, facts) : []),
+  ])
+  const why = proof === undefined ? (denial === undefined ? [] : whyLines(denial)) : proofWhyLines(proof)
   const would = claims === undefined ? [] : ['', 'The token would say:', JSON.stringify(claims, undefined, 2)]
   return `${[...lines, ...why, ...would].join('\n')}\n`
+}
+
+/** The steps of the token that stands for its client, below the client's own. */
+function proofLines({ connector, policy, steps }: ClientProof, facts: DecisionFacts): readonly string[] {
+  const known: Readonly<Record<string, string | undefined>> = {
+    connector,
+    subject: subjectText(facts),
+    policy,
+  }
+  // The policy is the client's own: it is known before it holds.
+  return steps.map(({ step, outcome }) =>
+    subStepLine(outcome, step, (outcome !== 'not reached' && known[step]) || '', STEP_WIDTH),
+  )
+}
+
+function proofWhyLines({ denial }: ClientProof): readonly string[] {
+  return [
+    ...whyLines(denial),
+    '',
+    'The job’s token is the client’s credential: the job gets invalid_client, the audit event says',
+    'client_assertion_invalid with this as its cause.',
+  ]
+}
+
+function subjectText({ subject }: DecisionFacts): string | undefined {
+  return subject === undefined ? undefined : `${clip(subject.sub)} of ${subject.iss}`
 }
 
 function whyLines(denial: Denial): readonly string[] {

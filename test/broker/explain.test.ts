@@ -94,6 +94,34 @@ for (const [expected, question] of TABLE) {
   )
 }
 
+t.test(
+  'of a client that a job’s token stands for, explain tells which check of the token failed',
+  async (t) => {
+    const expired = { exp: seconds - 60, iat: seconds - 90, nbf: seconds - 90 }
+    const late = await ask({ client_id: 'job', token: broker.mint(expired) })
+    t.match(late, {
+      denial: { reason: 'client_assertion_invalid' },
+      proof: {
+        connector: 'gitlab',
+        policy: 'acme-main',
+        denial: { reason: 'subject_expired' },
+        steps: [
+          { step: 'connector', outcome: 'yes' },
+          { step: 'subject', outcome: 'no' },
+          { step: 'policy', outcome: 'not reached' },
+        ],
+      },
+    })
+    const branch = await ask({ client_id: 'job', token: broker.mint({ ref: 'x' }) })
+    t.match(branch.proof, {
+      denial: { reason: 'policy_none_matched' },
+      steps: [{ outcome: 'yes' }, { outcome: 'yes' }, { step: 'policy', outcome: 'no' }],
+    })
+    t.equal((await ask({ client_id: 'job', token: broker.mint() })).proof, undefined, 'a job that may')
+    t.equal((await ask({ token: broker.mint(expired) })).proof, undefined, 'a client with a secret')
+  },
+)
+
 t.test('the claims shown are those of the token that would be issued', async (t) => {
   const token = broker.mint()
   const answer = await broker.exchange({ subject_token: token })

@@ -1,0 +1,88 @@
+// `sallyport explain` for people: a client that the job's own token stands for, and the same client with a secret.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import { stringify } from 'yaml'
+import { NOW, folder, runCli } from '../support/cli.ts'
+import type { CliRun } from '../support/cli.ts'
+import { gitlabClaims } from '../support/test_broker.ts'
+import { startTestIssuer } from '../support/test_issuer.ts'
+
+const ISSUER = 'https://broker.example.test'
+const upstream = await startTestIssuer()
+t.teardown(() => upstream.close())
+
+const BY_JOB = { method: 'federated_jwt', connector: 'gitlab', policy: 'acme-main' }
+const BY_NAME = { method: 'none' }
+
+async function explain(t: Test, auth: object, claims: object, ...flags: string[]): Promise<CliRun> {
+  const cwd = folder(t)
+  writeFileSync(join(cwd, 'jwks.json'), JSON.stringify(upstream.publicJwks()))
+  const config = {
+    issuer: ISSUER,
+    listen: { public: '127.0.0.1:0', ops: 'off' },
+    store: { type: 'memory' },
+    connectors: [{ id: 'gitlab', type: 'gitlab-ci', issuer: upstream.url, jwksFile: 'jwks.json' }],
+    clients: [{ id: 'job', auth, connectors: ['gitlab'] }],
+    audiences: [{ id: 'app', clients: ['job'] }],
+    policies: [
+      {
+        name: 'acme-main',
+        connector: 'gitlab',
+        claims: { project_id: '48291', ref: 'main' },
+        grant: { audiences: ['app'], username: 'gitlab:${project_path}' },
+      },
+    ],
+  }
+  writeFileSync(join(cwd, 'sallyport.yaml'), stringify(config))
+  const now = NOW / 1000
+  const times = { iat: now - 10, nbf: now - 10, exp: now + 300 }
+  const token = upstream.mint({ ...gitlabClaims(ISSUER), ...times, ...claims })
+  const argv = ['explain', '--token', '-', '--client-id', 'job', '--connector', 'gitlab', '--audience', 'app']
+  return runCli([...argv, ...flags], { cwd, stdin: token })
+}
+
+const EXPIRED = { iat: NOW / 1000 - 900, nbf: NOW / 1000 - 900, exp: NOW / 1000 - 600 }
+
+t.test(
+  'a late token of a federated client: the steps of the token, its reason and its own way out',
+  async (t) => {
+    const { code, stdout, stderr } = await explain(t, BY_JOB, EXPIRED)
+    t.equal(code, 1, stderr)
+    t.match(
+      stdout,
+      /^NO {3}client\nyes {4}connector {2}gitlab\nNO {5}subject\n - {5}policy\n - {3}connector\n/m,
+    )
+    t.match(stdout, /\nsubject_expired: the token’s exp lies in the past\n {2}exp: \d+\n/)
+    t.match(stdout, /\n {2}-> exchange earlier in the job, or ask for a fresh token\n/)
+    t.match(stdout, /the job gets invalid_client, the audit event says\nclient_assertion_invalid/)
+    t.notMatch(stdout, /explain shows all steps|\{"/)
+
+    const named = await explain(t, BY_NAME, EXPIRED)
+    t.match(named, { code: 1, stdout: /^yes {2}client {5}job\n[^]*\n {2}-> exchange earlier in the job/m })
+    t.notMatch(named.stdout, /invalid_client/)
+  },
+)
+
+t.test('a job of another branch of a federated client: the policy’s first missing step', async (t) => {
+  const { code, stdout } = await explain(t, BY_JOB, { ref: 'feature' })
+  t.equal(code, 1)
+  t.match(
+    stdout,
+    /^NO {3}client\nyes {4}connector {2}gitlab\nyes {4}subject {4}project_path:.*\nNO {5}policy {5}acme-main\n/m,
+  )
+  t.match(stdout, /\npolicy_none_matched: no policy of the connector holds\n {2}acme-main: .*ref/)
+})
+
+t.test(
+  'a federated job that may gets its token, and JSON keeps both reasons of one that may not',
+  async (t) => {
+    t.match(await explain(t, BY_JOB, {}), { code: 0, stdout: /^yes {2}client {5}job\nyes {2}connector/m })
+    const { stdout } = await explain(t, BY_JOB, EXPIRED, '--json')
+    t.match(JSON.parse(stdout), {
+      denial: { reason: 'client_assertion_invalid', cause: { reason: 'subject_expired' } },
+      proof: { denial: { reason: 'subject_expired' }, policy: 'acme-main' },
+    })
+  },
+)
