@@ -114,6 +114,22 @@ const CASES: readonly Case[] = [
     wayOut: /in quotes: "0x1F"/,
   },
   {
+    code: 'type_wrong',
+    says: 'a number in place of a duration',
+    from: 'maxAge: 1h',
+    to: 'maxAge: 60',
+    at: 'maxAge',
+    wayOut: /^write its unit: 60s or 60m$/,
+  },
+  {
+    code: 'type_wrong',
+    says: 'a bare port in place of an address',
+    from: 'ops: 127.0.0.1:9090',
+    to: 'ops: 9090',
+    at: 'ops: 9090',
+    wayOut: /^write host:port/,
+  },
+  {
     code: 'value_not_allowed',
     says: 'a mistyped word',
     from: 'type: gitlab-ci',

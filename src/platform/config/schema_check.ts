@@ -77,7 +77,7 @@ function checkNode(node: SchemaNode, data: unknown, path: YamlPath, check: Check
   if (node.anyOf !== undefined) return checkUnion(node.anyOf, data, path, check)
   if (node.const !== undefined) return checkConstants([node], data, path, check)
   if (node.type !== undefined && !isOfType(data, node.type)) {
-    check.problems.push(typeProblem([node.type], data, path, check))
+    check.problems.push(typeProblem([node], data, path, check))
     return
   }
   if (typeof data === 'string') checkText(node, data, path, check)
@@ -92,14 +92,7 @@ function checkUnion(branches: readonly SchemaNode[], data: unknown, path: YamlPa
   const [first, second] = fitting
   if (first === undefined) {
     if (flat.every((branch) => branch.const !== undefined)) return checkConstants(flat, data, path, check)
-    check.problems.push(
-      typeProblem(
-        flat.map((branch) => branch.type ?? 'object'),
-        data,
-        path,
-        check,
-      ),
-    )
+    check.problems.push(typeProblem(flat, data, path, check))
     return
   }
   if (first.const !== undefined) return checkConstants(fitting, data, path, check)
@@ -229,10 +222,27 @@ function missing(key: string, path: YamlPath, check: Check): void {
   check.problems.push({ code: 'key_missing', path: [...path, key], message: `${key} is required`, wayOut })
 }
 
-function typeProblem(types: readonly string[], data: unknown, path: YamlPath, check: Check): Problem {
-  const expected = [...new Set(types)]
+function typeProblem(nodes: readonly SchemaNode[], data: unknown, path: YamlPath, check: Check): Problem {
+  const expected = [...new Set(nodes.map((node) => node.type ?? 'object'))]
   const message = `must be ${oneOf(expected.map(typeInWords))}, not ${shown(data, path, check)}`
-  return { code: 'type_wrong', path, message, wayOut: typeWayOut(expected, data, path, check) }
+  return {
+    code: 'type_wrong',
+    path,
+    message,
+    wayOut: formatWayOut(nodes, data, path, check) ?? typeWayOut(expected, data, path, check),
+  }
+}
+
+/** `ttl: 10`: quotes alone would not make a duration of it, so what the format says comes at once. */
+function formatWayOut(
+  nodes: readonly SchemaNode[],
+  data: unknown,
+  path: YamlPath,
+  check: Check,
+): string | undefined {
+  const { format } = nodes.find((node) => node.type === 'string') ?? {}
+  if (format === undefined || (typeof data !== 'number' && typeof data !== 'boolean')) return undefined
+  return check.formats[format]?.(check.document?.sourceOf(path) ?? JSON.stringify(data))?.wayOut
 }
 
 function typeWayOut(
