@@ -69,6 +69,9 @@ for (const [says, expression, place] of EXPRESSIONS) {
   })
 }
 
+/** Without apiVersion and kind. */
+const BODY = HTTP.split('\n').slice(2).join('\n')
+
 const HOMES: readonly { says: string; text: string; line: number; foundIn: string }[] = [
   {
     says: 'a ConfigMap',
@@ -90,9 +93,27 @@ const HOMES: readonly { says: string; text: string; line: number; foundIn: strin
   },
   {
     says: 'Helm values with the document as keys',
-    text: `proxy:\n  authenticationConfig:\n${indented(HTTP.split('\n').slice(2).join('\n'), 4)}`,
+    text: `proxy:\n  authenticationConfig:\n${indented(BODY, 4)}`,
     line: 5,
     foundIn: 'YAML, proxy.authenticationConfig',
+  },
+  {
+    says: 'a document of Talos 1.14, behind another one',
+    text: `machine: {}\n---\napiVersion: v1alpha1\nkind: KubeAuthenticationConfig\nconfiguration:\n${indented(BODY, 2)}`,
+    line: 8,
+    foundIn: 'KubeAuthenticationConfig, configuration',
+  },
+  {
+    says: 'variables of kubespray',
+    text: `kube_version: 1.34.0\nkube_apiserver_authentication_config_${BODY}`,
+    line: 4,
+    foundIn: 'YAML, kube_apiserver_authentication_config_jwt',
+  },
+  {
+    says: 'variables of kubespray in an inventory',
+    text: `all:\n  vars:\n    kube_apiserver_authentication_config_${indented(BODY, 4).trimStart()}`,
+    line: 5,
+    foundIn: 'YAML, all.vars.kube_apiserver_authentication_config_jwt',
   },
   {
     says: 'the second document of a manifest',
@@ -129,6 +150,27 @@ for (const { says, text, line, foundIn } of HOMES) {
     t.match(await lint(text.replace('http:', 'https:')), { code: says === 'a Secret in base64' ? 1 : 0 })
   })
 }
+
+t.test(
+  'what a tool writes out has the version that its release reads, and parts where they stand',
+  async (t) => {
+    const body = BODY.replace('http:', 'https:')
+    const anonymous = 'kube_apiserver_authentication_config_anonymous:\n  enabled: 1\n'
+    const spray = `kube_apiserver_authentication_config_${body}`
+    t.match(await lint(spray, '--kubernetes-version', '1.33'), { code: 0, stdout: /nothing to say/ })
+    t.match(await lint(`${anonymous}${spray}`), {
+      code: 1,
+      stdout: /^stdin:2:3: refused field_type \(anonymous\.enabled\)/m,
+    })
+    t.match(await lint(`${anonymous.replace('1', 'true')}${spray}`), { code: 0 })
+    const talos = `apiVersion: v1alpha1\nkind: KubeAuthenticationConfig\nconfiguration:\n${indented(body, 2)}`
+    t.match(await lint(talos.replace('audiences:', 'audience:')), {
+      code: 1,
+      stdout: /stdin:7:9: refused field_unknown \(jwt\[0\]\.issuer\.audience\)/,
+    })
+    t.match(await lint(talos), { code: 0, stdout: /nothing to say/ })
+  },
+)
 
 t.test('JSON has one entry for each configuration', async (t) => {
   const two = `kind: ConfigMap\ndata:\n  a: |\n${indented(GOOD_FILE, 4)}  b: |\n${indented(HTTP, 4)}`

@@ -24,9 +24,9 @@ sallyport kube lint authentication.yaml --cluster            # compare with what
 sallyport kube lint authentication.yaml --kubernetes-version 1.33 --json
 \`\`\`
 
-The file may be the configuration itself or hold it: a ConfigMap (Gardener), a Talos patch, files of kubeadm or Cluster
-API, a k3d configuration, Helm values, a Secret in base64. Every line and column is that of the file you gave; of an
-expression, the place inside it. YAML is read as Kubernetes reads it (\`on\`, \`no\` and \`017\` are no texts), CEL is type-checked
+The file may be the configuration itself or hold it: a ConfigMap (Gardener), a Talos patch or its KubeAuthenticationConfig,
+files of kubeadm or Cluster API, a k3d configuration, variables of kubespray, Helm values, a Secret in base64. Every line
+and column is that of the file you gave; of an expression, the place inside it. YAML is read as Kubernetes reads it (\`on\`, \`no\` and \`017\` are no texts), CEL is type-checked
 in the environment of the apiserver's release: each has its own functions and macros.
 
 \`\`\`

@@ -1,4 +1,5 @@
 // From problems of a document to lines with a place in the operator's file.
+import { AUTHENTICATION_API_GROUP } from '#core/kube/authentication_configuration.ts'
 import type { AuthenticationConfiguration } from '#core/kube/authentication_configuration.ts'
 import type { KubeProblem } from '#core/kube/kube_problem.ts'
 import { lintAuthenticationConfiguration } from '#core/kube/lint.ts'
@@ -38,7 +39,7 @@ export function lintSource(source: AuthenticationSource, context: LintContext): 
     ({ severity, code }) => severity !== 'error' || code === 'document_not_first' || code === 'key_duplicate',
   )
   const { config, problems } = isReadable
-    ? lintAuthenticationConfiguration(source.data, context)
+    ? lintAuthenticationConfiguration(dataFor(source, context), context)
     : { config: undefined, problems: [] }
   const findings = [
     ...decoding,
@@ -50,6 +51,11 @@ export function lintSource(source: AuthenticationSource, context: LintContext): 
     loads: findings.every(({ severity }) => severity !== 'refused'),
     findings: findings.toSorted(byPlace),
   }
+}
+
+function dataFor({ data, isVersionOpen }: AuthenticationSource, { version }: LintContext): unknown {
+  if (!isVersionOpen || typeof data !== 'object') return data
+  return { ...data, apiVersion: `${AUTHENTICATION_API_GROUP}/${version.apiVersion}` }
 }
 
 function ignoredProblems({ ignored }: AuthenticationSource): readonly KubeProblem[] {

@@ -1,5 +1,5 @@
 // Finds the AuthenticationConfiguration in what people keep it in: the file itself, a ConfigMap (Gardener), a Talos
-// patch, kubeadm or Cluster API files, k3d, Helm values, a Secret in base64. Says where it was found.
+// patch, kubeadm or Cluster API files, k3d, Helm values, kubespray's variables, a Secret in base64. Says where it was found.
 import { AUTHENTICATION_API_GROUP, AUTHENTICATION_KIND } from '#core/kube/authentication_configuration.ts'
 import type { Finding } from '#platform/config/finding.ts'
 import { embeddedSource, opaqueSource, wholeFile } from '#platform/config/text_source.ts'
@@ -8,6 +8,8 @@ import { pathText } from '#platform/config/yaml_document.ts'
 import type { YamlDocument, YamlPath } from '#platform/config/yaml_document.ts'
 import { decodeText } from './authentication_bytes.ts'
 import { readDocuments } from './authentication_text.ts'
+import { isConfiguration, isNothing, isRecord, toolDocument } from './tool_documents.ts'
+import type { ToolDocument } from './tool_documents.ts'
 import type { AuthenticationDocument } from './authentication_text.ts'
 
 export type AuthenticationSource = AuthenticationDocument & {
@@ -15,14 +17,14 @@ export type AuthenticationSource = AuthenticationDocument & {
   readonly foundIn: string
   /** What the apiserver would be given, byte for byte; `undefined` where it stands as keys of something else. */
   readonly bytes: Buffer | undefined
+  /** A tool writes it out and chooses the apiVersion for the release; `data` has v1. */
+  readonly isVersionOpen: boolean
   /** Documents behind it in the same text, which the apiserver does not read. */
   readonly ignored: readonly AuthenticationDocument[]
 }
 
 /** A configuration inside values inside an Argo CD Application inside a List: four is deep. */
 const MAX_EMBEDDINGS = 4
-/** Keys under which tools take the document without apiVersion and kind. */
-const STRUCTURED_NAME = /^(?:structured)?authentication(?:config(?:uration)?)?$/i
 
 /** Every configuration in a file, at least one: a file in which none is found is taken for one itself. */
 export function readAuthenticationFile(
@@ -52,7 +54,7 @@ function itself(
   rest: readonly AuthenticationDocument[],
 ): AuthenticationSource {
   const ignored = rest.filter(({ data, findings }) => !isNothing(data) || findings.length > 0)
-  return { ...document, foundIn: '', bytes, ignored }
+  return { ...document, foundIn: '', bytes, isVersionOpen: false, ignored }
 }
 
 function isBroken({ findings }: AuthenticationDocument): boolean {
@@ -86,23 +88,20 @@ function search(value: unknown, path: YamlPath, at: Position): readonly Authenti
   if (typeof value === 'string') return searchText(value, path, at)
   if (Array.isArray(value)) return value.flatMap((item: unknown, index) => search(item, [...path, index], at))
   if (!isRecord(value)) return []
-  if (path.length > 0 && isStructured(value, path)) return [structured(value, path, at)]
+  const found = toolDocument(value, path)
+  if (found !== undefined) return [writtenOut(found, at)]
   return Object.entries(value).flatMap(([key, item]) => search(item, [...path, key], at))
 }
 
-/** The document as keys of something else: the tool writes it out, with apiVersion and kind where they are absent. */
-function structured(
-  value: Readonly<Record<string, unknown>>,
-  path: YamlPath,
-  at: Position,
-): AuthenticationSource {
+function writtenOut({ data, at: path, pathOf }: ToolDocument, at: Position): AuthenticationSource {
   return {
-    data: { apiVersion: `${AUTHENTICATION_API_GROUP}/v1`, kind: AUTHENTICATION_KIND, ...value },
+    data: { apiVersion: `${AUTHENTICATION_API_GROUP}/v1`, ...data },
     findings: at.document.findings,
-    placeOf: (keys) => at.document.placeOf([...path, ...keys]),
-    placeInText: (keys, offset) => at.document.placeInText([...path, ...keys], offset),
+    placeOf: (keys) => at.document.placeOf(pathOf(keys)),
+    placeInText: (keys, offset) => at.document.placeInText(pathOf(keys), offset),
     foundIn: foundIn(path, at),
     bytes: undefined,
+    isVersionOpen: data['apiVersion'] === undefined,
     ignored: [],
   }
 }
@@ -139,26 +138,4 @@ function foundIn(path: YamlPath, at: Position): string {
   const metadata = isRecord(data) ? data['metadata'] : undefined
   const name = isRecord(metadata) && typeof metadata['name'] === 'string' ? ` ${metadata['name']}` : ''
   return `${at.around}${kind}${name}, ${pathText(path)}`
-}
-
-function isConfiguration(data: unknown): boolean {
-  if (!isRecord(data)) return false
-  const { apiVersion, kind } = data
-  if (kind === AUTHENTICATION_KIND) return true
-  return typeof apiVersion === 'string' && apiVersion.startsWith(`${AUTHENTICATION_API_GROUP}/`)
-}
-
-function isStructured(value: Readonly<Record<string, unknown>>, path: YamlPath): boolean {
-  if (isConfiguration(value)) return true
-  const name = path.at(-1)
-  const isNamed = typeof name === 'string' && STRUCTURED_NAME.test(name)
-  return isNamed && (Array.isArray(value['jwt']) || isRecord(value['anonymous']))
-}
-
-function isNothing(data: unknown): boolean {
-  return data === null || data === undefined
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
