@@ -77,14 +77,14 @@ export function serviceAccount(namespace: string, name: string): KubeUser {
 
 /** A user of the broker: the pipeline of the Module's repository, for the tag v1.2.0. */
 export function pipeline(claims: Readonly<Record<string, string | undefined>> = {}): KubeUser {
-  const said = {
+  const told = {
     source: 'github.com/acme/terraform-aws-vpc',
     'repository-id': '4711',
     ref: 'refs/tags/v1.2.0',
     sha: '9f2c1d7e5b0a4c6f8e3d2b1a0c9f8e7d6c5b4a39',
     ...claims,
   }
-  const extra = Object.entries(said).flatMap(([key, value]) =>
+  const extra = Object.entries(told).flatMap(([key, value]) =>
     value === undefined ? [] : [[`sallyport.dev/${key}`, [value]] as const],
   )
   return {
