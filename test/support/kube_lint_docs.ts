@@ -26,8 +26,9 @@ sallyport kube lint authentication.yaml --kubernetes-version 1.33 --json
 
 The file may be the configuration itself or hold it: a ConfigMap (Gardener), a Talos patch or its KubeAuthenticationConfig,
 files of kubeadm or Cluster API, a k3d configuration, variables of kubespray, Helm values, a Secret in base64. Every line
-and column is that of the file you gave; of an expression, the place inside it. YAML is read as Kubernetes reads it (\`on\`, \`no\` and \`017\` are no texts), CEL is type-checked
-in the environment of the apiserver's release: each has its own functions and macros.
+and column is that of the file you gave; of an expression, the place inside it. YAML is read as Kubernetes reads it (\`on\`,
+\`no\` and \`017\` are no texts), CEL is type-checked in the environment of the apiserver's release: each has its own
+functions and macros.
 
 \`\`\`
 authentication.yaml:13:38: error list_not_accepted (jwt[0].claimMappings.groups.expression): the apiserver does not take ...

@@ -18,7 +18,7 @@ export type PlacedExpression = {
 }
 
 /** Kubernetes 1.`minor` and what comes after it, or before it. */
-export type OtherRelease = { readonly minor: number; readonly and: 'later' | 'before' }
+type OtherRelease = { readonly minor: number; readonly and: 'later' | 'before' }
 
 type Checked = Pick<PlacedExpression, 'checked' | 'otherRelease'>
 
