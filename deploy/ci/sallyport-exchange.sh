@@ -18,7 +18,7 @@ Usage: sallyport-exchange.sh [options]
   --insecure-allow-http      allow a broker on plain HTTP that is not on this machine
   --client-id ID             (env: SALLYPORT_CLIENT_ID)
   --client-secret-file FILE  - for stdin (env: SALLYPORT_CLIENT_SECRET_FILE, or the secret in SALLYPORT_CLIENT_SECRET)
-  --client-auth METHOD       secret, none or federated (env: SALLYPORT_CLIENT_AUTH)
+  --client-auth METHOD       secret (or basic), none or federated (env: SALLYPORT_CLIENT_AUTH)
   --connector ID             (env: SALLYPORT_CONNECTOR)
   --audience ID              repeatable (env: SALLYPORT_AUDIENCE, parted by blanks)
   --scope SCOPES             default "openid profile email groups" (env: SALLYPORT_SCOPE)
@@ -151,7 +151,7 @@ case $client_auth in
     client_auth=secret
     ;;
   none | federated) ;;
-  *) misuse '--client-auth must be secret, none or federated' ;;
+  *) misuse '--client-auth must be secret (or basic), none or federated' ;;
 esac
 case $subject_type in id_token | access_token) ;; *) misuse '--subject-token-type must be id_token or access_token' ;; esac
 case $requested_type in '' | id_token | access_token) ;; *) misuse '--requested-token-type must be id_token or access_token' ;; esac
@@ -165,6 +165,24 @@ fi
 [ "$subject_file:$client_secret_file" != '-:-' ] ||
   misuse 'standard input holds one thing: the subject token or the client secret'
 command -v curl >/dev/null 2>&1 || fail 'failed: curl is not installed'
+
+# Before a token is spent that can be exchanged once only.
+writable() {
+  [ ! -d "$1" ] || fail "failed: $1 is a folder: name a file in it"
+  if [ "$2" = append ] && [ -e "$1" ]; then
+    [ -w "$1" ] || fail "failed: $1 cannot be written; nothing was exchanged"
+    return 0
+  fi
+  case $1 in */*) folder=${1%/*}/ ;; *) folder=. ;; esac
+  [ -d "$folder" ] && [ -w "$folder" ] || fail "failed: $1 cannot be written: look at $folder; nothing was exchanged"
+}
+[ -z "$github_output" ] || writable "$GITHUB_OUTPUT" append
+[ -z "$output_file" ] || writable "$output_file" replace
+if [ -n "$dotenv" ]; then
+  # A link may stand in the repository; what it points to is not ours to open or to close.
+  [ ! -h "$dotenv" ] || fail "$dotenv is a symbolic link: name the file itself"
+  writable "$dotenv" append
+fi
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/sallyport.XXXXXX")
 draft=''
@@ -326,8 +344,13 @@ if [ "$status" != 200 ] || ! [ -s "$dir/token" ] || LC_ALL=C grep -q '[^!-~]' "$
   error=$(json_string error "$dir/body" | printable)
   description=$(json_string error_description "$dir/body" | printable)
   request_id=$(sed -n 's/^[Xx]-[Rr]equest-[Ii][Dd]:[[:space:]]*//p' "$dir/headers" | printable)
-  printf 'sallyport: denied: %s%s\n' "${error:-HTTP status $status}" "${description:+: $description}" >&2
+  case $status in 429 | 5??) verdict=failed ;; *) verdict=denied ;; esac
+  printf 'sallyport: %s: %s%s\n' "$verdict" "${error:-HTTP status $status}" "${description:+: $description}" >&2
   [ -z "$request_id" ] || printf '  request id: %s\n' "$request_id" >&2
+  if [ $verdict = failed ]; then
+    printf '  The broker could not answer; it has denied nothing. Try again later, or ask its operator.\n' >&2
+    exit 1
+  fi
   printf '  The reason stands in the audit log of the broker. Ask its operator for this request id, or for\n  sallyport explain --token FILE\n' >&2
   exit 1
 fi
@@ -343,8 +366,6 @@ if [ -n "$github_output" ]; then
   printed=yes
 fi
 if [ -n "$dotenv" ]; then
-  # A link may stand in the repository; what it points to is not ours to open or to close.
-  [ ! -h "$dotenv" ] || fail "$dotenv is a symbolic link: name the file itself"
   : >>"$dotenv"
   chmod 600 "$dotenv"
   { printf '%s=' "$dotenv_name" && cat "$dir/token" && echo; } >>"$dotenv"

@@ -33,7 +33,7 @@ const WHERE: readonly ExchangeFlag[] = [
   },
   {
     flags: '--client-auth <method>',
-    says: 'basic (with a secret), none (public), or federated (the job token is the credential); default: basic with a secret, else none',
+    says: 'basic or secret (with a secret), none (public), or federated (the job token is the credential); default: basic with a secret, else none',
     twin: 'SALLYPORT_CLIENT_AUTH',
   },
 ]

@@ -100,12 +100,14 @@ function clientAuthOf(
 ): ClientCredential['kind'] {
   const hasSecret = options.clientSecretFile !== undefined || (env['SALLYPORT_CLIENT_SECRET'] ?? '') !== ''
   const method = options.clientAuth ?? (hasSecret ? 'basic' : 'none')
-  if (method === 'basic') {
-    if (!hasSecret) problems.push('--client-auth basic needs --client-secret-file or SALLYPORT_CLIENT_SECRET')
-    return method
+  // `secret` is the script's word: one SALLYPORT_CLIENT_AUTH serves both.
+  if (method === 'basic' || method === 'secret') {
+    if (!hasSecret)
+      problems.push(`--client-auth ${method} needs --client-secret-file or SALLYPORT_CLIENT_SECRET`)
+    return 'basic'
   }
   if (method === 'none' || method === 'federated') return method
-  problems.push('--client-auth must be basic, none or federated')
+  problems.push('--client-auth must be basic (or secret), none or federated')
   return 'none'
 }
 

@@ -10,7 +10,8 @@ import { HttpFailure } from './http_failure.ts'
 import type { JobToken } from './job_token/source.ts'
 import { parseObject } from './job_token/source.ts'
 import { InputFailure } from './input_failure.ts'
-import { writeToken } from './token_output.ts'
+import { checkOutputs, writeToken } from './token_output.ts'
+import { isBrokersFault } from './token_request.ts'
 import type { TokenRefusal } from './token_request.ts'
 
 /** Exit codes: ok, denied (by the broker, or no token to be had), usage. */
@@ -31,6 +32,7 @@ export async function runExchange(options: ExchangeOptions, io: CommandIo): Prom
 }
 
 async function carryOut(plan: ExchangePlan, io: CommandIo): Promise<ExitCode> {
+  checkOutputs(plan.outputs, io)
   const outcome = await callExchange(plan, io)
   switch (outcome.kind) {
     case 'issued':
@@ -48,9 +50,13 @@ async function carryOut(plan: ExchangePlan, io: CommandIo): Promise<ExitCode> {
 /** The broker says little on purpose; what the caller may see anyway is which token it presented. */
 function explainRefusal(refusal: TokenRefusal, { token, source }: JobToken): string {
   const description = refusal.description === undefined ? '' : `: ${refusal.description}`
+  const id = refusal.requestId === undefined ? '' : `  request id: ${refusal.requestId}\n`
+  if (isBrokersFault(refusal)) {
+    return `sallyport: failed: ${refusal.error}${description}\n${id}  The broker could not answer; it has denied nothing. Try again later, or ask its operator.\n`
+  }
   return [
     `sallyport: denied: ${refusal.error}${description}`,
-    refusal.requestId === undefined ? undefined : `  request id: ${refusal.requestId}`,
+    id === '' ? undefined : id.trimEnd(),
     `  presented: token of ${source}${outline(token)}`,
     '  The reason stands in the audit log of the broker. Ask its operator for this request id, or for',
     '  sallyport explain --token FILE',

@@ -1,7 +1,9 @@
 // Where the issued token goes: stdout, a private file, $GITHUB_OUTPUT or a dotenv file.
+import { accessSync, constants, lstatSync } from 'node:fs'
 import { appendFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { CommandIo } from './command.ts'
+import { InputFailure } from './input_failure.ts'
 import { appendPrivately, writePrivateFile } from './private_file.ts'
 import type { IssuedToken } from './token_request.ts'
 
@@ -10,6 +12,32 @@ export type TokenOutput =
   | { readonly kind: 'file'; readonly file: string; readonly json: boolean }
   | { readonly kind: 'github'; readonly name: string; readonly file: string }
   | { readonly kind: 'dotenv'; readonly name: string; readonly file: string }
+
+/** Before a token is spent that can be exchanged once only: throws InputFailure for an output that cannot be written. */
+export function checkOutputs(outputs: readonly TokenOutput[], { cwd }: Pick<CommandIo, 'cwd'>): void {
+  for (const output of outputs) {
+    if (output.kind !== 'stdout') checkTarget(output, cwd)
+  }
+}
+
+function checkTarget({ kind, file }: Exclude<TokenOutput, { kind: 'stdout' }>, cwd: string): void {
+  const path = resolve(cwd, file)
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  if (stat?.isDirectory() === true) throw new InputFailure(`${path} is a folder: name a file in it`)
+  if (stat?.isSymbolicLink() === true && kind === 'dotenv')
+    throw new InputFailure(`${file} is a symbolic link: name the file itself`)
+  // A file of --output-file is replaced, so what counts is its folder.
+  const isThere = stat !== undefined && kind !== 'file'
+  const needed = isThere ? path : dirname(path)
+  try {
+    accessSync(needed, constants.W_OK)
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+    throw new InputFailure(`${path} cannot be written: ${needed} (${reason}); nothing was exchanged`, {
+      cause: error,
+    })
+  }
+}
 
 /** Writes the token to each output, in order. Rejects when a file cannot be written. */
 export async function writeToken(

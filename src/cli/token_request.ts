@@ -40,6 +40,11 @@ export type TokenRefusal = {
   readonly requestId: string | undefined
 }
 
+/** No decision about this request: the broker, or what stands before it, is down or busy. */
+export function isBrokersFault({ status }: Pick<TokenRefusal, 'status'>): boolean {
+  return status >= 500 || status === 429
+}
+
 export type TokenAnswer =
   | { readonly ok: true; readonly issued: IssuedToken }
   | { readonly ok: false; readonly refusal: TokenRefusal }

@@ -79,6 +79,17 @@ t.test('a client secret goes into the Authorization header, form-encoded as RFC 
   t.notOk(broker.asked[0]?.form.has('client_id'), 'and nowhere else')
 })
 
+t.test("the script's word for a client with a secret means the same here", async (t) => {
+  const broker = await fakeServer(t, [GRANTED])
+  const env = { ...gitlab, SALLYPORT_CLIENT_SECRET: 's3cret' }
+  for (const method of ['basic', 'secret']) {
+    t.equal((await runCli(['exchange', '--broker', broker.url, '--client-auth', method], { env })).code, 0)
+  }
+  const [basic, secret] = broker.asked.map(({ headers }) => headers.authorization)
+  t.match(basic, /^Basic /)
+  t.equal(secret, basic)
+})
+
 t.test('a federated client presents the job token as its own credential', async (t) => {
   const broker = await fakeServer(t, [GRANTED])
   await runCli(['exchange', '--broker', broker.url, '--client-auth', 'federated'], { env: gitlab })
@@ -143,6 +154,28 @@ t.test('--dotenv leaves alone what a symbolic link points to', async (t) => {
   t.equal(statSync(join(cwd, 'target')).mode & 0o777, 0o600, 'the file itself is closed to others')
 })
 
+t.test('a place that cannot be written is told before the token is spent', async (t) => {
+  const broker = await fakeServer(t, [GRANTED])
+  const cwd = folder(t)
+  mkdirSync(join(cwd, 'here'))
+  const argv = ['exchange', '--broker', broker.url]
+  const lost = { ...gitlab, GITHUB_OUTPUT: join(cwd, 'nope/output') }
+  for (const [place, said] of [
+    [
+      ['--output-file', 'nope/token'],
+      /nope\/token cannot be written: .*nope \(ENOENT\); nothing was exchanged/,
+    ],
+    [['--output-file', 'here'], /here is a folder: name a file in it/],
+    [['--dotenv', 'nope/env'], /nothing was exchanged/],
+    [['--github-output', 'token'], /nothing was exchanged/],
+  ] as const) {
+    t.match(await runCli([...argv, ...place], { cwd, env: lost }), { code: 1, stdout: '', stderr: said })
+  }
+  t.equal(broker.asked.length, 0)
+  t.equal((await runCli([...argv, '--output-file', 'here/token'], { cwd, env: lost })).code, 0)
+  t.equal(broker.asked.length, 1)
+})
+
 t.test('--json prints the whole answer with the time at which the token ends', async (t) => {
   const broker = await fakeServer(t, [GRANTED])
   const run = await runCli(['exchange', '--broker', broker.url, '--json'], { env: gitlab })
@@ -196,7 +229,9 @@ t.test('a busy or broken broker is asked three times, with pauses that it may na
   const run = await runCli(['exchange', '--broker', down.url], { env: gitlab })
   t.equal(run.code, 1)
   t.equal(down.asked.length, 3)
-  t.match(run.stderr, 'temporarily_unavailable')
+  t.match(run.stderr, 'failed: temporarily_unavailable')
+  t.match(run.stderr, 'it has denied nothing')
+  t.notMatch(run.stderr, 'denied: ')
 })
 
 t.test('a redirect is not followed, so the token goes nowhere else', async (t) => {
@@ -287,7 +322,10 @@ t.test('wrong flags are told all at once and are exit code 2', async (t) => {
     [['--broker', 'http://127.0.0.1.example.test'], /plain HTTP/],
     [['--broker', 'https://u:p@broker.example.test'], /must not hold a user or password/],
     [['--broker', 'https://b.example.test', '--client-auth', 'basic'], /needs --client-secret-file/],
-    [['--broker', 'https://b.example.test', '--client-auth', 'magic'], /basic, none or federated/],
+    [
+      ['--broker', 'https://b.example.test', '--client-auth', 'magic'],
+      /basic \(or secret\), none or federated/,
+    ],
     [['--broker', 'https://b.example.test', '--subject-token-type', 'saml2'], /id_token or access_token/],
     [['--broker', 'https://b.example.test', '--job-source', 'jenkins'], /one of gitlab, forgejo/],
     [['--broker', 'https://b.example.test', '--github-output', 'x'], /GITHUB_OUTPUT is not set/],

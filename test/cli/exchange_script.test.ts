@@ -1,6 +1,6 @@
 // deploy/ci/sallyport-exchange.sh under dash and under busybox alone, towards the same local servers as the command:
 // same requests, same exit codes, and nothing secret among the arguments of any program it starts.
-import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -226,6 +226,49 @@ async function describeScript(t: Test, shell: Shell): Promise<void> {
       const server = await fakeServer(t, [{ body: odd }])
       t.match(await runScript(t, shell, ['--broker', server.url], { env: gitlab }), { code: 1, stdout: '' })
     }
+  })
+
+  t.test('tells a broker that is down from one that denies', async (t) => {
+    const body = { error: 'temporarily_unavailable' }
+    const broker = await fakeServer(t, [{ status: 503, body }])
+    const run = await runScript(t, shell, ['--broker', broker.url], { env: gitlab })
+    t.match(run, { code: 1, stdout: '', stderr: /^sallyport: failed: temporarily_unavailable\n/ })
+    t.match(run.stderr, 'it has denied nothing')
+  })
+
+  t.test('looks at where the token goes before it is spent', async (t) => {
+    const broker = await fakeServer(t, [GRANTED])
+    const cwd = folder(t)
+    mkdirSync(join(cwd, 'here'))
+    const env = { ...gitlab, GITHUB_OUTPUT: join(cwd, 'nope/output') }
+    for (const [place, said] of [
+      [
+        ['--output-file', 'nope/token'],
+        /nope\/token cannot be written: look at nope\/; nothing was exchanged/,
+      ],
+      [['--output-file', 'here'], /here is a folder/],
+      [['--dotenv', 'nope/env'], /nothing was exchanged/],
+      [['--github-output', 'token'], /nothing was exchanged/],
+    ] as const) {
+      const run = await runScript(t, shell, ['--broker', broker.url, ...place], { env, cwd })
+      t.match(run, { code: 1, stdout: '', stderr: said })
+    }
+    t.equal(broker.asked.length, 0)
+    const argv = ['--broker', broker.url, '--output-file', 'here/token']
+    t.match(await runScript(t, shell, argv, { env, cwd }), { code: 0 })
+  })
+
+  t.test("takes the command's word for a client with a secret, too", async (t) => {
+    const broker = await fakeServer(t, [GRANTED])
+    const env = { ...gitlab, SALLYPORT_CLIENT_SECRET: SECRET }
+    for (const method of ['secret', 'basic']) {
+      const argv = ['--broker', broker.url, '--client-auth', method]
+      t.match(await runScript(t, shell, argv, { env }), { code: 0 })
+    }
+    t.strictSame(
+      broker.asked.map(({ form }) => form.get('client_secret')),
+      [SECRET, SECRET],
+    )
   })
 
   t.test('asks again when the broker is busy or the connection breaks', async (t) => {

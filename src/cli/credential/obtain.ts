@@ -6,6 +6,7 @@ import { callExchange } from '../exchange_call.ts'
 import type { ExchangeOutcome } from '../exchange_call.ts'
 import type { ExchangePlan } from '../exchange_plan.ts'
 import { parseObject } from '../job_token/source.ts'
+import { isBrokersFault } from '../token_request.ts'
 import type { IssuedToken, TokenRefusal } from '../token_request.ts'
 import { readSlot } from './cache.ts'
 import type { CacheSlot, Kept } from './cache.ts'
@@ -84,7 +85,7 @@ function toKept(answer: Answer, plan: ExchangePlan): Kept | undefined {
     case 'refused': {
       // Only what the broker decided about this request; a broken one (5xx) may be well again.
       const { status } = outcome.refusal
-      if (status < 400 || status > 499) return undefined
+      if (status < 400 || isBrokersFault({ status })) return undefined
       const message = sayRefused(outcome.refusal, plan)
       return { kind: 'refused', message, endsAt: askedAt + REFUSAL_MS, keptAt: askedAt }
     }
@@ -116,6 +117,8 @@ function sayRefused(refusal: TokenRefusal, plan: ExchangePlan): string {
   const place = audiences.length === 0 ? 'a token' : `a token for ${JSON.stringify(audiences.join(' '))}`
   const description = refusal.description === undefined ? '' : `: ${refusal.description}`
   const id = refusal.requestId === undefined ? '' : `, request id ${refusal.requestId}`
+  if (isBrokersFault(refusal))
+    return `failed: ${endpoint.host} could not answer (${refusal.error}${description}${id}); it has denied nothing: try again later`
   return (
     `denied: ${endpoint.host} gave no ${place.slice(2)} (${refusal.error}${description}${id}); ` +
     "the broker's audit log holds the reason under that id, and `sallyport explain --token FILE` shows it step by step"
