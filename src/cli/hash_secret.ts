@@ -26,7 +26,7 @@ export const hashSecret: CommandModule = {
       .option('--generate', 'make a new random secret')
       .option(
         '--secret-file <file>',
-        'write the new secret to this file of mode 0600; without it, it is printed once',
+        'write the new secret to this new file of mode 0600; without it, it is printed once',
       )
       .option('--json', 'print {hash} or {secret, hash} as JSON')
       .action(async (file: string | undefined, options: HashSecretOptions) =>

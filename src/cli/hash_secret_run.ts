@@ -5,7 +5,7 @@ import { hashChosenSecret } from '#platform/secret_check.ts'
 import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
 import type { HashSecretOptions } from './hash_secret.ts'
-import { writePrivateFile } from './private_file.ts'
+import { createPrivateFile } from './private_file.ts'
 import { InputFailure } from './input_failure.ts'
 import { readSecret } from './secret_input.ts'
 
@@ -36,7 +36,7 @@ async function makeSecret(options: HashSecretOptions, io: CommandIo): Promise<Ex
   const secret = Buffer.from(io.randomBytes(GENERATED_BYTES)).toString('base64url')
   const hash = hashGeneratedSecret(secret, io.randomBytes(saltBytes))
   const file = options.secretFile
-  if (file !== undefined) await writePrivateFile(resolve(io.cwd, file), `${secret}\n`, io.randomBytes)
+  if (file !== undefined) await createPrivateFile(resolve(io.cwd, file), `${secret}\n`)
   const shown = file === undefined ? { secret, hash } : { hash }
   const lines = file === undefined ? `secret  ${secret}\nhash    ${hash}\n` : `${hash}\n`
   io.stdout.write(options.json === true ? `${JSON.stringify(shown)}\n` : lines)

@@ -22,6 +22,29 @@ export async function writePrivateFile(file: string, text: string, randomBytes: 
   }
 }
 
+/** Makes a file that must not be there yet. Throws InputFailure when it is. */
+export async function createPrivateFile(file: string, text: string): Promise<void> {
+  const handle = await openNew(file)
+  try {
+    await handle.writeFile(text)
+  } finally {
+    await handle.close()
+  }
+}
+
+async function openNew(file: string): Promise<FileHandle> {
+  try {
+    return await open(file, 'wx', PRIVATE)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unwritable'
+    const problem =
+      code === 'EEXIST'
+        ? 'is there already, and a secret in use is not replaced: name another file, or remove it first'
+        : `cannot be written (${code})`
+    throw new InputFailure(`${file} ${problem}`, { cause: error })
+  }
+}
+
 /**
  * Appends to a file and takes everybody else's rights to it away. Throws InputFailure for a symbolic link: it may stand
  * in a repository, and what it points to is not ours to open or to close.

@@ -18,6 +18,17 @@ t.test('a generated secret goes into a private file and only its hash is printed
   t.ok(phc?.kind === 'sha256' && matchesSha256(secret, phc))
 })
 
+t.test('a secret that is in use is not replaced', async (t) => {
+  const cwd = folder(t)
+  const argv = ['hash-secret', '--generate', '--secret-file', 'ci.secret']
+  t.equal((await runCli(argv, { cwd })).code, 0)
+  const before = readFileSync(join(cwd, 'ci.secret'), 'utf8')
+  t.match(await runCli(argv, { cwd }), { code: 1, stdout: '', stderr: /ci\.secret is there already/ })
+  t.equal(readFileSync(join(cwd, 'ci.secret'), 'utf8'), before)
+  const nowhere = ['hash-secret', '--generate', '--secret-file', 'nope/ci.secret']
+  t.match(await runCli(nowhere, { cwd }), { code: 1, stdout: '', stderr: /cannot be written \(ENOENT\)/ })
+})
+
 t.test('without a file the new secret is printed once', async (t) => {
   const run = await runCli(['hash-secret', '--generate', '--json'])
   const printed: unknown = JSON.parse(run.stdout)
