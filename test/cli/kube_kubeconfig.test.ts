@@ -54,6 +54,24 @@ t.test('the file names plugin, broker and audience, and holds no credential', as
   )
 })
 
+t.test('without a client it says what each job has to set', async (t) => {
+  const run = await kubeconfig(good.slice(0, -2))
+  t.match(run, {
+    code: 0,
+    stderr: /^warning: no client is named: .*SALLYPORT_CLIENT_ID\n {4}-> add --client-id ID/,
+  })
+  t.match(await kubeconfig(good.slice(0, -2), { SALLYPORT_CLIENT_ID: 'ci' }), { code: 0, stderr: '' })
+})
+
+t.test('the words of both plugins for a client with a secret are taken', async (t) => {
+  for (const method of ['basic', 'secret']) {
+    const { clusters } = parse((await kubeconfig([...good, '--client-auth', method])).stdout)
+    t.equal(clusters[0].cluster.extensions[0].extension.clientAuth, 'basic')
+    const { users } = parse((await kubeconfig([...good, '--script', '--client-auth', method])).stdout)
+    t.ok(users[0].user.exec.args.includes('secret'))
+  }
+})
+
 t.test('for the script the settings are its arguments', async (t) => {
   const run = await kubeconfig([
     ...good,
@@ -124,10 +142,10 @@ t.test('what is missing or unsafe is told all at once', async (t) => {
     [[...good, '--server', 'k8s'], /--server is not a URL/],
     [[...good, '--broker', 'http://broker.example.com'], /--broker is plain HTTP/],
     [[...good, '--audience', 'a b'], /names several/],
-    [[...good, '--client-auth', 'magic'], /must be basic, none, federated/],
+    [[...good, '--client-auth', 'magic'], /must be basic \(or secret\), none or federated/],
   ]
   for (const [argv, said] of cases) t.match(await kubeconfig(argv), { code: 2, stdout: '', stderr: said })
-  const env = { SALLYPORT_BROKER: BROKER, SALLYPORT_AUDIENCE: 'kubernetes' }
+  const env = { SALLYPORT_BROKER: BROKER, SALLYPORT_AUDIENCE: 'kubernetes', SALLYPORT_CLIENT_ID: 'ci' }
   t.match(await kubeconfig(['--server', SERVER], env), { code: 0, stderr: '' }, 'a job says it in variables')
 })
 

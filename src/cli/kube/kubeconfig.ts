@@ -59,7 +59,7 @@ function defineExchange(command: Command): void {
   command.option('--broker-ca-file <file>', "where the job finds the broker's CA; its path is put in")
   addFlag(command, '--audience <id>', 'the cluster, as its API server names it', 'SALLYPORT_AUDIENCE')
   addFlag(command, '--client-id <id>', 'default: SALLYPORT_CLIENT_ID of the job', 'SALLYPORT_CLIENT_ID')
-  addFlag(command, '--client-auth <method>', 'basic, none or federated', 'SALLYPORT_CLIENT_AUTH')
+  addFlag(command, '--client-auth <method>', 'basic (or secret), none or federated', 'SALLYPORT_CLIENT_AUTH')
   addFlag(command, '--connector <id>', 'connector of the job token', 'SALLYPORT_CONNECTOR')
   addFlag(command, '--policy <name>', 'ask for this policy and no other', 'SALLYPORT_POLICY')
   addFlag(command, '--job-audience <aud>', 'audience of the job token', 'SALLYPORT_JOB_AUDIENCE')

@@ -15,7 +15,7 @@ import type { KubeconfigFlags } from './kubeconfig.ts'
 const MAX_CA_BYTES = 512 * 1024
 /** client-go gives a plugin the extension of this name. */
 const EXTENSION = 'client.authentication.k8s.io/exec'
-const METHODS = ['basic', 'none', 'federated']
+const METHODS = new Set(['basic', 'secret', 'none', 'federated'])
 
 /** Exit codes: ok, denied for a CA file that cannot be read, usage. */
 export async function runKubeconfig(flags: KubeconfigFlags, io: CommandIo): Promise<ExitCode> {
@@ -30,6 +30,7 @@ export async function runKubeconfig(flags: KubeconfigFlags, io: CommandIo): Prom
       return EXIT.usage
     }
     warnOfCommand(flags, io)
+    warnOfClient(flags, io)
     io.stdout.write(`${HEAD}${stringify(kubeconfigOf(flags, server, caPem), { lineWidth: 0 })}`)
     return EXIT.ok
   } catch (error) {
@@ -59,8 +60,8 @@ function checkExchange(flags: KubeconfigFlags, problems: string[]): void {
   else problems.push(...brokerUrlProblem('--broker', broker, false))
   if (audience === '') problems.push('--audience (or SALLYPORT_AUDIENCE) is missing')
   else if (/\s/.test(audience)) problems.push('--audience names several: a token for an API server has one')
-  if (clientAuth !== undefined && !METHODS.includes(clientAuth))
-    problems.push(`--client-auth must be ${METHODS.join(', ')}`)
+  if (clientAuth !== undefined && !METHODS.has(clientAuth))
+    problems.push('--client-auth must be basic (or secret), none or federated')
 }
 
 /** The certificates only, whatever else lies in that file. */
@@ -81,6 +82,14 @@ function warnOfCommand({ command }: KubeconfigFlags, io: CommandIo): void {
   io.stderr.write(
     `warning: --command ${command} is relative: kubectl looks for it beside the kubeconfig, wherever that lies, and runs ` +
       'what stands there\n    -> name an absolute path, or a program on the PATH\n',
+  )
+}
+
+/** A job may set the variable of its own, so it is no mistake yet. */
+function warnOfClient({ clientId }: KubeconfigFlags, io: CommandIo): void {
+  if (clientId !== undefined) return
+  io.stderr.write(
+    'warning: no client is named: kubectl works only in jobs that set SALLYPORT_CLIENT_ID\n    -> add --client-id ID\n',
   )
 }
 
@@ -119,8 +128,14 @@ function execOf(flags: KubeconfigFlags): unknown {
   }
 }
 
+/** Each plugin has a word of its own for it, and takes the other's, too. */
+function isBasic({ clientAuth }: KubeconfigFlags): boolean {
+  return clientAuth === 'basic' || clientAuth === 'secret'
+}
+
 function settingsOf(flags: KubeconfigFlags): Readonly<Record<string, string>> {
-  const { audience, broker, clientId, clientAuth, connector, policy, jobAudience } = flags
+  const { audience, broker, clientId, connector, policy, jobAudience } = flags
+  const clientAuth = isBasic(flags) ? 'basic' : flags.clientAuth
   return present({ audience, broker, clientId, clientAuth, connector, policy, jobAudience })
 }
 
@@ -129,7 +144,7 @@ function argumentsOf(flags: KubeconfigFlags): readonly string[] {
     '--broker': flags.broker,
     '--audience': flags.audience,
     '--client-id': flags.clientId,
-    '--client-auth': flags.clientAuth === 'basic' ? 'secret' : flags.clientAuth,
+    '--client-auth': isBasic(flags) ? 'secret' : flags.clientAuth,
     '--connector': flags.connector,
     '--policy': flags.policy,
     '--job-audience': flags.jobAudience,
