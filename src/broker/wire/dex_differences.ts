@@ -213,7 +213,10 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     id: 'connector-unreachable',
     title: 'An issuer that cannot be reached',
     dex: '400 `Requested connector does not exist.`, or no answer while it hangs',
-    sallyport: '503 `temporarily_unavailable` with `Retry-After`, within 5 seconds, for that issuer alone',
+    sallyport:
+      '503 `temporarily_unavailable` with `Retry-After`, within 5 seconds, for that issuer alone. Only an authenticated ' +
+      'caller is told so: a `federated_jwt` client, which Dex has not, cannot be authenticated without the issuer, and ' +
+      'gets 401 `invalid_client` as for every failed proof; the audit event says `fail`, with the cause `issuer_keys_unavailable`',
     why: 'The caller should try again, and everybody else should not notice.',
     probes: [
       'te connector whose issuer cannot be reached',
