@@ -214,7 +214,7 @@ function renderCodes(): string {
   return `## Finding codes
 
 A finding reads \`file:line:column: severity code (key): what is wrong\`, and below it what to write instead. An error
-refuses the file, a warning is said at each start, a note only by \`config check\`.
+refuses the file, a warning is said at each start and reload, a note by \`serve\` at its start and by \`config check\`.
 
 ### YAML and schema
 
