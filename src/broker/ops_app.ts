@@ -58,10 +58,30 @@ async function checks(broker: Broker, issuers: IssuerStatuses): Promise<readonly
   ]
 }
 
-function issuerCheck({ connector, state, keys, lastFailure }: IssuerKeysStatus): Check {
-  const ok = state !== 'failed'
-  const detail = ok ? `${state}, ${keys} keys` : (lastFailure?.detail ?? 'its keys cannot be loaded')
-  return { name: `issuer ${connector}`, ok, detail, isRequired: false }
+function issuerCheck(status: IssuerKeysStatus): Check {
+  return {
+    name: `issuer ${status.connector}`,
+    ok: status.state !== 'failed',
+    detail: issuerDetail(status),
+    isRequired: false,
+  }
+}
+
+function issuerDetail({ state, keys, lastFailure }: IssuerKeysStatus): string {
+  const held = keys === 1 ? '1 key' : `${keys} keys`
+  switch (state) {
+    case 'empty':
+      return 'not asked yet'
+    case 'fresh':
+      return held
+    case 'stale':
+      // A key file is past its age seconds after it was read: that is no news, a failure since is.
+      return lastFailure === undefined
+        ? `${held}, looked at again with the next token`
+        : `${held}, cannot be loaded again: ${lastFailure.detail}`
+    case 'failed':
+      return lastFailure?.detail ?? 'its keys cannot be loaded'
+  }
 }
 
 function statusOf(results: readonly Check[]): number {

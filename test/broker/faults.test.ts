@@ -1,5 +1,7 @@
 // Our own faults and the network's: a clear 503 or 500, after the client is known, recorded, and over when they are over.
 import t from 'tap'
+import { createOpsApp } from '../../src/broker/ops_app.ts'
+import type { IssuerKeysStatus } from '../../src/platform/issuer_keys/issuer_keys.ts'
 import { SECRETS } from '../support/broker_config.ts'
 import { START, startTestBroker } from '../support/test_broker.ts'
 import type { Config, TestBroker } from '../support/test_broker.ts'
@@ -215,6 +217,40 @@ t.test('the ops listener says what is wrong, and that it lives', async (t) => {
   faults.audit = true
   t.match(await ask('/readyz'), [503, /\[-\]audit failed: the disk is full/])
 })
+
+t.test(
+  'health says of an issuer how many keys are held, and what keeps it from loading them again',
+  async (t) => {
+    const status = {
+      connector: 'gitlab',
+      issuer: issuer.url,
+      keys: 1,
+      ignored: [],
+      loadedAt: START,
+      lastFailure: undefined,
+      attempts: 1,
+      failures: 0,
+    }
+    const lastFailure = { at: START, detail: 'connection refused' }
+    const said = async (
+      change: Pick<IssuerKeysStatus, 'state'> & Partial<IssuerKeysStatus>,
+    ): Promise<unknown> => {
+      const ops = createOpsApp(broker.broker, () => [{ ...status, ...change }])
+      t.teardown(() => ops.close())
+      return JSON.parse((await ops.inject({ url: '/healthz' })).payload)['issuer gitlab']
+    }
+    t.same(await said({ state: 'fresh', keys: 2 }), { ok: true, message: '2 keys' })
+    const aged = { ok: true, message: '1 key, looked at again with the next token' }
+    t.same(await said({ state: 'stale' }), aged, 'a key file, seconds after it was read')
+    const cut = { ok: true, message: '1 key, cannot be loaded again: connection refused' }
+    t.same(await said({ state: 'stale', lastFailure }), cut)
+    t.same(await said({ state: 'empty', keys: 0 }), { ok: true, message: 'not asked yet' })
+    t.same(await said({ state: 'failed', keys: 0, lastFailure }), {
+      ok: false,
+      message: 'connection refused',
+    })
+  },
+)
 
 t.test('metrics: Dex’s names beside ours, labels bounded whatever callers send', async (t) => {
   for (let count = 0; count < 20; count += 1) {
