@@ -17,24 +17,29 @@ type Output = Pick<CommandIo, 'stdout' | 'stderr'> & { readonly json: boolean }
 
 export async function runKeys(job: KeysJob, flags: KeysFlags, io: CommandIo): Promise<ExitCode> {
   const load = await loadConfig(flags, io)
-  if (!tellFindings(load, io, false)) return EXIT.configuration
-  const unfit = unfitStore(load.config.store)
+  const { config } = load
+  // What is only worth a warning is said by serve and `config check`, not before each list of keys.
+  if (config === undefined) {
+    tellFindings(load, io, false)
+    return EXIT.configuration
+  }
+  const unfit = unfitStore(config.store)
   if (unfit !== undefined) {
     io.stderr.write(`sallyport keys: ${unfit}\n`)
     return EXIT.configuration
   }
-  if (needsApiservers(job) && load.config.kube.apiservers.length === 0) {
+  if (needsApiservers(job) && config.kube.apiservers.length === 0) {
     io.stderr.write('sallyport keys: nothing was done: the configuration lists no kube.apiservers to flush\n')
     return EXIT.configuration
   }
   const output: Output = { stdout: io.stdout, stderr: io.stderr, json: flags.json === true }
   try {
-    const store = await openStore(load.config.store, io.clock)
+    const store = await openStore(config.store, io.clock)
     try {
       const log = createLog({ level: 'warn', format: 'text' })
-      const ring = await openKeys(load.config, store, { ...io, log, version: '' })
+      const ring = await openKeys(config, store, { ...io, log, version: '' })
       ring.close()
-      return await runJob(job, { ring, output, config: load.config, io })
+      return await runJob(job, { ring, output, config, io })
     } finally {
       await store.close()
     }

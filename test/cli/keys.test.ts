@@ -54,6 +54,16 @@ async function build(t: Test): Promise<World> {
   return { cwd, kid, run: async (...argv) => runCli(['keys', ...argv], { cwd }) }
 }
 
+t.test('what the configuration is warned of is not said before the keys; what refuses it is', async (t) => {
+  const { cwd, run } = await build(t)
+  const text = configText('{ type: sqlite, file: sallyport.db }').replace('127.0.0.1:8443', '0.0.0.0:8443')
+  writeFileSync(join(cwd, 'sallyport.yaml'), text)
+  t.match(await runCli(['config', 'check'], { cwd }), { code: 0, stdout: /warning/ }, 'there is a warning')
+  t.match(await run('list'), { code: 0, stderr: /^$/, stdout: /^signing/ })
+  writeFileSync(join(cwd, 'sallyport.yaml'), `${text}policiez: []\n`)
+  t.match(await run('list'), { code: 78, stderr: /policiez/, stdout: '' })
+})
+
 t.test('list shows the key that signs', async (t) => {
   const { run, kid } = await build(t)
   const listed = await run('list')
