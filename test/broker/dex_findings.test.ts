@@ -166,7 +166,16 @@ const CASES: readonly Case[] = [
   ),
   warning('variable_unset', 'a login secret without its variable', GITLAB, GITLAB, 'clientSecret: $GITLAB', {
     world: { env: { GITLAB_CLIENT_SECRET: undefined } },
+    wayOut: /^nothing is needed here/,
   }),
+  warning(
+    'variable_unset',
+    'a used value without its variable',
+    GITLAB,
+    `${GITLAB}      userIDKey: $USER_ID_KEY\n`,
+    'userIDKey: $',
+    { wayOut: /^set USER_ID_KEY$/ },
+  ),
   warning(
     'variable_literal',
     'a variable as client id',

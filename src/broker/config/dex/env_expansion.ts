@@ -4,45 +4,43 @@
 import type { YamlPath } from '#platform/config/yaml_document.ts'
 import type { Reporter } from './report.ts'
 
-type Environment = Readonly<Record<string, string | undefined>>
+export type Expansion = {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly report: Reporter
+  /** Whether this broker uses the value: nobody is sent to set a variable for one that has no effect here. */
+  readonly isUsed: boolean
+}
 
 const SPECIAL = /^[*#$@!?\-0-9]$/
 const NAME = /[A-Za-z0-9_]*/y
 
 /** Expands every string of maps and lists below `value`; lists inside lists stay as written, as in Dex. */
-export function expandEnv(value: unknown, path: YamlPath, env: Environment, report: Reporter): unknown {
-  if (typeof value === 'string') return expandString(value, path, env, report)
+export function expandEnv(value: unknown, path: YamlPath, expansion: Expansion): unknown {
+  if (typeof value === 'string') return expandString(value, path, expansion)
   if (Array.isArray(value)) {
     return value.map((item: unknown, index) =>
-      Array.isArray(item) ? item : expandEnv(item, [...path, index], env, report),
+      Array.isArray(item) ? item : expandEnv(item, [...path, index], expansion),
     )
   }
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, expandEnv(item, [...path, key], env, report)]),
+    Object.entries(value).map(([key, item]) => [key, expandEnv(item, [...path, key], expansion)]),
   )
 }
 
-function expandString(text: string, path: YamlPath, env: Environment, report: Reporter): string {
+function expandString(text: string, path: YamlPath, { env, report, isUsed }: Expansion): string {
+  const unused = 'nothing is needed here: the key is ignored. Dex itself would run with an empty value'
   return goExpand(text, (name) => {
     if (SPECIAL.test(name)) {
       const message = `Dex expands "$${name}" here, and nothing has that name: it becomes empty`
-      report.warn(
-        path,
-        'dollar_expanded',
-        message,
-        'take the value from a variable that holds the dollar sign',
-      )
+      const wayOut = isUsed ? 'take the value from a variable that holds the dollar sign' : unused
+      report.warn(path, 'dollar_expanded', message, wayOut)
       return ''
     }
     const found = env[name]
     if (found === undefined || found === '') {
-      report.warn(
-        path,
-        'variable_unset',
-        `the variable ${name} is not set: the value becomes empty`,
-        `set ${name}`,
-      )
+      const message = `the variable ${name} is not set: the value becomes empty`
+      report.warn(path, 'variable_unset', message, isUsed ? `set ${name}` : unused)
       return ''
     }
     return found

@@ -4,13 +4,15 @@
 /** What Go's JSON reader accepts for the key; `any` where this broker does not look inside. */
 export type Shape = 'text' | 'flag' | 'count' | 'texts' | 'any'
 
+export type LeafRule = {
+  readonly shape: Shape
+  readonly verdict: 'taken' | 'ignored'
+  readonly why: string
+  readonly wayOut: string | undefined
+}
+
 export type KeyRule =
-  | {
-      readonly shape: Shape
-      readonly verdict: 'taken' | 'ignored'
-      readonly why: string
-      readonly wayOut: string | undefined
-    }
+  | LeafRule
   | { readonly shape: 'section'; readonly keys: KeyTable }
   | { readonly shape: 'items'; readonly keys: KeyTable }
   /** A section whose keys depend on the `type` that stands beside it; Dex expands variables in it. */

@@ -3,7 +3,7 @@
 import { nearest } from '#core/nearest.ts'
 import type { YamlPath } from '#platform/config/yaml_document.ts'
 import { expandEnv } from './env_expansion.ts'
-import type { KeyRule, KeyTable, Shape } from './key_table.ts'
+import type { KeyRule, KeyTable, LeafRule, Shape } from './key_table.ts'
 import type { Reporter } from './report.ts'
 
 type DexValue =
@@ -26,6 +26,8 @@ export type KeyWalk = {
   readonly env: Readonly<Record<string, string | undefined>>
   /** DEX_EXPAND_ENV, and not for Argo CD, which substitutes by itself. */
   readonly expand: boolean
+  /** Below a section in which Dex expands variables. */
+  readonly expanding?: boolean
   /** DEX_CONFIG_DISALLOW_UNKNOWN_FIELDS. */
   readonly unknownIsError: boolean
   /** Dex's spelling of a key (lower case) -> where Dex knows it. For keys in the wrong place. */
@@ -81,13 +83,20 @@ function readValue(
       walk.report.ignore(path, `belongs to the unknown type ${JSON.stringify(type)}`)
       return { is: 'other', path }
     }
-    const expanded = walk.expand ? expandEnv(value, path, walk.env, walk.report) : value
-    return { is: 'object', path, object: readObject(expanded, path, table, walk) }
+    const object = readObject(value, path, table, { ...walk, expanding: walk.expand })
+    return { is: 'object', path, object }
   }
   if (rule.shape === 'items') return readItems(value, path, rule.keys, walk)
   if (rule.verdict === 'taken') walk.report.take(path, rule.why)
   else walk.report.ignore(path, rule.why, rule.wayOut)
   if (value === null) return undefined
+  return readExpanded(value, path, rule, walk)
+}
+
+function readExpanded(written: unknown, path: YamlPath, rule: LeafRule, walk: KeyWalk): DexValue | undefined {
+  const { env, report } = walk
+  const isUsed = rule.verdict === 'taken'
+  const value = walk.expanding === true ? expandEnv(written, path, { env, report, isUsed }) : written
   const read = readLeaf(value, path, rule.shape)
   if (read !== undefined) return read
   const isScalar = typeof value === 'number' || typeof value === 'boolean'
