@@ -16,11 +16,18 @@ export function recordedReviewBytes(name: string): Buffer {
 
 type Fields = Record<string, unknown>
 
-/** To be changed by who asked: each call reads anew. */
+/** Each call reads anew. */
 export type RecordedReview = Fields & {
   request: Fields & { userInfo: Fields; object: unknown; oldObject: unknown }
 }
 
 export function recordedReview(name: string): RecordedReview {
   return Object(JSON.parse(recordedReviewBytes(name).toString('utf8')))
+}
+
+/** With one thing changed. */
+export function changedReview(name: string, change: (review: RecordedReview) => void): RecordedReview {
+  const review = recordedReview(name)
+  change(review)
+  return review
 }

@@ -3,7 +3,12 @@ import t from 'tap'
 import { MAX_BODY_BYTES, parseReview } from '../../webhook/review/body.ts'
 import { MAX_DEPTH, readReview } from '../../webhook/review/review.ts'
 import type { Review, ReviewProblem } from '../../webhook/review/review.ts'
-import { RECORDED_REVIEWS, recordedReview, recordedReviewBytes } from '../support/admission_reviews.ts'
+import {
+  RECORDED_REVIEWS,
+  changedReview,
+  recordedReview,
+  recordedReviewBytes,
+} from '../support/admission_reviews.ts'
 import type { RecordedReview } from '../support/admission_reviews.ts'
 
 function read(body: unknown): Review {
@@ -16,13 +21,6 @@ function refused(body: unknown): ReviewProblem {
   const review = readReview(body)
   if (review.ok) throw new Error('it was read')
   return review.denial
-}
-
-/** One recorded review with one thing changed. */
-function changed(name: string, change: (review: RecordedReview) => void): RecordedReview {
-  const review = recordedReview(name)
-  change(review)
-  return review
 }
 
 t.test('every review that a real kube-apiserver sent is read', async (t) => {
@@ -49,7 +47,7 @@ t.test('an item of a deletecollection is named by the object that goes', async (
 })
 
 t.test('an object that the server has yet to name has no name', async (t) => {
-  const review = changed('create-generatename', ({ request }) => {
+  const review = changedReview('create-generatename', ({ request }) => {
     delete request['name']
     delete Object(request.object).metadata.name
   })
@@ -57,7 +55,7 @@ t.test('an object that the server has yet to name has no name', async (t) => {
 })
 
 t.test('what may be missing is empty', async (t) => {
-  const review = changed('create-ssa', ({ request }) => {
+  const review = changedReview('create-ssa', ({ request }) => {
     for (const field of ['namespace', 'dryRun', 'options', 'requestKind', 'requestResource', 'oldObject']) {
       delete request[field]
     }
@@ -72,14 +70,14 @@ t.test('what may be missing is empty', async (t) => {
 })
 
 t.test('a list that Go left nil is empty', async (t) => {
-  const review = changed('create-ssa', ({ request }) => {
+  const review = changedReview('create-ssa', ({ request }) => {
     request.userInfo = { username: 'ci', groups: null, extra: { 'sallyport.dev/ref': null } }
   })
   t.same(read(review).user, { username: 'ci', uid: '', groups: [], extra: { 'sallyport.dev/ref': [] } })
 })
 
 t.test('fields that a later release adds are passed over', async (t) => {
-  const review = changed('create-ssa', ({ request }) => (request['origin'] = { cluster: 'a' }))
+  const review = changedReview('create-ssa', ({ request }) => (request['origin'] = { cluster: 'a' }))
   t.same(read(review), read(recordedReview('create-ssa')))
 })
 
@@ -214,7 +212,7 @@ const MALFORMED: readonly (readonly [
 
 for (const [title, change, reason, sentence] of MALFORMED) {
   t.test(`${title} is no review`, async (t) => {
-    const problem = refused(changed('create-ssa', change))
+    const problem = refused(changedReview('create-ssa', change))
     t.equal(problem.reason, reason)
     t.match(problem.sentence, sentence)
   })
@@ -227,12 +225,15 @@ t.test('a body that is no object is no review', async (t) => {
 })
 
 t.test('an object may be as deep as the limit, before and after', async (t) => {
-  const deep = changed('update-annotate', ({ request }) => {
+  const deep = changedReview('update-annotate', ({ request }) => {
     request.object = nested(MAX_DEPTH)
     request.oldObject = nested(MAX_DEPTH)
   })
   t.equal(read(deep).operation, 'UPDATE')
-  const tooDeep = changed('update-annotate', ({ request }) => (request.oldObject = nested(MAX_DEPTH + 1)))
+  const tooDeep = changedReview(
+    'update-annotate',
+    ({ request }) => (request.oldObject = nested(MAX_DEPTH + 1)),
+  )
   t.equal(refused(tooDeep).reason, 'too_deep')
 })
 
