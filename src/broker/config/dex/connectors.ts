@@ -67,7 +67,7 @@ function readConnector(entry: DexObject, deps: ConnectorDeps): readonly Connecto
       return [{ ...base, kind: readMock(entry, deps) }]
     default: {
       const message = `connectors of type ${type} are not served yet: nobody logs in through it, and Dex has no exchange for it`
-      report.ignore(pathOf(entry, 'type'), message)
+      ignoreEntry(entry, message, report)
       report.note(pathOf(entry, 'type'), 'connector_unserved', message)
       return [base]
     }
@@ -139,9 +139,16 @@ function readMock(entry: DexObject, deps: ConnectorDeps): 'mock' | 'unserved' {
     return 'mock'
   }
   const message = 'mockCallback accepts any token: it is off without --development'
-  deps.report.ignore(path, message, 'for tests give --development')
+  ignoreEntry(entry, message, deps.report, 'for tests give --development')
   deps.report.warn(path, 'connector_mock_off', message, 'for tests give --development')
   return 'unserved'
+}
+
+/** Of a connector that is not served nothing has an effect, its id and its name no more than its type. */
+function ignoreEntry(entry: DexObject, why: string, report: Reporter, wayOut?: string): void {
+  for (const key of ['type', 'id', 'name', 'grantTypes']) {
+    if (entry.values.has(key)) report.ignore(pathOf(entry, key), why, wayOut)
+  }
 }
 
 function readConnectorGrants(entry: DexObject, id: string, report: Reporter): readonly GrantType[] {

@@ -36,6 +36,12 @@ export function readGrants(
   return served
 }
 
+/** Why a grant that Dex knows has no effect here; `undefined` for one that is served or that Dex does not know. */
+export function unservedGrant(name: string): string | undefined {
+  if (!isKnown(name) || SERVED_GRANTS.some((grant) => grant === name)) return undefined
+  return `the grant ${name} is not served yet`
+}
+
 export function isKnown(name: string): name is GrantType {
   return KNOWN_GRANTS.some((grant) => grant === name)
 }

@@ -9,6 +9,8 @@ export type LeafRule = {
   readonly verdict: 'taken' | 'ignored'
   readonly why: string
   readonly wayOut: string | undefined
+  /** Why one entry of a list that is taken has no effect; `undefined` when it is taken, too. */
+  readonly ignoredEntry?: (text: string) => string | undefined
 }
 
 export type KeyRule =
@@ -23,6 +25,11 @@ export type KeyTable = Readonly<Record<string, KeyRule>>
 
 export function taken(shape: Shape, why: string): KeyRule {
   return { shape, verdict: 'taken', why, wayOut: undefined }
+}
+
+/** A list of texts, some of which are ignored. */
+export function takenInPart(why: string, ignoredEntry: (text: string) => string | undefined): KeyRule {
+  return { shape: 'texts', verdict: 'taken', why, wayOut: undefined, ignoredEntry }
 }
 
 export function ignored(shape: Shape, why: string, wayOut?: string): KeyRule {

@@ -1,7 +1,8 @@
 // Every key that Dex knows outside of connectors, per place (cmd/dex/config.go, storage.Client at commit ab64ed7), and
 // the one that seed users write although Dex does not know it (staticClients[].grantTypes).
 import { CONNECTOR_KEYS } from './connector_keys.ts'
-import { allIgnored, ignored, items, section, taken } from './key_table.ts'
+import { unservedGrant } from './grants.ts'
+import { allIgnored, ignored, items, section, taken, takenInPart } from './key_table.ts'
 import type { KeyTable } from './key_table.ts'
 
 const HUMAN = 'for logins in a browser, which are not served yet'
@@ -60,7 +61,10 @@ const CLIENT_KEYS: KeyTable = {
   trustedPeers: taken('texts', 'audiences[].trustedPeers'),
   allowedConnectors: taken('texts', 'clients[].connectors'),
   clientCredentialsClaims: section({ groups: taken('texts', 'clients[].groups') }),
-  grantTypes: taken('texts', 'clients[].grants; Dex itself does not know this key and ignores it'),
+  grantTypes: takenInPart(
+    'clients[].grants; Dex itself does not know this key and ignores it',
+    unservedGrant,
+  ),
   redirectURIs: ignored('texts', HUMAN),
   postLogoutRedirectURIs: ignored('texts', HUMAN),
   backchannelLogoutURI: ignored('text', HUMAN),
@@ -105,7 +109,7 @@ export const DEX_KEYS: KeyTable = {
     enableProfiling: ignored('flag', 'there are no Go profiles here'),
   }),
   oauth2: section({
-    grantTypes: taken('texts', 'clients[].grants'),
+    grantTypes: takenInPart('clients[].grants', unservedGrant),
     responseTypes: ignored('texts', HUMAN),
     skipApprovalScreen: ignored('flag', HUMAN),
     alwaysShowLoginScreen: ignored('flag', HUMAN),
@@ -116,7 +120,7 @@ export const DEX_KEYS: KeyTable = {
     type: taken('text', 'connectors[].type'),
     id: taken('text', 'connectors[].id'),
     name: taken('text', 'connectors[].name'),
-    grantTypes: taken('texts', 'connectors[].grants'),
+    grantTypes: takenInPart('connectors[].grants', unservedGrant),
     config: { shape: 'by_type', tables: CONNECTOR_KEYS },
   }),
   staticClients: items(CLIENT_KEYS),

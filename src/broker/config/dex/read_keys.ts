@@ -98,6 +98,12 @@ function readExpanded(written: unknown, path: YamlPath, rule: LeafRule, walk: Ke
   const isUsed = rule.verdict === 'taken'
   const value = walk.expanding === true ? expandEnv(written, path, { env, report, isUsed }) : written
   const read = readLeaf(value, path, rule.shape)
+  if (read?.is === 'texts') {
+    read.texts.forEach((text, index) => {
+      const why = rule.ignoredEntry?.(text)
+      if (why !== undefined) report.ignore([...path, index], why)
+    })
+  }
   if (read !== undefined) return read
   const isScalar = typeof value === 'number' || typeof value === 'boolean'
   const isLoose =
