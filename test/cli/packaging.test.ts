@@ -1,7 +1,7 @@
 // What makes `npm pack` and `npm ci` safe: the stripped manifest comes back, also after an interruption, and no
 // dependency runs a script when it is installed.
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { folder } from '../support/cli.ts'
@@ -59,6 +59,22 @@ t.test('an edit of the stripped manifest is not thrown away', async (t) => {
   t.throws(() => run('restore', dir))
   t.equal(readFileSync(file, 'utf8'), '{"name":"edited"}')
   t.equal(readFileSync(join(dir, '.package.json.original'), 'utf8'), text)
+})
+
+t.test('every page and schema that a message names is in the package', async (t) => {
+  const listed: unknown = JSON.parse(
+    execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    }),
+  )
+  const packed = new Set(JSON.stringify(listed).match(/(?<="path":")[^"]+/g))
+  const sources = globSync('src/**/*.ts').map((file) => readFileSync(file, 'utf8'))
+  const named = /\b(?:docs\/[\w-]+\.md|deploy\/(?:ci|schema)\/[\w.-]+\w)/g
+  const files = new Set(sources.join('\n').match(named))
+  t.ok(files.has('docs/configuration.md'))
+  t.ok(files.has('deploy/schema/sallyport.schema.json'))
+  for (const file of files) t.ok(packed.has(file), file)
 })
 
 t.test('no dependency runs a script at install', async (t) => {

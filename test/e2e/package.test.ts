@@ -55,6 +55,7 @@ t.before(async () => {
     'CHANGELOG.md',
     'src',
     'deploy',
+    'docs',
     'test/support',
   ]) {
     // README and CHANGELOG may not be written yet; npm packs without them.
