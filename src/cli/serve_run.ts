@@ -24,7 +24,7 @@ import type { ConfigFlags } from './config_source.ts'
 import { readVersion } from './program.ts'
 import { planReload } from './reload.ts'
 import { openServing } from './serving_store.ts'
-import { makeStarter } from './starter_files.ts'
+import { demoText, makeStarter } from './starter_files.ts'
 
 const MAINTENANCE_MS = 60_000
 /** How often configuration files are looked at. */
@@ -50,6 +50,9 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
   if (isFirstStart) {
     setThreads('ES256')
     await makeStarter(io)
+    io.stderr.write(
+      `Written: ${DEFAULT_CONFIG_FILE} (yours to change) and .sallyport/ (keys, certificate, store).\n`,
+    )
   }
 
   // 1. the configuration, with every problem at once
@@ -70,7 +73,7 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
   // 3. listeners
   const broker = createBroker(config, runtime.parts)
   const listening = await openListeners(broker, config, runtime).catch((error: unknown) => {
-    io.stderr.write(`sallyport: cannot listen: ${describe(error)}\n`)
+    io.stderr.write(`sallyport: cannot listen: ${describe(error)}\n${listenWayOut(error, config)}`)
     return undefined
   })
   if (listening === undefined) {
@@ -78,7 +81,7 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
     return EXIT.denied
   }
   const stopMaintenance = maintain(broker, runtime)
-  announce(config, listening, isFirstStart, io)
+  announce(config, listening, io)
 
   // 4. until a signal comes
   const stopWatching = watchConfiguration(flags, io, broker, runtime, listening)
@@ -224,27 +227,26 @@ async function stopSignal(): Promise<void> {
   })
 }
 
-function announce(
-  config: BrokerConfig,
-  listening: readonly Listening[],
-  isFirstStart: boolean,
-  io: CommandIo,
-): void {
-  const [first] = listening
+function announce(config: BrokerConfig, listening: readonly Listening[], io: CommandIo): void {
   io.stderr.write(`sallyport: issuer ${config.issuer}\n`)
   for (const listener of listening) io.stderr.write(`sallyport: listening on ${listener.url}\n`)
-  if (!isFirstStart || first === undefined) return
-  io.stderr.write(
-    [
-      '',
-      `Written: ${DEFAULT_CONFIG_FILE} (yours to change) and .sallyport/ (keys, certificate, store).`,
-      'Trust this CA: .sallyport/tls/ca.crt',
-      'Try in another terminal:',
-      `  curl --cacert .sallyport/tls/ca.crt -u "demo:$(cat .sallyport/demo-client-secret)" \\`,
-      `    -d grant_type=client_credentials -d scope=openid ${config.issuer}/token`,
-      '',
-    ].join('\n'),
-  )
+  io.stderr.write(demoText(config, io.cwd))
+}
+
+/** A line of its own for what an operator can mend; empty for everything else. */
+function listenWayOut(error: unknown, { mode }: BrokerConfig): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const keys = mode === 'dex' ? 'web.http, web.https or telemetry.http' : 'listen.public or listen.ops'
+  switch (code) {
+    case 'EADDRINUSE':
+      return `    -> stop what listens there (another sallyport serve?), or change ${keys}\n`
+    case 'EADDRNOTAVAIL':
+      return `    -> write an address of this machine, or 0.0.0.0 for all of them: ${keys}\n`
+    case 'EACCES':
+      return `    -> take a port above 1023, or let the process have lower ones: ${keys}\n`
+    default:
+      return ''
+  }
 }
 
 function describe(error: unknown): string {

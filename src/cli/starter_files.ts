@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureDevCertificate } from '#platform/dev_certificate.ts'
+import type { BrokerConfig } from '../broker/config/broker_config.ts'
 import { STARTER_CONFIG } from '../broker/config/starter.ts'
 import type { CommandIo } from './command.ts'
 import { DEFAULT_CONFIG_FILE } from './config_source.ts'
@@ -23,4 +24,23 @@ export async function makeStarter(io: Pick<CommandIo, 'cwd' | 'clock' | 'randomB
   }
   // Last: its absence is what makes the next start a first one again after a crash in between.
   writeFileSync(join(io.cwd, DEFAULT_CONFIG_FILE), STARTER_CONFIG, { flag: 'wx' })
+}
+
+/** What to try, for as long as the demo client and the development certificate are in use; else nothing. */
+export function demoText({ issuer, clients, publicListeners }: BrokerConfig, cwd: string): string {
+  const dir = join(cwd, '.sallyport')
+  const certFile = join(dir, 'tls', 'tls.crt')
+  const isDemo =
+    clients.some(({ id, auth }) => id === 'demo' && auth.method === 'client_secret') &&
+    publicListeners.some(({ tls }) => tls?.certFile === certFile) &&
+    existsSync(join(dir, 'demo-client-secret'))
+  if (!isDemo) return ''
+  return [
+    '',
+    'Trust this CA: .sallyport/tls/ca.crt',
+    'Try in another terminal:',
+    '  curl --cacert .sallyport/tls/ca.crt -u "demo:$(cat .sallyport/demo-client-secret)" \\',
+    `    -d grant_type=client_credentials -d scope=openid ${issuer}/token`,
+    '',
+  ].join('\n')
 }

@@ -114,6 +114,8 @@ t.test('the first start in an empty folder makes what it needs; the second one k
     server.kill('SIGTERM')
     await ended
     t.notMatch(told, /eyJ|Written:/)
+    t.match(told, /Try in another terminal:\n {2}curl --cacert/, 'for as long as there is a demo client')
+    t.match(told, /note keys_unsealed/, 'a note is said at each start')
   }
   t.equal(kids[0], kids[1])
 })
@@ -131,10 +133,11 @@ t.test('SIGTERM ends it within two seconds, whatever is connected, with exit cod
   const began = performance.now()
   server.signal('SIGTERM')
   t.equal(await server.exited, '0')
+  t.notMatch(server.logs(), /Try in another terminal/, 'no demo client, nothing to try')
   t.ok(performance.now() - began < 2000, `${Math.round(performance.now() - began)} ms`)
 })
 
-t.test('a port in use is said, with exit code 1, and at once', async (t) => {
+t.test('a port in use is said, with the way out, exit code 1, and at once', async (t) => {
   const folder = await makeFolder(t, upstream)
   const blocker = createServer().listen(Number(new URL(folder.url).port), '127.0.0.1')
   await once(blocker, 'listening')
@@ -142,6 +145,10 @@ t.test('a port in use is said, with exit code 1, and at once', async (t) => {
   const ended = await startAndEnd(folder.path)
   t.equal(ended.code, 1)
   t.match(ended.stderr, /cannot listen: .*EADDRINUSE.*127\.0\.0\.1/)
+  t.match(
+    ended.stderr,
+    /\n {4}-> stop what listens there \(another sallyport serve\?\), or change listen\.public or listen\.ops\n/,
+  )
   t.notMatch(ended.stderr, / {4}at /, 'no stack trace')
   t.ok(ended.ms < 5000)
 })
