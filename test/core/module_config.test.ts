@@ -279,6 +279,13 @@ checkRows(t, [
   },
 ])
 
+t.test('WH-M2 a password in an address is not repeated', async (t) => {
+  const verdict = judged(aModule(), aModule({ config: { repoUrl: 'https://bot:hunter2@github.com/acme/x' } }))
+  t.same(said(verdict), [
+    'WH-M2 forbidden: moduleConfig.repoUrl is "https://github.com/acme/terraform-aws-vpc" since versions were published, and would become "https://github.com/acme/x"',
+  ])
+})
+
 t.test('WH-M4 a new Module that is not immutable is told so, and only then', async (t) => {
   const created = judged(undefined, aModule(MUTABLE), { policy: undefined, user: alice })
   t.ok(created.allowed)

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { actorOf } from '../../src/core/module/actor.ts'
+import { verbsAskedFor } from '../../src/core/module/break_glass.ts'
 import {
   aModule,
   aPolicy,
@@ -8,11 +9,13 @@ import {
   checkRows,
   controller,
   judged,
+  moduleChange,
   MUTABLE,
   pipeline,
   published,
   said,
 } from '../support/module_changes.ts'
+import type { Json } from '../support/module_changes.ts'
 
 const COMMIT = '9f2c1d7e5b0a4c6f8e3d2b1a0c9f8e7d6c5b4a39'
 const OTHER = '0000000000000000000000000000000000000001'
@@ -332,6 +335,21 @@ t.test('WH-V7 an entry without a version, and a text that would clear a terminal
   t.match(said(judged(aModule(two), aModule({ versions: [...two.versions, '\u001b[2J\u202e1.0.0'] }))), [
     String.raw`WH-V7 invalid: "\u{1b}[2J\u{202e}1.0.0" is not a version: `,
   ])
+})
+
+t.test('the server is asked for a verb only where an annotation wants it', async (t) => {
+  const asked = (annotations: Json): readonly string[] =>
+    verbsAskedFor(moduleChange(aModule(), aModule({ annotations })))
+  t.same(asked({}), [])
+  t.same(asked({ 'sallyport.dev/unpublish': '1.0.0: leaked a key' }), ['unpublish'])
+  t.same(asked({ 'sallyport.dev/unpublish': '1.0.0' }), [], 'no reason')
+  t.same(asked({ 'sallyport.dev/unpublish': ': leaked a key' }), [], 'no version')
+  t.same(asked({ 'sallyport.dev/migrate': 'moved' }), ['migrate'])
+  const deleting = moduleChange(
+    aModule({ annotations: { 'sallyport.dev/unpublish': '*: retired' } }),
+    undefined,
+  )
+  t.same(verbsAskedFor(deleting), ['unpublish'])
 })
 
 t.test('WH-V10 the order of the list means nothing', async (t) => {

@@ -1,16 +1,16 @@
 // Breaking the glass: an annotation that says what and why, and the verb for it. Neither alone is enough, so that a role
 // with every verb does nothing by accident and an annotation in git does nothing by itself.
-import type { ModuleChange } from './change.ts'
+import type { BreakGlassVerb, ModuleChange } from './change.ts'
 
 /** `1.2.0, 1.2.1: leaked a key in its examples`; `*` for all, which deleting a Module needs. */
 export const UNPUBLISH_ANNOTATION = 'sallyport.dev/unpublish'
 /** `the bucket moved to eu-west-1`. */
 export const MIGRATE_ANNOTATION = 'sallyport.dev/migrate'
 
-export type UnpublishRequest = { readonly versions: ReadonlySet<string>; readonly reason: string }
+type UnpublishRequest = { readonly versions: ReadonlySet<string>; readonly reason: string }
 
 /** What the annotation asks for, whoever asks; `undefined` without one that has both parts. */
-export function unpublishRequest(change: ModuleChange): UnpublishRequest | undefined {
+function unpublishRequest(change: ModuleChange): UnpublishRequest | undefined {
   const text = annotationOf(change, UNPUBLISH_ANNOTATION)
   const colon = text.indexOf(':')
   const reason = text.slice(colon + 1).trim()
@@ -20,9 +20,17 @@ export function unpublishRequest(change: ModuleChange): UnpublishRequest | undef
 }
 
 /** The reason, or `undefined`. */
-export function migrateRequest(change: ModuleChange): string | undefined {
+function migrateRequest(change: ModuleChange): string | undefined {
   const reason = annotationOf(change, MIGRATE_ANNOTATION).trim()
   return reason === '' ? undefined : reason
+}
+
+/** The verbs whose SubjectAccessReview this change waits for: none, nearly always. */
+export function verbsAskedFor(change: ModuleChange): readonly BreakGlassVerb[] {
+  const verbs: BreakGlassVerb[] = []
+  if (unpublishRequest(change) !== undefined) verbs.push('unpublish')
+  if (migrateRequest(change) !== undefined) verbs.push('migrate')
+  return verbs
 }
 
 /** Why this version may go after all, or `undefined`. */

@@ -6,7 +6,7 @@ import { compareVersions, readVersionIdentity } from './version_identity.ts'
 import type { VersionIdentity } from './version_identity.ts'
 
 /** `pruned`: versionHistoryLimit dropped it; `unpublished`: somebody removed it, or its Module. */
-export type PublishedState = 'present' | 'pruned' | 'unpublished'
+type PublishedState = 'present' | 'pruned' | 'unpublished'
 
 export type PublishedFacts = {
   readonly state: PublishedState
@@ -41,7 +41,7 @@ export type LedgerFacts = {
 }
 
 /** What the replica that judged the request knows of its author. */
-export type Attribution = Pick<PublishedFacts, 'source' | 'sourceId' | 'commit' | 'by'>
+type Attribution = Pick<PublishedFacts, 'source' | 'sourceId' | 'commit' | 'by'>
 
 export type Observation = {
   /** `undefined` when the Module was not there. */

@@ -3,7 +3,7 @@
 import { reading } from './reading.ts'
 import type { FieldReader, Reading } from './reading.ts'
 
-export type ObjectMeta = {
+type ObjectMeta = {
   readonly namespace: string
   readonly name: string
   readonly uid: string
@@ -13,7 +13,7 @@ export type ObjectMeta = {
   readonly isTerminating: boolean
 }
 
-export type StorageKind = 's3' | 'azureStorage' | 'gcs' | 'fileSystem'
+type StorageKind = 's3' | 'azureStorage' | 'gcs' | 'fileSystem'
 
 export type StorageConfig = {
   /** More than one is a mistake that a rule refuses: OpenDepot writes to the first and serves from the last. */

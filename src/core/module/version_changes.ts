@@ -4,7 +4,7 @@ import type { ModuleObject, VersionEntry } from './module_object.ts'
 import { readVersionIdentity } from './version_identity.ts'
 import type { VersionIdentity } from './version_identity.ts'
 
-export type AddedVersion = {
+type AddedVersion = {
   readonly index: number
   readonly plain: string
   readonly identity: VersionIdentity

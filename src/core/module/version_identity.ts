@@ -12,7 +12,7 @@ export type VersionIdentity = {
 }
 
 /** Longer ones make labels and object names that Kubernetes refuses. */
-export const MAX_VERSION_LENGTH = 64
+const MAX_VERSION_LENGTH = 64
 
 const NUMBER = '(0|[1-9][0-9]{0,17})'
 const SEMVER = new RegExp(`^v?${NUMBER}\\.${NUMBER}\\.${NUMBER}(?:-([0-9A-Za-z.-]+))?$`)

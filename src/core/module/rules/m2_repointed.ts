@@ -24,7 +24,7 @@ export function repointed(subject: ModuleCase): readonly Finding[] {
     if (was === read(after)) return []
     // Nothing was ever fetched without a format: OpenDepot's controller crashes there.
     if (field === 'fileFormat' && was === '') return []
-    const message = `moduleConfig.${field} is ${quoted(was)} since versions were published, and would become ${quoted(read(after))}`
+    const message = `moduleConfig.${field} is ${shown(was)} since versions were published, and would become ${shown(read(after))}`
     const told = reason === undefined ? message : `${message}: migrated (${quoted(reason)})`
     const kind = heldKind(isHeld && reason === undefined)
     return [
@@ -40,3 +40,8 @@ export function repointed(subject: ModuleCase): readonly Finding[] {
 }
 
 const WAY_OUT = `publish from elsewhere under another Module; to move this one: annotation ${MIGRATE_ANNOTATION}="<reason>" and the verb migrate on it`
+
+/** An address may carry somebody's password. */
+function shown(text: string): string {
+  return quoted(text.slice(0, 512).replaceAll(/\/\/[^/@]*@/g, '//'))
+}

@@ -3,7 +3,7 @@ import type { ModuleCase } from '#core/module/module_case.ts'
 import type { Finding } from '#core/module/verdict.ts'
 
 /** A ValidatingAdmissionPolicy over more is refused for its cost (Kubernetes 1.34, measured between 300 and 800). */
-export const MAX_VERSIONS = 500
+const MAX_VERSIONS = 500
 
 export function tooManyVersions({ change }: ModuleCase): readonly Finding[] {
   const count = change.new?.versions.length ?? 0

@@ -1,0 +1,141 @@
+import t from 'tap'
+import { denialOf, MAX_MESSAGE_BYTES } from '../../src/core/module/verdict_message.ts'
+import type { Verdict } from '../../src/core/module/verdict.ts'
+import { aModule, aPolicy, alice, judged, MUTABLE, pipeline, published } from '../support/module_changes.ts'
+
+function messageOf(verdict: Verdict): string {
+  return denialOf(verdict)?.message ?? 'allowed'
+}
+
+const COMMIT = '9f2c1d7e5b0a4c6f8e3d2b1a0c9f8e7d6c5b4a39'
+
+t.test('who replaced the list is given the command that appends', async (t) => {
+  const ledger = { published: new Map([['1.0.0', published({ commit: COMMIT })]]) }
+  const verdict = judged(aModule({ versions: ['1.0.0'] }), aModule({ versions: ['1.1.0', '1.2.0'] }), {
+    ledger,
+  })
+  t.same(denialOf(verdict), {
+    code: 403,
+    reason: 'Forbidden',
+    message:
+      `WH-V1: version 1.0.0 was published from commit ${COMMIT} and is taken off spec.versions. Instead: append instead of ` +
+      `replacing the list: kubectl patch module terraform-aws-vpc -n infra --type json -p ` +
+      `'[{"op":"add","path":"/spec/versions/-","value":{"version":"1.1.0"}},{"op":"add","path":"/spec/versions/-","value":{"version":"1.2.0"}}]'; ` +
+      `to unpublish for good: annotation sallyport.dev/unpublish="<version>: <reason>" and the verb unpublish on this Module`,
+  })
+})
+
+t.test('a name that a shell would read otherwise gets no command', async (t) => {
+  const name = "x';rm -rf ~;'"
+  const verdict = judged(aModule({ name }), aModule({ name, versions: ['1.2.0'] }))
+  t.notMatch(messageOf(verdict), /kubectl|rm -rf/)
+  t.notMatch(messageOf(judged(aModule({ name }), undefined)), /kubectl|rm -rf/)
+})
+
+t.test('all problems stand in one message, and one way out is said once', async (t) => {
+  const verdict = judged(aModule(), aModule({ versions: [], config: { immutable: false } }))
+  t.equal(
+    messageOf(verdict),
+    '(1) WH-V1: version 1.0.0 was published and is taken off spec.versions; version 1.1.0 was published and is taken off ' +
+      'spec.versions. Instead: leave every published entry in spec.versions and add to it; to unpublish for good: ' +
+      'annotation sallyport.dev/unpublish="<version>: <reason>" and the verb unpublish on this Module ' +
+      '(2) WH-M4: this Module is immutable and would stop being so. Instead: leave immutable: true',
+  )
+})
+
+t.test('the answer is 422 when every problem is malformation, and 403 as soon as one is not', async (t) => {
+  const malformed = judged(aModule(), aModule({ versions: ['1.0.0', '1.1.0', 'main'] }))
+  t.equal(denialOf(malformed)?.code, 422)
+  t.equal(denialOf(malformed)?.reason, 'Invalid')
+  t.equal(denialOf(judged(aModule(), aModule({ versions: ['1.0.0', 'main'] })))?.code, 403)
+  t.equal(denialOf(judged(aModule(), aModule())), undefined)
+})
+
+t.test('a message is at most 2 kB, whatever is asked', async (t) => {
+  const many = Array.from({ length: 10_000 }, (_, index) => `x${index}`)
+  const long = '\u00fc'.repeat(100_000)
+  const asked = [
+    judged(aModule(), aModule({ versions: many })),
+    judged(aModule({ versions: many.map((_, index) => `1.${index}.0`) }), aModule({ versions: [] })),
+    judged(
+      aModule(),
+      aModule({ config: { name: long, provider: long, repoOwner: long, repoUrl: long, fileFormat: long } }),
+    ),
+    judged(aModule({ versions: [] }), aModule({ versions: many.map((_, index) => `1.${index}.0`) }), {
+      user: { ...pipeline({ source: long, ref: long }), username: long },
+    }),
+    judged(aModule({ versions: [] }), aModule(), {
+      user: pipeline(),
+      policy: aPolicy({
+        publishers: Array.from({ length: 9 }, () => ({ source: long, ids: [long], refs: [long] })),
+      }),
+    }),
+  ]
+  for (const verdict of asked) {
+    t.notOk(verdict.allowed)
+    const message = messageOf(verdict)
+    t.ok(Buffer.byteLength(message) <= MAX_MESSAGE_BYTES, `${Buffer.byteLength(message)} bytes`)
+    t.match(message, /^(\(1\) )?WH-/)
+    t.ok(message.isWellFormed())
+  }
+  t.match(
+    messageOf(judged(aModule(), aModule({ versions: many }))),
+    /; the same of .* and 9994 more\. Instead: /,
+  )
+})
+
+t.test('what did not fit is counted', async (t) => {
+  const long = '\u00fc'.repeat(100_000)
+  const storageConfig = { s3: { bucket: long }, gcs: { bucket: long }, fileSystem: {} }
+  const config = {
+    name: long,
+    provider: long,
+    repoUrl: long,
+    fileFormat: long,
+    immutable: false,
+    storageConfig,
+  }
+  const versions = ['1.0.0', '1.1.0', long, { version: '1.2.0', [long]: '' }]
+  t.match(messageOf(judged(aModule(), aModule({ config, versions }))), / And [0-9] more problems?\.$/)
+})
+
+t.test('no text of others reaches a terminal as a command', async (t) => {
+  const hostile = '\u001b[31m\r\n\u0000\u202e\u2028\ud800x\u200b'
+  const verdicts = [
+    judged(aModule(), aModule({ versions: ['1.0.0', '1.1.0', hostile] })),
+    judged(aModule(), aModule({ config: { provider: hostile, repoUrl: hostile } })),
+    judged(aModule(), aModule({ config: { storageConfig: { s3: { [hostile]: `${hostile}/..` } } } })),
+    judged(aModule(), aModule({ versions: ['1.0.0', '1.1.0', { version: '1.2.0', [hostile]: '' }] })),
+    judged(aModule(), aModule({ versions: ['1.0.0', '1.1.0', '1.2.0'] }), {
+      user: { ...alice, username: hostile },
+    }),
+    judged(aModule(), aModule({ versions: ['1.0.0', '1.1.0', '1.2.0'] }), {
+      user: pipeline({ source: hostile }),
+    }),
+    judged(aModule({ annotations: { 'sallyport.dev/unpublish': `*: ${hostile}` } }), undefined, {
+      mayDo: ['unpublish'],
+    }),
+    judged(aModule(), aModule({ annotations: { 'sallyport.dev/pins': `1.0.0${hostile}=${hostile}` } })),
+  ]
+  for (const verdict of verdicts) {
+    const texts = [messageOf(verdict), ...verdict.warnings, ...verdict.annotations.values()]
+    for (const text of texts) t.notMatch(text, /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u)
+    t.ok(verdict.findings.length > 0)
+  }
+})
+
+t.test('warnings survive the limits of the API server', async (t) => {
+  const versions = Array.from({ length: 400 }, (_, index) => `1.${index}.0`)
+  const verdict = judged(aModule({ ...MUTABLE, versions }), aModule({ ...MUTABLE, versions: ['1.0.0'] }), {
+    user: alice,
+  })
+  t.ok(verdict.allowed)
+  t.equal(verdict.warnings.length, 12)
+  t.equal(verdict.warnings.at(-1), 'and 388 more warnings')
+  const long = judged(aModule(), aModule({ versions: ['1.0.0', '1.1.0', '1.2.0'] }), {
+    policy: undefined,
+    user: pipeline({ source: `evil.example/${'\u00e9'.repeat(500)}` }),
+  })
+  t.ok(long.warnings.every((warning) => warning.length <= 256))
+  t.match(long.warnings, [/^WH-P1: .*\.\.\.$/])
+})
