@@ -9,11 +9,12 @@ export type ExplainFlags = ConfigFlags & {
   readonly claims?: string
   readonly clientId: string
   readonly connector?: string
-  readonly audience: readonly string[]
+  readonly audience?: readonly string[] | undefined
   readonly scope: string
   readonly policy?: string
   readonly grant: 'token-exchange' | 'client_credentials'
-  readonly tokenType: 'id_token' | 'access_token'
+  readonly tokenType: string
+  readonly clientSecretFile?: string
   readonly json?: boolean
 }
 
@@ -38,20 +39,28 @@ export const explain: CommandModule = {
     addConfigFlags(command)
       .option('--token <file>', 'the subject token; - reads standard input')
       .option('--claims <file>', 'its claims as JSON, unsigned; - reads standard input')
-      .requiredOption('--client-id <id>', 'the client that asks; it is taken as authenticated')
+      .requiredOption(
+        '--client-id <id>',
+        'the client that asks; without its secret it is taken as authenticated',
+      )
+      .option('--client-secret-file <file>', 'what the client showed, to be judged as well')
       .option('--connector <id>', 'connector_id of the request')
-      .option('--audience <id>', 'audience of the request, repeatable', collect, [])
+      .option('--audience <id>', 'audience of the request, repeatable', collect)
       .option('--scope <scopes>', 'scope of the request', 'openid profile email groups')
       .option('--policy <name>', 'the one policy to be judged by')
       .option('--grant <grant>', 'token-exchange or client_credentials', 'token-exchange')
-      .option('--token-type <type>', 'what the token is: id_token or access_token', 'id_token')
+      .option(
+        '--token-type <type>',
+        'what the token is: id_token, access_token, or subject_token_type as it was sent',
+        'id_token',
+      )
       .option('--json', 'print JSON')
       .action(async (flags: ExplainFlags) => end(await run(flags, io)))
   },
 }
 
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value]
+function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value]
 }
 
 async function run(flags: ExplainFlags, io: CommandIo): Promise<ExitCode> {

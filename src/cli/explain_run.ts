@@ -60,7 +60,8 @@ export async function explainExchange(
     io.stderr.write('sallyport explain: --claims must hold one JSON object\n')
     return { exit: EXIT.usage }
   }
-  return { config: load.config, explanation: await explainInput(flags, load.config, claims ?? input, io) }
+  const explanation = await explainInput(flags, load.config, claims ?? input, io)
+  return { config: load.config, explanation }
 }
 
 async function explainInput(
@@ -83,28 +84,35 @@ async function explainInput(
     pool: inPlacePool,
   }
   try {
-    const request = requestOf(flags, isBare ? 'claims.without.signature' : input)
+    const file = flags.clientSecretFile
+    const clientSecret = file === undefined ? undefined : await readSecret(file, io)
+    const request = { ...requestOf(flags, isBare ? 'claims.without.signature' : input), clientSecret }
     return await explain(request, config, parts, isBare ? () => ok(input) : parseCompact)
   } finally {
     issuers.close()
   }
 }
 
-function requestOf(flags: ExplainFlags, subjectToken: string): ExplainRequest {
+function requestOf(flags: ExplainFlags, subjectToken: string): Omit<ExplainRequest, 'clientSecret'> {
   return {
     grantType: flags.grant === 'client_credentials' ? CLIENT_CREDENTIALS : TOKEN_EXCHANGE,
     client: flags.clientId,
     scopes: parseScopes(flags.scope),
-    audience: flags.audience,
+    audience: flags.audience ?? [],
     resource: [],
     nonce: '',
     connectorId: flags.connector ?? '',
     subjectToken,
-    subjectTokenType: flags.tokenType === 'access_token' ? ACCESS_TOKEN_TYPE : ID_TOKEN_TYPE,
+    subjectTokenType: TOKEN_TYPES.get(flags.tokenType) ?? flags.tokenType,
     requestedTokenType: '',
     policy: flags.policy ?? '',
   }
 }
+
+const TOKEN_TYPES: ReadonlyMap<string, string> = new Map([
+  ['id_token', ID_TOKEN_TYPE],
+  ['access_token', ACCESS_TOKEN_TYPE],
+])
 
 /** A claim set as a token whose signature nobody asks about. Missing times are filled in, so that rules about them hold. */
 function readClaims(text: string, io: CommandIo): ParsedToken | undefined {

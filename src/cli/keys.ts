@@ -29,6 +29,10 @@ export const keys: CommandModule = {
       says: 'the same, and see to it that every kube-apiserver of the configuration forgets it',
       line: 'sallyport keys revoke NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs --flush',
     },
+    {
+      says: 'after a revocation without --flush, or when it has not reached every kube-apiserver',
+      line: 'sallyport keys flush',
+    },
   ],
   define: (command, io, end) => {
     const sub = (usage: string, description: string): ReturnType<typeof addConfigFlags> =>

@@ -61,14 +61,25 @@ export function commandOf(module: CommandModule, io: CommandIo, end: (code: Exit
   const command = baseCommand(`sallyport ${module.name}`, io).description(module.summary)
   command.hook('preAction', (_, action) => applyTwins(action, io.env))
   module.define(command, io, end)
+  for (const sub of command.commands) {
+    const name = `${module.name} ${sub.name()}`
+    sub.showHelpAfterError(helpHint(`sallyport ${name}`))
+    // Each example stands below the subcommand that it calls, too.
+    const called = new RegExp(`\\b${name}\\b(?!-)`)
+    sub.addHelpText('after', examplesText(module.examples.filter(({ line }) => called.test(line))))
+  }
   return command.addHelpText('after', examplesText(module.examples))
+}
+
+function helpHint(name: string): string {
+  return `(see ${name} --help)`
 }
 
 /** A commander command that writes to `io` and throws instead of leaving the process. */
 export function baseCommand(name: string, io: CommandIo): Command {
   return new Command(name)
     .exitOverride()
-    .showHelpAfterError('(see --help)')
+    .showHelpAfterError(helpHint(name))
     .configureHelp({ helpWidth: HELP_COLUMNS, showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),

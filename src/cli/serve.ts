@@ -22,7 +22,7 @@ export const serve: CommandModule = {
     },
   ],
   define: (command, io, end) => {
-    command.argument('[part]', 'all or broker', 'all')
+    command.argument('[part]', 'what to serve: broker, or all that there is', 'all')
     addConfigFlags(command).action(async (part: string, flags: ConfigFlags) =>
       end(await run(part, flags, io)),
     )

@@ -33,8 +33,30 @@ for (const entry of COMMANDS) {
     const [, examples = ''] = run.stdout.split('Examples:\n')
     t.match(examples, 'sallyport')
     t.match(examples, /^ {2}# /)
+    t.notMatch(run.stdout, '(default: [])')
   })
 }
+
+t.test('every subcommand helps with examples of its own, and a mistake points to its help', async (t) => {
+  for (const [name, subs] of [
+    ['config', ['check', 'from-dex']],
+    ['keys', ['list', 'rotate', 'revoke', 'flush']],
+    ['kube', ['auth-config', 'lint', 'explain', 'rbac', 'kubeconfig']],
+  ] as const) {
+    for (const sub of subs) {
+      const { stdout } = await runCli([name, sub, '--help'])
+      const lines = (stdout.split('Examples:\n')[1] ?? '')
+        .split('\n')
+        .filter((line) => /^ {2}[^#]/.test(line))
+      t.ok(lines.length > 0, `${name} ${sub}`)
+      for (const line of lines) t.match(line, `${name} ${sub}`)
+      t.notMatch(stdout, '(default: [])')
+      const wrong = await runCli([name, sub, '--nonsense'])
+      t.match(wrong, { code: 2, stderr: `(see sallyport ${name} ${sub} --help)` })
+    }
+  }
+  t.match(await runCli(['token', '--nonsense']), { code: 2, stderr: '(see sallyport token --help)' })
+})
 
 t.test('help, version and nearest names answer at the top', async (t) => {
   t.match(await sallyport('--help'), { code: 0, stdout: /exchange +exchange the job's own token/ })

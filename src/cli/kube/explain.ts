@@ -20,9 +20,10 @@ export type KubeExplainFlags = {
   readonly brokerDexConfig?: string
   readonly clientId?: string
   readonly connector?: string
-  readonly audience: readonly string[]
+  readonly audience?: readonly string[]
   readonly scope: string
-  readonly tokenType: 'id_token' | 'access_token'
+  readonly tokenType: string
+  readonly clientSecretFile?: string
 }
 
 export const kubeExplain: KubeSubcommand = {
@@ -67,18 +68,26 @@ export const kubeExplain: KubeSubcommand = {
         "--token (or --claims) is the job's own: first what a broker with this configuration makes of it",
       )
       .option('--broker-dex-config <file>', 'the same for an unmodified Dex configuration')
-      .option('--client-id <id>', 'of that exchange: the client that asks; it is taken as authenticated')
+      .option(
+        '--client-id <id>',
+        'of that exchange: the client that asks; without its secret it is taken as authenticated',
+      )
+      .option('--client-secret-file <file>', 'of that exchange: what the client showed')
       .option('--connector <id>', 'of that exchange: connector_id')
-      .option('--audience <id>', 'of that exchange, repeatable (default: the first of the file)', collect, [])
+      .option('--audience <id>', 'of that exchange, repeatable (default: the first of the file)', collect)
       .option('--scope <scopes>', 'of that exchange', 'openid profile email groups')
-      .option('--token-type <type>', 'of that exchange: id_token or access_token', 'id_token')
+      .option(
+        '--token-type <type>',
+        'of that exchange: id_token, access_token, or as it was sent',
+        'id_token',
+      )
       .option('--json', 'print JSON')
       .action(async (flags: KubeExplainFlags) => end(await run(flags, io)))
   },
 }
 
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value]
+function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value]
 }
 
 async function run(flags: KubeExplainFlags, io: CommandIo): Promise<ExitCode> {
