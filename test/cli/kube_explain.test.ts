@@ -127,6 +127,15 @@ t.test('keys come from the issuer, from a file, or from nobody when asked so', a
     code: 1,
     stdout: /unknown json web key type 'AKP'\][^]*spoils all the others/,
   })
+  for (const text of ['', '<html>', '[]']) {
+    writeFileSync(join(cwd, 'none.json'), text)
+    const run = await explain({}, '--jwks', 'none.json')
+    t.match(run, {
+      code: 1,
+      stdout: /none\.json is no key set: save what the issuer answers at its jwks_uri/,
+    })
+    t.notMatch(run.stdout, 'spoils all the others')
+  }
   t.equal(issuer.fetches.discovery, 0)
   t.match(await explain({}, '--offline'), { code: 0, stdout: / \? {3}signature +not asked for/ })
   t.equal(issuer.fetches.discovery, 0)

@@ -32,6 +32,25 @@ async function house(
 
 const USER = { username: 'ci:vpc', uid: '7', groups: ['ci:x'], extra: { 'example.test/a': ['b'] } }
 
+t.test('without any kubeconfig it says so, and with one that is named it does not', async (t) => {
+  const { HOME, KUBECONFIG } = process.env
+  t.teardown(() => {
+    Object.assign(process.env, { HOME, ...(KUBECONFIG !== undefined && { KUBECONFIG }) })
+  })
+  process.env['HOME'] = folder(t)
+  delete process.env['KUBECONFIG']
+  t.match(await openKubeClient({ kubeconfig: undefined, context: undefined, env: process.env }), {
+    ok: false,
+    denial: { message: /^no kubeconfig found: name one with --kubeconfig, or set KUBECONFIG/ },
+  })
+  t.match(await openKubeClient({ kubeconfig: undefined, context: 'x', env: process.env }), {
+    ok: false,
+    denial: { message: /^no kubeconfig found/ },
+  })
+  const api = await fakeApiserver(t, folder(t), () => ({ status: 200, body: {} }))
+  t.ok((await openKubeClient({ kubeconfig: api.kubeconfig, context: undefined, env: process.env })).ok)
+})
+
 t.test('a token is reviewed as the administrator, and its reason comes back', async (t) => {
   const { api, client } = await house(t, ({ body }) => {
     const { token } = Object(body['spec'])

@@ -84,7 +84,10 @@ export function notBeforeWayOut(notBefore: bigint, now: number): string {
 }
 
 function seconds(count: number): string {
-  return Math.abs(count) < 120 ? `${count} s` : `${Math.round(count / 60)} min`
+  const size = Math.abs(count)
+  if (size < 120) return `${count} s`
+  if (size < 2 * 3600) return `${Math.round(count / 60)} min`
+  return size < 2 * 86_400 ? `${Math.round(count / 3600)} h` : `${Math.round(count / 86_400)} days`
 }
 
 /** `detail`: Go's text about a type, or the expression whose value has the wrong one. */

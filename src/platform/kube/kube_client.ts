@@ -88,6 +88,9 @@ const TIMEOUT_MS = 15_000
 /** /metrics of a busy apiserver is several MB. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
+/** The context that loadFromDefault makes up, with http://localhost:8080, where there is neither a kubeconfig nor a Pod. */
+const NO_KUBECONFIG = 'loaded-context'
+
 /** Reads the kubeconfig and prepares its credentials; asks nobody. */
 export async function openKubeClient(options: KubeClientOptions): Asked<KubeClient> {
   const { KubeConfig: Config } = await import('@kubernetes/client-node')
@@ -96,6 +99,10 @@ export async function openKubeClient(options: KubeClientOptions): Asked<KubeClie
   try {
     if (options.kubeconfig === undefined) config.loadFromDefault()
     else config.loadFromFile(options.kubeconfig)
+    if (config.getCurrentContext() === NO_KUBECONFIG && options.kubeconfig === undefined)
+      return kubeconfigFailure(
+        'no kubeconfig found: name one with --kubeconfig, or set KUBECONFIG (~/.kube/config is not there)',
+      )
     if (options.context !== undefined) config.setCurrentContext(options.context)
   } catch (error) {
     return kubeconfigFailure(`${file} cannot be read: ${textOf(error)}`)

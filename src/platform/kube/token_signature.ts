@@ -37,7 +37,11 @@ export async function signatureByFile(
   const keys = readGoJoseKeySet(body)
   if (keys.ok) return verifyWith(token, keys.value, file)
   const reason = keySetFailureText(keys.denial, 'application/json')
-  return { kind: 'fails', code: 'keys_not_readable', reason, wayOut: ODD_KEY_WAY_OUT }
+  const isKeySet = keys.denial.index !== undefined
+  const wayOut = isKeySet
+    ? ODD_KEY_WAY_OUT
+    : `${file} is no key set: save what the issuer answers at its jwks_uri, {"keys": [...]}`
+  return { kind: 'fails', code: 'keys_not_readable', reason, wayOut }
 }
 
 const ODD_KEY_WAY_OUT =
