@@ -1,5 +1,5 @@
-// What the documents show loads: in README.md and docs/, every ```yaml block that begins with `# sallyport.yaml` or with
-// `issuer:` as it stands, and every block that begins with one of our lists as a part of a file.
+// What the documents show loads: in README.md and docs/, every ```yaml block that begins with `issuer:` (comments
+// aside) as it stands, and every block that begins with another of our keys as a part of a file.
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -16,6 +16,8 @@ const CROSS_CODES: ReadonlySet<string> = new Set([
   'connector_without_policy',
   'audience_unreachable',
 ])
+/** Its examples are parts of an AuthenticationConfiguration; test/core/kube_lint_examples.test.ts reads them. */
+const OF_KUBE_APISERVER = join('docs', 'kube-lint.md')
 const CERTIFICATE = '-----BEGIN CERTIFICATE-----\n'
 
 /** A world in which every file and variable that an example names is there. */
@@ -28,11 +30,14 @@ const generousEnv = {
   },
 }
 
-for (const path of globSync(['README.md', 'docs/**/*.md'], { cwd: root }).toSorted()) {
+const pages = globSync(['README.md', 'docs/**/*.md'], { cwd: root }).toSorted()
+for (const path of pages.filter((page) => page !== OF_KUBE_APISERVER)) {
   const blocks = [...read(path).matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, block = '']) => block)
   for (const [index, block] of blocks.entries()) {
-    const isWhole = /^(?:# sallyport\.yaml|issuer:)/.test(block)
-    const isFragment = /^(?:connectors|clients|audiences|policies):/.test(block)
+    const isWhole = /^(?:(?:#.*)?\n)*issuer: \S/.test(block)
+    const isFragment = /^(?:# sallyport\.yaml.*\n)?(?:connectors|clients|audiences|policies|kube):/.test(
+      block,
+    )
     if (!isWhole && !isFragment) continue
     t.test(`example ${index + 1} of ${path} loads without error or warning`, (t) => {
       const text = isWhole
