@@ -19,6 +19,18 @@ async function lint(text: string, ...flags: readonly string[]): Promise<CliRun> 
 const HTTP = GOOD_FILE.replace('url: https:', 'url: http:')
 const indented = (text: string, by: number): string => text.replaceAll(/^(?=.)/gm, ' '.repeat(by))
 
+t.test('a file that is no YAML is called so after a few places', async (t) => {
+  const cwd = folder(t)
+  writeFileSync(join(cwd, 'README.md'), '# Title\n\n```sh\nrun: this\nand that\n```\n\n`a` b: c\n'.repeat(20))
+  writeFileSync(join(cwd, 'one.yaml'), 'a: [\n')
+  const run = await runCli([...LINT, 'README.md'], { cwd })
+  t.match(run, { code: 1, stdout: /and \d+ more of these: this is no YAML\n {4}-> name the file of/ })
+  t.match(run.stdout, 'would refuse this file: 4 refusals')
+  const one = await runCli([...LINT, 'one.yaml'], { cwd })
+  t.equal(one.code, 1)
+  t.notMatch(one.stdout, 'this is no YAML')
+})
+
 t.test('a good file is nothing to speak of', async (t) => {
   const run = await lint(GOOD_FILE)
   t.strictSame(run, {

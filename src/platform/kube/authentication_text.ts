@@ -19,6 +19,8 @@ export type AuthenticationDocument = {
   readonly placeInText: (path: YamlPath, offset: number) => Place | undefined
 }
 
+const MAX_BROKEN_PLACES = 3
+
 /** Findings that only the bytes of a file tell; docs/kube-lint.md lists them. */
 export const BYTE_CODES = ['bytes_replaced'] as const
 
@@ -120,10 +122,21 @@ function placed(read: YamlDocumentRead, source: TextSource): AuthenticationDocum
   const document: YamlDocument = read.document
   return {
     data: document.data,
-    findings: read.findings.map((finding) => told(finding, source)),
+    findings: fewOf(read.findings.map((finding) => told(finding, source))),
     placeOf: (path) => back(document.placeOf(path)) ?? source.locate(1, 1),
     placeInText: (path, offset) => back(document.placeInText(path, offset)),
   }
+}
+
+/** A text that is no YAML breaks in each of its lines: after a few places the rest is counted. */
+function fewOf(findings: readonly Finding[]): readonly Finding[] {
+  const broken = findings.filter(({ code }) => code === 'yaml_not_readable')
+  const [next] = broken.slice(MAX_BROKEN_PLACES)
+  if (next === undefined) return findings
+  const left = new Set(broken.slice(MAX_BROKEN_PLACES))
+  const message = `and ${left.size} more of these: this is no YAML`
+  const wayOut = 'name the file of --authentication-config, or one that holds it'
+  return [...findings.filter((finding) => !left.has(finding)), { ...next, message, wayOut }]
 }
 
 function told(finding: Finding, source: TextSource): Finding {
