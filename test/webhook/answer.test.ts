@@ -92,6 +92,20 @@ t.test('a name of kilobytes does not fill the audit log', async (t) => {
   t.equal(response.auditAnnotations?.['publisher']?.length, 1024)
 })
 
+t.test('nothing that somebody wrote steers the terminal of somebody else', async (t) => {
+  const hostile = 'a\u001b[2J\r\nb\u202ec\ud83d'
+  const finding: JudgedFinding = { ...REMOVED, message: hostile, wayOut: hostile }
+  const denied = answerOf(UID, {
+    ...verdict(finding),
+    annotations: new Map([['publisher', hostile]]),
+  }).response
+  const shown = 'a\\u{1b}[2J\\u{d}\\u{a}b\\u{202e}c\\u{d83d}'
+  t.equal(denied.status?.message, `WH-V1: ${shown}. Instead: ${shown}`)
+  t.equal(denied.auditAnnotations?.['publisher'], shown)
+  const warned = answerOf(UID, verdict({ ...finding, mode: 'warn' })).response
+  t.same(warned.warnings, [`WH-V1: ${shown}. Instead: ${shown}`])
+})
+
 t.test('what could not be judged is refused, and the log is named', async (t) => {
   t.match(errored(UID).response, {
     uid: UID,

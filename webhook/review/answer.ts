@@ -1,7 +1,8 @@
 // What kube-apiserver gets back. Answers are made here and nowhere else, so that none is ever half of one: it repeats the uid,
 // never patches, and has no causes, because kubectl shows those instead of the message.
+import { cutToBytes, printable } from '#core/module/printable.ts'
 import type { Verdict } from '#core/module/verdict.ts'
-import { denialOf } from '#core/module/verdict_message.ts'
+import { MAX_MESSAGE_BYTES, denialOf } from '#core/module/verdict_message.ts'
 import type { Denial } from '#core/module/verdict_message.ts'
 
 export type AdmissionAnswer = {
@@ -28,7 +29,9 @@ export function allow(uid: string, notes: Notes): AdmissionAnswer {
 }
 
 function deny(uid: string, denial: Denial, notes: Notes): AdmissionAnswer {
-  const { code, reason, message } = denial
+  // kubectl prints what it gets. Rules quote what others wrote; whatever slips through one of them ends here.
+  const message = cutToBytes(printable(denial.message), MAX_MESSAGE_BYTES)
+  const { code, reason } = denial
   return answer({ uid, allowed: false, status: { code, reason, message }, ...noted(notes) })
 }
 
@@ -52,12 +55,16 @@ function answer(response: AdmissionResponse): AdmissionAnswer {
 }
 
 /** An audit event is one line of a log; a username may have kilobytes. */
-const MAX_ANNOTATION_LENGTH = 1024
+const MAX_ANNOTATION_BYTES = 1024
 
 function noted({ warnings, annotations }: Notes): Pick<AdmissionResponse, 'warnings' | 'auditAnnotations'> {
-  const entries = [...annotations].map(([key, value]) => [key, value.slice(0, MAX_ANNOTATION_LENGTH)])
+  const entries = [...annotations].map(([key, value]) => [
+    key,
+    cutToBytes(printable(value), MAX_ANNOTATION_BYTES),
+  ])
   return {
-    ...(warnings.length === 0 ? {} : { warnings }),
+    // kube-apiserver drops a warning with a control character, and says so nowhere.
+    ...(warnings.length === 0 ? {} : { warnings: warnings.map(printable) }),
     ...(entries.length === 0 ? {} : { auditAnnotations: Object.fromEntries(entries) }),
   }
 }
