@@ -1,6 +1,7 @@
 // One server for one SQLite file: a lock beside the file, which the kernel lets go of however the process ends. Commands
 // that open the store beside a running server do not ask for it.
-import { open } from 'node:fs/promises'
+import { open, realpath } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isBusy, makeFolderOf, storeFailure } from './sqlite_file.ts'
@@ -16,10 +17,11 @@ const RETRY_MS = 100
  * with StoreFailure.
  */
 export async function lockStore(file: string, waitMs = WAIT_MS): Promise<StoreLock | undefined> {
-  const lockFile = `${file}.lock`
+  let lockFile = `${file}.lock`
   let database: DatabaseSync | undefined
   try {
     await makeFolderOf(file)
+    lockFile = `${await ownPath(file)}.lock`
     await (await open(lockFile, 'a', 0o600)).close()
     const { DatabaseSync: Database } = await import('node:sqlite')
     const held = (database = new Database(lockFile, { timeout: 0, allowExtension: false }))
@@ -44,5 +46,15 @@ async function begin(database: DatabaseSync, retries: number): Promise<boolean> 
       if (attempt >= retries) return false
       await sleep(RETRY_MS)
     }
+  }
+}
+
+/** One name for one file, whatever links lead to it: SQLite follows them, too. */
+async function ownPath(file: string): Promise<string> {
+  try {
+    return await realpath(file)
+  } catch {
+    // Not there yet: its folder is, or the next step says what is wrong.
+    return join(await realpath(dirname(file)), basename(file))
   }
 }
