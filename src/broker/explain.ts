@@ -12,6 +12,7 @@ import { CLIENT_CREDENTIALS, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 import { tokenClaims } from '#core/token/claims.ts'
+import { createSecretCheck } from '#platform/secret_check.ts'
 import { checkSignedClaims } from '#platform/subject_verifier.ts'
 import type { SubjectVerifier } from '#platform/subject_verifier.ts'
 import type { Clock } from '#core/clock.ts'
@@ -19,12 +20,16 @@ import type { BrokerConfig } from './config/broker_config.ts'
 import { grantClientCredentials } from './grants/client_credentials.ts'
 import type { TokenRequest } from './grants/request.ts'
 import { exchangeToken } from './grants/token_exchange.ts'
-import { buildGrantDeps } from './live_broker.ts'
+import { buildGrantDeps, secretHashes } from './live_broker.ts'
 import type { GrantParts } from './live_broker.ts'
 import { contentsOf } from './tokens/issue.ts'
 import { servedGrant } from './wire/token_endpoint.ts'
 
-export type ExplainRequest = Omit<TokenRequest, 'credentials'> & { readonly client: string }
+export type ExplainRequest = Omit<TokenRequest, 'credentials'> & {
+  readonly client: string
+  /** What the client showed; `undefined` takes it as authenticated. */
+  readonly clientSecret: string | undefined
+}
 
 type ExplainedStep = {
   readonly step: Step
@@ -81,7 +86,10 @@ export async function explain(
   const deps = {
     ...grants,
     parse,
-    secrets: { verify: async () => true, dummy: async () => {} },
+    secrets:
+      request.clientSecret === undefined
+        ? { verify: async () => true, dummy: async () => {} }
+        : createSecretCheck({ ...parts, clients: secretHashes(config) }),
     checkAssertion: async () => ok(undefined),
   }
   const client = grants.clients.get(request.client)
@@ -105,6 +113,8 @@ export function claimsVerifier(clock: Clock): SubjectVerifier {
 }
 
 function credentialsOf(client: Client | undefined, request: ExplainRequest): TokenRequest['credentials'] {
+  const { clientSecret } = request
+  if (clientSecret !== undefined) return { kind: 'secret', clientId: request.client, secret: clientSecret }
   switch (client?.auth.method) {
     case 'federated_jwt':
     case 'private_key_jwt':

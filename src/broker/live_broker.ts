@@ -178,6 +178,6 @@ function compilePolicies(config: BrokerConfig): PolicyIndex {
   return indexPolicies(compiled)
 }
 
-function secretHashes(config: BrokerConfig): readonly (readonly string[])[] {
+export function secretHashes(config: BrokerConfig): readonly (readonly string[])[] {
   return config.clients.flatMap(({ auth }) => (auth.method === 'client_secret' ? [auth.hashes] : []))
 }

@@ -5,6 +5,7 @@ import { parseCompact } from '../../src/core/jwt/compact.ts'
 import { CLIENT_CREDENTIALS, ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '../../src/core/oauth/names.ts'
 import { claimsVerifier, explain } from '../../src/broker/explain.ts'
 import type { ExplainRequest, Explanation } from '../../src/broker/explain.ts'
+import { SECRETS } from '../support/broker_config.ts'
 import { START, startTestBroker } from '../support/test_broker.ts'
 
 const broker = await startTestBroker(t)
@@ -42,6 +43,7 @@ function ask({ token = '', ...change }: Question, over: Partial<ExplainRequest> 
     subjectTokenType: change.subject_token_type ?? ID_TOKEN_TYPE,
     requestedTokenType: change.requested_token_type ?? '',
     policy: change.policy ?? '',
+    clientSecret: undefined,
     ...over,
   }
   const { verifier, userinfo, gitlabIdentity, clock, randomBytes, pool } = broker.broker.parts
@@ -165,6 +167,7 @@ async function requestOf(): Promise<ExplainRequest> {
     subjectTokenType: '',
     requestedTokenType: '',
     policy: '',
+    clientSecret: undefined,
   }
 }
 
@@ -189,3 +192,17 @@ t.test('a bare claim set is judged by every rule but signature and header', asyn
   t.equal(await judge({ iss: 'https://elsewhere.example.test' }), 'subject_issuer_mismatch')
   t.equal(await judge({ ref: 'feature' }), 'policy_none_matched')
 })
+
+t.test(
+  'a secret that is given is judged as the broker judges it; without one the client is taken as known',
+  async (t) => {
+    const token = broker.mint()
+    const reasonWith = async (clientSecret: string | undefined, client = 'ci'): Promise<string> =>
+      (await ask({ token, client_id: client }, { clientSecret })).denial?.reason ?? 'yes'
+    t.equal(await reasonWith(undefined), 'yes')
+    t.equal(await reasonWith(SECRETS.ci), 'yes')
+    t.equal(await reasonWith(`${SECRETS.ci}x`), 'client_secret_wrong')
+    t.equal(await reasonWith(''), 'client_secret_missing')
+    t.equal(await reasonWith(SECRETS.ci, 'nobody'), 'client_unknown')
+  },
+)

@@ -1,6 +1,7 @@
 // Seed 002's section "Token Exchange" on a real kube-apiserver: its lines word for word (hosts aside) for a GitLab job and
 // for a real Keycloak, and each line of its "Diagnostics" with the command that names the cause.
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -99,6 +100,9 @@ t.test("seed 002's Token Exchange on a real kube-apiserver", { skip, timeout: 60
       'subject_token_type=jwt',
     )
     t.match(await job(type), { response: /Invalid subject_token_type\./ })
+    t.match(await brokerExplain(world, gitlabToken(world), ['--token-type', 'jwt']), {
+      reason: 'subject_token_type_unsupported',
+    })
 
     const connector = gitlabLines.replace('connector_id=gitlab', 'connector_id=gitlap')
     t.match(await job(connector), { response: /"error":"invalid_request"/ })
@@ -111,6 +115,10 @@ t.test("seed 002's Token Exchange on a real kube-apiserver", { skip, timeout: 60
     t.match(diagnostics, 'Dex 401** — invalid client credentials or invalid subject token.')
     const wrong = gitlabLines.replace('${DEX_CLIENT_SECRET}', 'not-it')
     t.match(await job(wrong), { response: /"error":"invalid_client"/ })
+    const secretFile = join(t.testdir({ secret: 'not-it' }), 'secret')
+    t.match(await brokerExplain(world, gitlabToken(world), ['--client-secret-file', secretFile]), {
+      reason: 'client_secret_wrong',
+    })
     const past = Math.floor(Date.now() / 1000) - 600
     const run = await job(gitlabLines, { exp: past })
     t.equal(run.response, '{"error":"access_denied"}')
