@@ -216,11 +216,11 @@ t.test('no claim of a recorded token is unknown to its issuer', async (t) => {
       typeof value === 'string' && value !== '' ? [[name, value] as const] : [],
     )
     const source = pins(Object.fromEntries(texts))
-    const said = [
+    const doubts = [
       ...wayOuts('claim_unknown', source, preset, OWN),
       ...wayOuts('pin_ref_spelling', source, preset, OWN),
     ]
-    t.same(said, [], fixture)
+    t.same(doubts, [], fixture)
     const names = Object.fromEntries(Object.keys(claims).map((name) => [name, exact('x')]))
     t.same(wayOuts('claim_unknown', { claims: names }, preset, OWN), [], `${fixture}, every claim`)
   }
@@ -254,6 +254,20 @@ t.test('a ref in the spelling of another forge is a warning with the right one',
     ['build_branch', 'main', 'buildkite'],
   ]
   for (const [claim, pin, preset] of right) t.same(refs(claim, pin, preset), [], JSON.stringify(pin))
+})
+
+const said = (condition: string, preset: PresetName = 'forgejo-actions'): string[] =>
+  wayOuts('pin_ref_spelling', { condition }, preset, OWN)
+
+t.test('a condition that compares a ref with the spelling of another forge is a warning, too', async (t) => {
+  const full = 'condition: write refs/heads/main, or refs/tags/main for a tag'
+  t.same(said('claims.ref == "main"'), [full])
+  t.same(said('claims.actor == "a" && "main" != claims["ref"]'), [full])
+  t.same(said('claims.ref in ["refs/heads/dev", "main"]'), [full])
+  t.same(said('claims.ref == "refs/heads/main"', 'gitlab-ci'), ['condition: write main'])
+  t.same(said('claims.ref == "refs/heads/main" || claims.ref in ["refs/heads/dev"]'), [])
+  t.same(said('claims.ref != "" && claims.base_ref == "main" && claims.ref.endsWith("main")'), [])
+  t.same(said('claims.ref == "main"', 'gitlab-ci'), [])
 })
 
 t.test('who may call a workflow is not who owns it (TH-C20)', async (t) => {
@@ -346,7 +360,7 @@ t.test('a condition that does not compile is said with its place', async (t) => 
   )
   t.match(problem, { severity: 'error', code: 'condition_invalid', path: 'condition', message: /^2:5: / })
   t.same(lint({ condition: 'claims.ref' }), ['error condition_invalid condition'])
-  t.same(lint({ condition: 'claims.ref == "main"' }), [])
+  t.same(lint({ condition: 'claims.ref == "refs/heads/main"' }), [])
 })
 
 t.test('every problem comes at once, errors first, each with keys and a way out', async (t) => {

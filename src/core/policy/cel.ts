@@ -15,7 +15,8 @@ import {
   trim,
   upperAscii,
 } from './cel_functions.ts'
-import { claimsReadBy, toCelClaims } from './cel_input.ts'
+import { claimsComparedBy, claimsReadBy, toCelClaims } from './cel_input.ts'
+import type { ComparedClaim } from './cel_input.ts'
 import { print } from './cel_print.ts'
 import type { Printed } from './cel_print.ts'
 import { compileSearch } from './re2.ts'
@@ -27,6 +28,7 @@ export type CompiledCondition = {
   readonly text: string
   /** Claims that it names; `undefined` when it may look at any (`"x" in claims`). */
   readonly claims: readonly string[] | undefined
+  readonly compared: readonly ComparedClaim[]
   /** Whether the condition is exactly `true`. `detail` says why not, without any claim's value. */
   readonly holds: (input: ConditionInput) => { readonly held: boolean; readonly detail: string }
 }
@@ -131,7 +133,7 @@ function build(environment: Environment, text: string, ast: CelNode): CompiledCo
       run.patterns = []
     }
   }
-  return Object.freeze({ text, claims: names, holds })
+  return Object.freeze({ text, claims: names, compared: claimsComparedBy(ast), holds })
 }
 
 function createEngine(): NonNullable<typeof engine> {

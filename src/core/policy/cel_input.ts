@@ -42,6 +42,26 @@ function collect(node: CelNode, names: Set<string>): boolean {
   return true
 }
 
+export type ComparedClaim = { readonly claim: string; readonly text: string }
+
+/** Claims that an expression compares with a literal text, by `==`, `!=` or `in` a list. */
+export function claimsComparedBy(node: CelNode): readonly ComparedClaim[] {
+  const below = childrenOf(node).flatMap(claimsComparedBy)
+  if (node.op !== '==' && node.op !== '!=' && node.op !== 'in') return below
+  const [left, right] = node.args
+  const here = [...comparedWith(left, right), ...(node.op === 'in' ? [] : comparedWith(right, left))]
+  return [...here, ...below]
+}
+
+function comparedWith(claimNode: CelNode, other: CelNode): readonly ComparedClaim[] {
+  const claim = claimNamedBy(claimNode)
+  if (claim === undefined) return []
+  const literals = other.op === 'list' ? other.args : [other]
+  return literals.flatMap((literal) =>
+    literal.op === 'value' && typeof literal.args === 'string' ? [{ claim, text: literal.args }] : [],
+  )
+}
+
 /** The name in `claims.name` or `claims["name"]`. */
 function claimNamedBy(node: CelNode): string | undefined {
   if (node.op !== '.' && node.op !== '[]') return undefined

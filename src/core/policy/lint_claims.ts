@@ -4,6 +4,7 @@ import type { IssuerPreset } from '#core/issuer/preset.ts'
 import { nearest } from '#core/nearest.ts'
 import { checkClaimReference } from './claim_reference.ts'
 import { compileCondition } from './cel.ts'
+import type { CompiledCondition } from './cel.ts'
 import { problemAt } from './problem.ts'
 import type { LocalProblem, PolicyProblem } from './problem.ts'
 import { parseTemplate } from './template.ts'
@@ -25,13 +26,24 @@ export function* claimProblems(source: PolicySource, preset: IssuerPreset): Gene
       if (problem !== undefined) yield problemAt('warning', ['claims', claim], problem)
     }
   }
+  for (const { claim, text } of conditionOf(source)?.compared ?? []) {
+    const spelling = preset.refs?.[claim]
+    // `claims.ref != ""` asks whether there is one.
+    if (spelling === undefined || text === '') continue
+    const problem = refProblem(claim, { text, head: text, isWhole: true }, spelling)
+    if (problem !== undefined) yield problemAt('warning', ['condition'], problem)
+  }
 }
 
-function* claimsNamedBy({ claims, condition, grant }: PolicySource): Generator<Named> {
-  for (const claim of Object.keys(claims)) yield { keys: ['claims', claim], claim }
+function conditionOf({ condition }: PolicySource): CompiledCondition | undefined {
   const compiled = condition === undefined ? undefined : compileCondition(condition)
-  const read = compiled?.ok === true ? compiled.value.claims : undefined
-  for (const claim of read ?? []) yield { keys: ['condition'], claim }
+  return compiled?.ok === true ? compiled.value : undefined
+}
+
+function* claimsNamedBy(source: PolicySource): Generator<Named> {
+  const { claims, grant } = source
+  for (const claim of Object.keys(claims)) yield { keys: ['claims', claim], claim }
+  for (const claim of conditionOf(source)?.claims ?? []) yield { keys: ['condition'], claim }
   const { username, groupsFrom } = grant
   if (groupsFrom !== undefined) yield { keys: ['grant', 'groupsFrom', 'claim'], claim: groupsFrom.claim }
   if (username !== undefined) yield* claimsOfTemplate(username, ['grant', 'username'])
@@ -78,11 +90,11 @@ function refProblem(
   if (spelling === 'short') {
     const [, short] = /^refs\/(?:heads|tags)\/(.+)$/.exec(text) ?? []
     if (short === undefined) return undefined
-    const message = `the issuer writes "${claim}" as a bare name, so "${text}" never holds`
+    const message = `the issuer writes "${claim}" as a bare name: it is never "${text}"`
     return { code: 'pin_ref_spelling', message, wayOut: `write ${short}` }
   }
   if (head.startsWith('refs/') || (!isWhole && 'refs/'.startsWith(head))) return undefined
-  const message = `the issuer writes "${claim}" in full, so "${text}" never holds`
+  const message = `the issuer writes "${claim}" in full: it is never "${text}"`
   const wayOut = /^(?:heads|tags)\//.test(text)
     ? `write refs/${text}`
     : `write refs/heads/${text}, or refs/tags/${text} for a tag`
