@@ -2,7 +2,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { EXIT } from './command.ts'
 import type { CommandIo, CommandModule, Example, ExitCode } from './command.ts'
-import { withGuardedErrors } from './shown_input.ts'
+import { withGuardedErrors, withoutExcess } from './shown_input.ts'
 
 const HELP_COLUMNS = 100
 /** What the variable of a flag without value may hold. */
@@ -84,6 +84,7 @@ export function baseCommand(name: string, io: CommandIo): Command {
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
+      outputError: (text, write) => write(withoutExcess(text)),
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })

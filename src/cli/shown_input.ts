@@ -1,7 +1,5 @@
 // What of the command line and its variables a message may show. Who gives a token where a file is wanted must not find
 // it in the log of the job: every message about an argument asks here, and what goes to stderr passes here once more.
-import { existsSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
 import type { CommandIo } from './command.ts'
 
 const NOT_SHOWN = '[a token, not shown]'
@@ -18,6 +16,14 @@ export function withoutTokens(text: string): string {
   return text.replaceAll(TOKEN, NOT_SHOWN)
 }
 
+/** Commander lists the words that are too many; of a command that reads a secret they may be the secret. */
+export function withoutExcess(text: string): string {
+  return text.replace(
+    /^(error: too many arguments[^]*? but got \d+): [^]*$/,
+    '$1; a token or a secret is given in a file\n',
+  )
+}
+
 /** The name of a file that is no secret; `undefined`: it looks like a token, or like no name at all. */
 export function shownFile(file: string): string | undefined {
   const isLong = file.split('/').some((part) => Buffer.byteLength(part) > MAX_NAME_BYTES)
@@ -30,9 +36,12 @@ export function shownFile(file: string): string | undefined {
  */
 export function shownSecretFile(file: string, cwd: string): string | undefined {
   const shown = shownFile(file)
-  if (shown === undefined || SECRET_FILE.test(shown) || existsSync(resolve(cwd, shown))) return shown
-  const folder = dirname(shown)
-  const isInFolder = folder !== '.' && folder !== '/' && existsSync(resolve(cwd, folder))
+  // Taken on use: a help text loads this file, too, and needs neither.
+  const { existsSync } = process.getBuiltinModule('node:fs')
+  const path = process.getBuiltinModule('node:path')
+  if (shown === undefined || SECRET_FILE.test(shown) || existsSync(path.resolve(cwd, shown))) return shown
+  const folder = path.dirname(shown)
+  const isInFolder = folder !== '.' && folder !== '/' && existsSync(path.resolve(cwd, folder))
   return isInFolder ? shown : undefined
 }
 

@@ -1,10 +1,11 @@
 // A token or a secret that was given where a file is wanted stands in no message.
 import { execFile } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { folder, runCli, unsignedJwt } from '../support/cli.ts'
 import type { CliRun } from '../support/cli.ts'
+import { GOOD_FILE } from '../support/kube_lint_examples.ts'
 
 const JWT = unsignedJwt({ iss: 'https://gitlab.example.test', groups: 'x'.repeat(600) })
 const SHORT_JWT = unsignedJwt({ iss: 'a' })
@@ -71,6 +72,30 @@ t.test('a secret in the place of a file is not repeated, a file that is not ther
         stderr: `${cwd}/${name} cannot be read (ENOENT)`,
       })
     }
+  }
+})
+
+t.test('a word that is too many is counted, not repeated', async (t) => {
+  for (const argv of [['exchange', ...BROKER], ['credential'], ['hash-secret', '-'], ['token', '-']]) {
+    const run = await runCli([...argv, 'my-very-secret'])
+    t.match(run, {
+      code: 2,
+      stderr: /too many arguments.* but got \d; a token or a secret is given in a file/,
+    })
+    t.notMatch(run.stderr, 'my-very-secret')
+  }
+})
+
+t.test('a token in the place of a kubeconfig is not repeated', async (t) => {
+  const cwd = folder(t)
+  writeFileSync(join(cwd, 'authentication.yaml'), GOOD_FILE)
+  writeFileSync(join(cwd, 'claims.json'), '{}')
+  const explain = ['kube', 'explain', '--config', 'authentication.yaml', '--claims', 'claims.json']
+  const lint = ['kube', 'lint', 'authentication.yaml', '--cluster']
+  for (const argv of [explain, lint]) {
+    const run = await runCli([...argv, '--kubeconfig', SHORT_JWT], { cwd })
+    t.match(run, { code: 1, stdout: /\[a token, not shown\] cannot be read/ })
+    t.notOk((run.stdout + run.stderr).includes(SHORT_JWT.slice(0, 20)))
   }
 })
 

@@ -4,6 +4,7 @@ import type { KubeUser } from '#core/kube/kube_user.ts'
 import type { Result } from '#core/result.ts'
 import type { AccessAnswer, AccessQuestion, KubeClient, KubeFailure } from '#platform/kube/kube_client.ts'
 import type { CommandIo } from '../command.ts'
+import { withoutTokens } from '../shown_input.ts'
 import type { KubeExplainFlags } from './explain.ts'
 
 export type ClusterAnswer = {
@@ -54,7 +55,8 @@ export async function askCluster(
   if (!isWanted || !questions.ok) return undefined
   const { openKubeClient } = await import('#platform/kube/kube_client.ts')
   const opened = await openKubeClient({ kubeconfig: flags.kubeconfig, context: flags.context, env })
-  if (!opened.ok) return unasked('', opened.denial.message)
+  // The name of the kubeconfig stands in it.
+  if (!opened.ok) return unasked('', withoutTokens(opened.denial.message))
   const client = opened.value
   const { context, server } = client.place
   const place = `${server} (context ${context})`

@@ -9,6 +9,7 @@ import type { Place } from '#platform/config/finding.ts'
 import { pathText } from '#platform/config/yaml_document.ts'
 import type { AuthenticationSource } from '#platform/kube/authentication_file.ts'
 import { printable } from '../printable.ts'
+import { withoutTokens } from '../shown_input.ts'
 
 export type LintFinding = {
   readonly severity: KubeProblem['severity']
@@ -107,7 +108,7 @@ export function inWords(linted: LintedSource, file: string): string {
       ...(wayOut === undefined ? [] : [`    -> ${wayOut}`]),
     ]
     // An issuer that is asked over the network names keys and addresses as it likes.
-    return said.map((line) => `${printable(line)}\n`).join('')
+    return said.map((line) => `${printable(withoutTokens(line))}\n`).join('')
   })
   const found = linted.foundIn === '' ? '' : ` (${linted.foundIn})`
   const verdict = linted.loads ? 'would load' : 'would refuse'
