@@ -337,9 +337,10 @@ t.test('WH-V7 an entry without a version, and a text that would clear a terminal
   ])
 })
 
+const asked = (annotations: Json): readonly string[] =>
+  verbsAskedFor(moduleChange(aModule(), aModule({ annotations })))
+
 t.test('the server is asked for a verb only where an annotation wants it', async (t) => {
-  const asked = (annotations: Json): readonly string[] =>
-    verbsAskedFor(moduleChange(aModule(), aModule({ annotations })))
   t.same(asked({}), [])
   t.same(asked({ 'sallyport.dev/unpublish': '1.0.0: leaked a key' }), ['unpublish'])
   t.same(asked({ 'sallyport.dev/unpublish': '1.0.0' }), [], 'no reason')

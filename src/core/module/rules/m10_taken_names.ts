@@ -1,11 +1,10 @@
 // WH-M10: one name, one owner. OpenDepot finds Versions by name and label alone, so a second owner replaces or deletes
 // what the first one published.
 import { configName, isFieldTouched } from '#core/module/module_case.ts'
-import { identitiesOf } from '#core/module/ledger.ts'
 import type { ModuleCase } from '#core/module/module_case.ts'
 import { listed, quoted } from '#core/module/printable.ts'
-import type { ModuleObject } from '#core/module/module_object.ts'
 import type { Finding } from '#core/module/verdict.ts'
+import type { VersionChanges } from '#core/module/version_changes.ts'
 import { versionObjectName } from '#core/module/version_identity.ts'
 
 export function takenNames(subject: ModuleCase): readonly Finding[] {
@@ -25,7 +24,7 @@ function versionNames({ change, ledger, versions }: ModuleCase): readonly Findin
   const { new: after } = change
   if (after === undefined || versions.added.length === 0) return []
   const module = configName(after)
-  const own = ownNames([change.old, after], module)
+  const own = ownNames(versions, module)
   return versions.added.flatMap(({ index, plain }) => {
     const name = versionObjectName(module, plain)
     const rival = own.get(name)
@@ -41,9 +40,9 @@ function versionNames({ change, ledger, versions }: ModuleCase): readonly Findin
 }
 
 /** Name -> the version of this Module that had it first: what is stored comes before what is added. */
-function ownNames(modules: readonly (ModuleObject | undefined)[], name: string): ReadonlyMap<string, string> {
+function ownNames({ before, added }: VersionChanges, name: string): ReadonlyMap<string, string> {
   const names = new Map<string, string>()
-  for (const plain of modules.flatMap((module) => [...identitiesOf(module).keys()])) {
+  for (const plain of [...before.keys(), ...added.map(({ plain: fresh }) => fresh)]) {
     const objectName = versionObjectName(name, plain)
     if (!names.has(objectName)) names.set(objectName, plain)
   }

@@ -2,7 +2,6 @@
 // something else.
 import { isGarbageCollector, isNamespaceController } from '#core/module/actor.ts'
 import { unpublishReason, UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
-import { identitiesOf } from '#core/module/ledger.ts'
 import { heldKind, isVersionHeld, kubectlTarget } from '#core/module/module_case.ts'
 import type { ModuleCase } from '#core/module/module_case.ts'
 import { listed, quoted } from '#core/module/printable.ts'
@@ -34,9 +33,9 @@ export function deletedModule(subject: ModuleCase): readonly Finding[] {
   ]
 }
 
-function publishedVersions({ change, ledger }: ModuleCase): readonly string[] {
+function publishedVersions({ ledger, versions }: ModuleCase): readonly string[] {
   const present = [...ledger.published].filter(([, facts]) => facts.state === 'present')
-  return [...new Set([...identitiesOf(change.old).keys(), ...present.map(([plain]) => plain)])]
+  return [...new Set([...versions.before.keys(), ...present.map(([plain]) => plain)])]
 }
 
 function deletionRule({ change }: ModuleCase): RuleId {

@@ -1,5 +1,4 @@
 // WH-V9: a new version is above what was published, where the policy wants that.
-import { identitiesOf } from '#core/module/ledger.ts'
 import type { ModuleCase } from '#core/module/module_case.ts'
 import type { Finding } from '#core/module/verdict.ts'
 import { compareVersions, readVersionIdentity } from '#core/module/version_identity.ts'
@@ -24,15 +23,12 @@ export function versionOrder(subject: ModuleCase): readonly Finding[] {
 }
 
 /** What was taken away counts: a lower version after it is no less surprising. Coming back itself is WH-V2's. */
-function everPublished({ change, ledger, versions }: ModuleCase): readonly VersionIdentity[] {
-  const added = new Set(versions.added.map(({ plain }) => plain))
-  const remembered = [...ledger.published.keys()]
-    .filter((plain) => !added.has(plain))
-    .map(readVersionIdentity)
-  return [
-    ...identitiesOf(change.old).values(),
-    ...remembered.flatMap((read) => (read.ok ? [read.value] : [])),
-  ]
+function everPublished({ ledger, versions }: ModuleCase): readonly VersionIdentity[] {
+  const gone = [...ledger.published.keys()].filter(
+    (plain) => !versions.before.has(plain) && !versions.after.has(plain),
+  )
+  const remembered = gone.map(readVersionIdentity)
+  return [...versions.before.values(), ...remembered.flatMap((read) => (read.ok ? [read.value] : []))]
 }
 
 function newer(best: VersionIdentity | undefined, next: VersionIdentity): VersionIdentity {
