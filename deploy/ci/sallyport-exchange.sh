@@ -273,19 +273,25 @@ gitlab_token() {
   -> add to the job: id_tokens: {SALLYPORT_ID_TOKEN: {aud: $job_audience}}"
 }
 
+# file_token FILE WAY_OUT NAME: NAME is what a message calls it, since FILE may be the token itself, given by mistake.
 file_token() {
+  [ "$1" = - ] || [ -r "$1" ] || fail "no job token: $3 cannot be read
+  -> $2"
+  [ ! -d "$1" ] || fail "no job token: $3 is a folder
+  -> $2"
   if [ "$1" = - ]; then
     head -c 65537 >"$dir/value"
   else
-    head -c 65537 <"$1" >"$dir/value" || fail "no job token: $1 cannot be read
+    head -c 65537 <"$1" >"$dir/value" || fail "no job token: $3 cannot be read
   -> $2"
   fi
-  take "$1" "$2" <"$dir/value"
+  take "$3" "$2" <"$dir/value"
 }
 
 projected=${SALLYPORT_PROJECTED_TOKEN_FILE-/var/run/secrets/sallyport/token}
 if [ -n "$subject_file" ]; then
-  file_token "$subject_file" 'name a file that holds one token'
+  file_token "$subject_file" 'name a file that holds one token, or - for standard input; not the token' \
+    'the file of --subject-token-file'
 elif [ -n "$subject_env" ]; then
   eval "value=\${$subject_env-}"
   printf '%s' "$value" >"$dir/value"
@@ -299,7 +305,7 @@ elif [ "${GITEA_ACTIONS-}" = true ]; then
 elif [ "${GITHUB_ACTIONS-}" = true ]; then
   actions_token 'GitHub Actions' 'permissions: {id-token: write, contents: read}'
 elif [ -n "${KUBERNETES_SERVICE_HOST-}" ]; then
-  file_token "$projected" "mount a projected volume there: serviceAccountToken: {path: token, audience: \"$job_audience\"}"
+  file_token "$projected" "mount a projected volume there: serviceAccountToken: {path: token, audience: \"$job_audience\"}" "$projected"
 else
   fail 'no job token: no CI platform is recognised here
   -> name the token: --subject-token-file FILE (or -), or --subject-token-env NAME'
@@ -307,10 +313,15 @@ fi
 
 # --- the exchange -----------------------------------------------------------------------------------------------------
 if [ "$client_auth" = secret ]; then
+  # It may be the secret itself, given by mistake.
+  case $client_secret_file in
+    '' | -) ;;
+    *) [ -r "$client_secret_file" ] || fail 'failed: the file of --client-secret-file cannot be read: give a file, not the secret' ;;
+  esac
   case $client_secret_file in
     '') printf '%s' "$SALLYPORT_CLIENT_SECRET" ;;
     -) head -c 65536 ;;
-    *) head -c 65536 <"$client_secret_file" || fail "failed: $client_secret_file cannot be read" ;;
+    *) head -c 65536 <"$client_secret_file" || fail 'failed: the file of --client-secret-file cannot be read' ;;
   esac | tr -d '\r\n' >"$dir/secret"
   [ -s "$dir/secret" ] || fail 'failed: the client secret is empty'
 fi

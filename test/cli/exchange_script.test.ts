@@ -271,6 +271,25 @@ async function describeScript(t: Test, shell: Shell): Promise<void> {
     )
   })
 
+  t.test('repeats no token and no secret that stands in the place of a file', async (t) => {
+    const broker = await fakeServer(t, [GRANTED])
+    const argv = ['--broker', broker.url]
+    const mistakes: readonly (readonly string[])[] = [
+      ['--subject-token-file', JOB_TOKEN],
+      ['--subject-token-env', JOB_TOKEN],
+      ['--client-secret-file', 'my-very-secret'],
+      [JOB_TOKEN],
+    ]
+    for (const mistake of mistakes) {
+      const run = await runScript(t, shell, [...argv, ...mistake], { env: gitlab })
+      t.not(run.code, 0)
+      t.not(run.stderr, '')
+      t.notMatch(run.stdout + run.stderr, JOB_TOKEN.slice(0, 20))
+      t.notMatch(run.stdout + run.stderr, 'my-very-secret')
+    }
+    t.equal(broker.asked.length, 0)
+  })
+
   t.test('asks again when the broker is busy or the connection breaks', async (t) => {
     const broker = await fakeServer(t, [{ status: 503, body: {} }, GRANTED])
     t.match(await runScript(t, shell, ['--broker', broker.url], { env: gitlab }), { code: 0 })
