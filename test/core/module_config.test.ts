@@ -279,6 +279,15 @@ checkRows(t, [
   },
 ])
 
+t.test('WH-M6 a reason that was there before moves nothing', async (t) => {
+  const annotations = { 'sallyport.dev/migrate': 'last year' }
+  const elsewhere = { ...s3({ bucket: 'b' }) }
+  const given = { mayDo: ['migrate'] } as const
+  t.notOk(judged(aModule({ annotations }), aModule({ annotations, config: elsewhere }), given).allowed)
+  const anew = { 'sallyport.dev/migrate': 'this year' }
+  t.ok(judged(aModule({ annotations }), aModule({ annotations: anew, config: elsewhere }), given).allowed)
+})
+
 t.test('WH-M2 a password in an address is not repeated', async (t) => {
   const verdict = judged(aModule(), aModule({ config: { repoUrl: 'https://bot:hunter2@github.com/acme/x' } }))
   t.same(said(verdict), [

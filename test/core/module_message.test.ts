@@ -103,6 +103,10 @@ t.test('no text of others reaches a terminal as a command', async (t) => {
   const hostile = '\u001b[31m\r\n\u0000\u202e\u2028\ud800x\u200b'
   const verdicts = [
     judged(aModule(), aModule({ versions: ['1.0.0', '1.1.0', hostile] })),
+    judged(
+      aModule({ versions: [1, 2, 3, 4, 5].map((count) => hostile.repeat(count)) }),
+      aModule({ versions: [] }),
+    ),
     judged(aModule(), aModule({ config: { provider: hostile, repoUrl: hostile } })),
     judged(aModule(), aModule({ config: { storageConfig: { s3: { [hostile]: `${hostile}/..` } } } })),
     judged(aModule(), aModule({ versions: ['1.0.0', '1.1.0', { version: '1.2.0', [hostile]: '' }] })),

@@ -306,6 +306,12 @@ t.test('WH-P1 without a policy only warns, and says nothing to the pipeline of t
   )
 })
 
+t.test('the audit event names the repository only where a token did', async (t) => {
+  const forged = { ...own, extra: { ...own.extra, 'authentication.kubernetes.io/credential-id': [] } }
+  t.equal(judged(aModule(from), aModule(to), { user: forged }).annotations.get('publisher'), own.username)
+  t.equal(judged(aModule(from), aModule(to), { user: own }).annotations.get('publisher'), first.source)
+})
+
 t.test('WH-P1 judges publishing, not writing: labels and order are anybody who may patch', async (t) => {
   t.same(said(judged(aModule(from), aModule({ ...from, labels: { a: 'b' } }), { user: alice })), [])
 })

@@ -337,6 +337,13 @@ t.test('WH-V7 an entry without a version, and a text that would clear a terminal
   ])
 })
 
+t.test('WH-V1 an asterisk is for deleting a Module, not for taking versions off its list', async (t) => {
+  const annotations = { 'sallyport.dev/unpublish': '*: retired' }
+  const given = { mayDo: ['unpublish'] } as const
+  t.notOk(judged(aModule({ annotations }), aModule({ annotations, versions: ['1.1.0'] }), given).allowed)
+  t.ok(judged(aModule({ annotations }), undefined, given).allowed)
+})
+
 const asked = (annotations: Json): readonly string[] =>
   verbsAskedFor(moduleChange(aModule(), aModule({ annotations })))
 

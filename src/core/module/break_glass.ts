@@ -2,9 +2,9 @@
 // with every verb does nothing by accident and an annotation in git does nothing by itself.
 import type { BreakGlassVerb, ModuleChange } from './change.ts'
 
-/** `1.2.0, 1.2.1: leaked a key in its examples`; `*` for all, which deleting a Module needs. */
+/** `1.2.0, 1.2.1: leaked a key in its examples`; `*: <reason>` is what deleting a Module needs, and good for nothing else. */
 export const UNPUBLISH_ANNOTATION = 'sallyport.dev/unpublish'
-/** `the bucket moved to eu-west-1`. */
+/** `the bucket moved to eu-west-1`; in the request that moves, so that one from last year moves nothing. */
 export const MIGRATE_ANNOTATION = 'sallyport.dev/migrate'
 
 type UnpublishRequest = { readonly versions: ReadonlySet<string>; readonly reason: string }
@@ -21,7 +21,9 @@ function unpublishRequest(change: ModuleChange): UnpublishRequest | undefined {
 
 /** The reason, or `undefined`. */
 function migrateRequest(change: ModuleChange): string | undefined {
-  const reason = annotationOf(change, MIGRATE_ANNOTATION).trim()
+  const text = annotationOf(change, MIGRATE_ANNOTATION)
+  if (text === change.old?.meta.annotations.get(MIGRATE_ANNOTATION)) return undefined
+  const reason = text.trim()
   return reason === '' ? undefined : reason
 }
 
@@ -37,7 +39,9 @@ export function verbsAskedFor(change: ModuleChange): readonly BreakGlassVerb[] {
 export function unpublishReason(change: ModuleChange, plain: string): string | undefined {
   const request = unpublishRequest(change)
   if (request === undefined || !change.mayDo.has('unpublish')) return undefined
-  return request.versions.has(plain) || request.versions.has('*') ? request.reason : undefined
+  // Left behind, `*` would be a standing leave to remove anything.
+  const isNamed = request.versions.has(plain) || (change.operation === 'DELETE' && request.versions.has('*'))
+  return isNamed ? request.reason : undefined
 }
 
 export function migrateReason(change: ModuleChange): string | undefined {

@@ -1,5 +1,5 @@
 // The order in which a change is judged, and what comes of it: every rule is asked, so that one answer names every problem.
-import { claimOf } from './actor.ts'
+import { claimOf, isFromToken } from './actor.ts'
 import type { Change } from './change.ts'
 import type { LedgerFacts } from './ledger.ts'
 import { moduleCase } from './module_case.ts'
@@ -133,7 +133,8 @@ function defaultMode(finding: Finding, hasPolicy: boolean): Mode {
 }
 
 function annotationsOf(change: Change, findings: readonly JudgedFinding[]): ReadonlyMap<string, string> {
-  const source = claimOf(change.user, 'source')
+  // What an impersonator writes about a repository is no answer to who it was.
+  const source = isFromToken(change.user) ? claimOf(change.user, 'source') : undefined
   const annotations = new Map([['publisher', printable(source ?? change.user.username)]])
   if (findings.length === 0) return annotations
   annotations.set('rule', [...new Set(findings.map(({ rule }) => rule))].join(','))

@@ -1,6 +1,6 @@
 // A verdict in the words that a person reads: one message for kubectl, Argo CD and the review, and warnings that survive
 // the API server's limits. Neither holds a control character.
-import { cutToBytes, listed, quoted } from './printable.ts'
+import { cutToBytes, listed, printable, quoted } from './printable.ts'
 import type { JudgedFinding, Verdict } from './verdict.ts'
 
 export type Denial = {
@@ -55,7 +55,7 @@ function problemText(group: readonly JudgedFinding[]): string {
 }
 
 function short(text: string): string {
-  return text.length > 64 ? `${text.slice(0, 61)}...` : text
+  return printable(cutToBytes(text, 64))
 }
 
 /** As many whole problems as fit; a command is never cut in the middle. */

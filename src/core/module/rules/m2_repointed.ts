@@ -39,7 +39,7 @@ export function repointed(subject: ModuleCase): readonly Finding[] {
   })
 }
 
-const WAY_OUT = `publish from elsewhere under another Module; to move this one: annotation ${MIGRATE_ANNOTATION}="<reason>" and the verb migrate on it`
+const WAY_OUT = `publish from elsewhere under another Module; to move this one: annotation ${MIGRATE_ANNOTATION}="<reason>" in the same request, and the verb migrate on it`
 
 /** An address may carry somebody's password. */
 function shown(text: string): string {

@@ -17,7 +17,7 @@ export function storageMoved(subject: ModuleCase): readonly Finding[] {
   const message = `published archives are in ${quoted(was)}, and would be looked for in ${quoted(becomes)}`
   const told = reason === undefined ? message : `${message}: migrated (${quoted(reason)})`
   const kind = heldKind(isHeld && reason === undefined)
-  const wayOut = `leave storageConfig as it is; to move the archives: annotation ${MIGRATE_ANNOTATION}="<reason>" and the verb migrate on this Module`
+  const wayOut = `leave storageConfig as it is; to move the archives: annotation ${MIGRATE_ANNOTATION}="<reason>" in the same request, and the verb migrate on this Module`
   return [
     {
       rule: 'WH-M6',
