@@ -101,6 +101,15 @@ t.test('WH-S1 a synced version keeps its file, whoever writes', async (t) => {
   t.same(said(judgedStatus(refs('a.zip'), refs('b.zip'), controller, MUTABLE)), [])
 })
 
+t.test('WH-S1 so is the status of a Version', async (t) => {
+  const scanned = aVersion({ status: { archiveSizeBytes: 10 } })
+  t.same(said(judgedVersion(aVersion(), scanned, { user: alice, subResource: 'status' })), [
+    'WH-S1 forbidden: status is written by controllers, and "alice" is none',
+  ])
+  t.same(said(judgedVersion(aVersion(), scanned, { user: controller, subResource: 'status' })), [])
+  t.same(said(judgedVersion(aVersion(), aVersion(), { user: alice, subResource: 'status' })), [])
+})
+
 t.test('WH-S2 a checksum that is known stays, for controllers too', async (t) => {
   const given = { user: controller, subResource: 'status' } as const
   const changed = aVersion({ status: { checksum: 'AAAA' } })
