@@ -58,4 +58,5 @@ else if (job === 'count') await count(Number(argument))
 else if (job === 'write') await write(argument)
 else if (job === 'fill') await fill(store)
 else throw new Error(`no such job: ${String(job)}`)
-process.exit(0)
+// Not before everything that was printed has left.
+process.stdout.write('', () => process.exit(0))
