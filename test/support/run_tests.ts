@@ -47,9 +47,17 @@ parser.on('line', (line) => {
   if (FIGURE.test(line)) console.log(line.trim())
 })
 
+/** One more than the least of machines has cores: a good part of the tests waits for processes and timers. */
+const UNIT_JOBS = 3
+
 const tap = spawn(
   'tap',
-  ['--reporter=tap', `--jobs=${kind === 'e2e' ? 1 : 2}`, `--timeout=${kind === 'e2e' ? 900 : 120}`, ...files],
+  [
+    '--reporter=tap',
+    `--jobs=${kind === 'e2e' ? 1 : UNIT_JOBS}`,
+    `--timeout=${kind === 'e2e' ? 900 : 120}`,
+    ...files,
+  ],
   {
     stdio: ['ignore', 'pipe', 'inherit'],
   },
