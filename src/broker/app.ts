@@ -13,7 +13,10 @@ import type { Metrics } from '#platform/metrics.ts'
 import { createRequestIds } from '#platform/http/request_id.ts'
 import type { Broker } from './broker.ts'
 import type { Answer } from './wire/answer.ts'
+import { answerDocumentsFirst } from './document_server.ts'
+import type { ServedDocument } from './document_server.ts'
 import { brokerPaths } from './wire/documents.ts'
+import type { BrokerPaths } from './wire/documents.ts'
 import { answerBusyIntrospection, answerIntrospection } from './wire/introspection_endpoint.ts'
 import { answerRejected, answerToken } from './wire/token_endpoint.ts'
 import type { RawRequest } from './wire/token_endpoint.ts'
@@ -64,6 +67,7 @@ export async function createPublicApp(
   const paths = brokerPaths(issuer)
   const addressOf = createClientAddress(web.clientAddress)
 
+  const documents = servedDocuments(broker, paths)
   readBodiesRaw(app)
   // First, so that refusals carry them, too.
   if (Object.keys(web.headers).length > 0)
@@ -111,18 +115,23 @@ export async function createPublicApp(
           (await answerBusyReview(raw, busy, broker.live().tokenReview)) ?? NOT_FOUND_ANSWER,
       ),
     )
-    scope.all(paths.discovery, (_request, reply) => void send(reply, 200, JSON_TYPE, broker.live().discovery))
-    scope.all(paths.metadata, (_request, reply) => void send(reply, 200, JSON_TYPE, broker.live().metadata))
-    scope.all(
-      paths.keys,
-      (_request, reply) => void send(reply, 200, KEYS_HEADERS, broker.parts.keyRing.jwks().body),
-    )
+    for (const [path, { headers, body }] of documents)
+      scope.all(path, (_request, reply) => void send(reply, 200, headers, body()))
   })
   app.all(paths.health, async (_request, reply) => {
     await broker.parts.store.ping()
     return send(reply, 200, TEXT_TYPE, 'Health check passed')
   })
+  if (!hasHooks) answerDocumentsFirst(app, documents, broker.parts.metrics)
   return app
+}
+
+function servedDocuments(broker: Broker, paths: BrokerPaths): ReadonlyMap<string, ServedDocument> {
+  return new Map([
+    [paths.discovery, { headers: JSON_TYPE, body: () => broker.live().discovery }],
+    [paths.metadata, { headers: JSON_TYPE, body: () => broker.live().metadata }],
+    [paths.keys, { headers: KEYS_HEADERS, body: () => broker.parts.keyRing.jwks().body }],
+  ])
 }
 
 /** Every content type is left to the endpoints, which judge it as Go does. */
