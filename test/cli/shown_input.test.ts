@@ -43,11 +43,8 @@ const mistakes: readonly (readonly [string, (token: string) => readonly string[]
 ]
 for (const [where, argvOf] of mistakes) {
   t.test(`${where}: a token in the place of a word is not repeated`, async (t) => {
-    // The long one is no name of a file, which is what no command catches; the short one could be one.
-    for (const [token, run] of [
-      [JWT, await sallyport(argvOf(JWT))],
-      [SHORT_JWT, await runCli(argvOf(SHORT_JWT))],
-    ] as const) {
+    for (const token of [JWT, SHORT_JWT]) {
+      const run = await sallyport(argvOf(token))
       t.not(run.code, 0)
       t.not(run.stderr + run.stdout, '')
       t.notOk((run.stderr + run.stdout).includes(token.slice(0, 20)), run.stderr + run.stdout)
