@@ -1,41 +1,15 @@
-// The ops listener: health with reasons, metrics, nothing that a caller of the token endpoint should see. Dex's telemetry
-// paths stand beside the Kubernetes ones.
-import Fastify from 'fastify'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+// What the broker's ops listener answers: which parts it needs, and how its issuers are. A dead issuer concerns its own
+// jobs only.
+import type { FastifyInstance } from 'fastify'
+import { createOpsApp as opsApp } from '#platform/http/ops_app.ts'
+import type { Check } from '#platform/http/ops_app.ts'
 import type { IssuerKeysStatus } from '#platform/issuer_keys/issuer_keys.ts'
-import { SERVER_TIMEOUTS, serverOptions } from '#platform/http/server_limits.ts'
 import type { Broker } from './broker.ts'
-
-/** `isRequired`: without it the broker is not ready. A dead issuer concerns its own jobs only. */
-type Check = {
-  readonly name: string
-  readonly ok: boolean
-  readonly detail: string
-  readonly isRequired: boolean
-}
 
 type IssuerStatuses = () => readonly IssuerKeysStatus[]
 
 export function createOpsApp(broker: Broker, issuers: IssuerStatuses): FastifyInstance {
-  const app = Fastify({
-    logger: false,
-    http: serverOptions(SERVER_TIMEOUTS),
-    requestTimeout: SERVER_TIMEOUTS.requestMs,
-  })
-  app.get('/metrics', async (_request, reply) => {
-    const { registry } = broker.parts.metrics
-    return reply.header('content-type', registry.contentType).send(await registry.metrics())
-  })
-  app.get('/livez', async (_request, reply) => reply.type('text/plain').send('ok'))
-  app.get('/readyz', async (_request, reply) => answerChecks(reply, await checks(broker, issuers)))
-  app.get('/healthz', async (_request, reply) => {
-    const results = await checks(broker, issuers)
-    const body = Object.fromEntries(results.map(({ name, ok, detail }) => [name, { ok, message: detail }]))
-    return reply.code(statusOf(results)).send(body)
-  })
-  app.get('/healthz/live', async (_request, reply) => reply.type('text/plain').send('ok'))
-  app.get('/healthz/ready', async (_request, reply) => answerChecks(reply, await checks(broker, issuers)))
-  return app
+  return opsApp({ registry: broker.parts.metrics.registry, checks: () => checks(broker, issuers) })
 }
 
 async function checks(broker: Broker, issuers: IssuerStatuses): Promise<readonly Check[]> {
@@ -82,19 +56,4 @@ function issuerDetail({ state, keys, lastFailure }: IssuerKeysStatus): string {
     case 'failed':
       return lastFailure?.detail ?? 'its keys cannot be loaded'
   }
-}
-
-function statusOf(results: readonly Check[]): number {
-  return results.every((check) => check.ok || !check.isRequired) ? 200 : 503
-}
-
-/** As kube-apiserver's /readyz?verbose: one line for each check. */
-function answerChecks(reply: FastifyReply, results: readonly Check[]): FastifyReply {
-  const lines = results.map(
-    (check) => `[${check.ok ? '+' : '-'}]${check.name} ${check.ok ? 'ok' : 'failed'}: ${check.detail}`,
-  )
-  return reply
-    .code(statusOf(results))
-    .type('text/plain')
-    .send(`${lines.join('\n')}\n`)
 }

@@ -4,9 +4,9 @@ import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { AuditEvent } from '#core/audit_event.ts'
 
-export interface AuditSink {
+export interface AuditSink<Event extends object = AuditEvent> {
   /** Resolves when the event is handed to the operating system; rejects with AuditFailure when it cannot be. */
-  write(event: AuditEvent): Promise<void>
+  write(event: Event): Promise<void>
   /** What went wrong the last time; `undefined` while events are written (readiness). */
   failure(): string | undefined
   /** Opens the file anew (log rotation, SIGHUP). Throws AuditFailure and keeps the old one when it cannot. */
@@ -35,7 +35,10 @@ const GATHER_EVENTS = 16
 const GATHER_MS = 1
 
 /** Throws AuditFailure when the destination cannot be opened. */
-export function openAuditSink({ destination, isIdle }: AuditSinkOptions): AuditSink {
+export function openAuditSink<Event extends object = AuditEvent>({
+  destination,
+  isIdle,
+}: AuditSinkOptions): AuditSink<Event> {
   let fd = openDestination(destination)
   let lines: string[] = []
   let batch: PromiseWithResolvers<void> | undefined

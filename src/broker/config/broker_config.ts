@@ -5,6 +5,7 @@ import type { Client } from '#core/client.ts'
 import type { Connector } from '#core/connector.ts'
 import type { GrantType } from '#core/oauth/names.ts'
 import type { PolicySource } from '#core/policy/trust_policy.ts'
+import type { ListenerConfig } from '#platform/http/listen.ts'
 
 export type BrokerConfig = {
   readonly mode: 'native' | 'dex'
@@ -53,19 +54,6 @@ export type ReviewClientConfig = {
   readonly audience: string
   readonly usernamePrefix: string
   readonly groupsPrefix: string
-}
-
-export type ListenerConfig = {
-  readonly host: string
-  readonly port: number
-  readonly tls: TlsFiles | undefined
-}
-
-export type TlsFiles = {
-  readonly certFile: string
-  readonly keyFile: string
-  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
-  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3'
 }
 
 export type WebConfig = {

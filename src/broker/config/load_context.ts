@@ -3,6 +3,7 @@
 import { resolve } from 'node:path'
 import type { Finding } from '#platform/config/finding.ts'
 import { nearest } from '#core/nearest.ts'
+import { CONFIG_FORMATS } from '#platform/config/formats.ts'
 import { matchesSchema } from '#platform/config/schema_check.ts'
 import type { Static, TSchema } from '#platform/config/schema_type.ts'
 import { pathText } from '#platform/config/yaml_document.ts'
@@ -10,7 +11,6 @@ import type { YamlDocument, YamlPath } from '#platform/config/yaml_document.ts'
 import type { ConfigEnv } from './config_env.ts'
 import type { NativeCode } from './finding_codes.ts'
 import { privacyProblem } from './file_privacy.ts'
-import { CONFIG_FORMATS } from './formats.ts'
 
 export type LoadContext = {
   readonly document: YamlDocument

@@ -2,11 +2,11 @@
 // place and the way out; a file with one error gives no configuration.
 import { SERVED_GRANTS } from '#core/oauth/names.ts'
 import type { Finding } from '#platform/config/finding.ts'
+import { CONFIG_FORMATS } from '#platform/config/formats.ts'
 import { checkSchema } from '#platform/config/schema_check.ts'
 import { readYaml } from '#platform/config/yaml_document.ts'
 import type { YamlDocument } from '#platform/config/yaml_document.ts'
 import type { ConfigEnv, ConfigLoad } from './config_env.ts'
-import { CONFIG_FORMATS } from './formats.ts'
 import { lintPolicies } from './lint_policies.ts'
 import { idsOf } from './load_context.ts'
 import type { LoadContext } from './load_context.ts'

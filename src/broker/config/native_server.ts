@@ -1,15 +1,9 @@
 // The parts of a native configuration that say how the server runs: listeners, store, keys, HTTP, limits, logs.
 import { parseDuration } from '#platform/config/duration.ts'
+import { isLoopback, parseListenAddress } from '#platform/config/formats.ts'
 import type { YamlPath } from '#platform/config/yaml_document.ts'
-import type {
-  BrokerConfig,
-  KeysConfig,
-  LimitsConfig,
-  ListenerConfig,
-  StoreConfig,
-  WebConfig,
-} from './broker_config.ts'
-import { isLoopback, parseListenAddress } from './formats.ts'
+import type { ListenerConfig } from '#platform/http/listen.ts'
+import type { BrokerConfig, KeysConfig, LimitsConfig, StoreConfig, WebConfig } from './broker_config.ts'
 import {
   absolute,
   checkPrivate,

@@ -3,7 +3,7 @@ import type { ClaimPin, GrantSource, PolicySource } from '#core/policy/trust_pol
 import { parseDuration } from '#platform/config/duration.ts'
 import { Type, words } from '#platform/config/schema_type.ts'
 import type { Static } from '#platform/config/schema_type.ts'
-import { parseTime } from './formats.ts'
+import { parseTime } from '#platform/config/formats.ts'
 
 export const duration = (description: string, fallback?: string) =>
   Type.String({

@@ -1,9 +1,10 @@
 // Dex's web and telemetry sections and the three flags of `dex serve`: what is listened on, and what every response
 // carries.
-import type { ListenerConfig, TlsFiles, WebConfig } from '../broker_config.ts'
+import { CONFIG_FORMATS, isLoopback, parseListenAddress } from '#platform/config/formats.ts'
+import type { ListenerConfig, TlsFiles } from '#platform/http/listen.ts'
+import type { WebConfig } from '../broker_config.ts'
 import type { ConfigEnv } from '../config_env.ts'
 import { privacyProblem } from '../file_privacy.ts'
-import { CONFIG_FORMATS, isLoopback, parseListenAddress } from '../formats.ts'
 import { pathOf, sectionOf, textOf, textsOf } from './read_keys.ts'
 import type { DexObject } from './read_keys.ts'
 import type { Reporter } from './report.ts'

@@ -1,8 +1,8 @@
 // The small languages inside configuration values: durations, URLs, listen addresses, times. One parser each; the
 // schema names them by `format`, the loader calls them again for the value.
 import { isIP } from 'node:net'
-import { parseDuration } from '#platform/config/duration.ts'
-import type { FormatProblem, Formats } from '#platform/config/schema_check.ts'
+import { parseDuration } from './duration.ts'
+import type { FormatProblem, Formats } from './schema_check.ts'
 
 export const CONFIG_FORMATS: Formats = {
   'go-duration': (text) => checkDuration(text, 1),

@@ -4,8 +4,20 @@ import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import type { Log } from '#platform/log.ts'
-import type { ListenerConfig, TlsFiles } from './config/broker_config.ts'
+import type { Log } from '../log.ts'
+
+export type ListenerConfig = {
+  readonly host: string
+  readonly port: number
+  readonly tls: TlsFiles | undefined
+}
+
+export type TlsFiles = {
+  readonly certFile: string
+  readonly keyFile: string
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3'
+}
 
 export type Listening = {
   /** `https://127.0.0.1:8443` */
