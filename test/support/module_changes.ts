@@ -4,6 +4,7 @@ import type { KubeUser } from '../../src/core/kube/kube_user.ts'
 import { actorOf } from '../../src/core/module/actor.ts'
 import type { BreakGlassVerb, ModuleChange } from '../../src/core/module/change.ts'
 import { judgeChange } from '../../src/core/module/judge_change.ts'
+import { NO_FACTS } from '../../src/core/module/ledger.ts'
 import type { LedgerFacts, PublishedFacts } from '../../src/core/module/ledger.ts'
 import { readModule } from '../../src/core/module/module_object.ts'
 import type { ModuleObject } from '../../src/core/module/module_object.ts'
@@ -118,15 +119,7 @@ export function aPolicy(edit: Partial<ModulePolicySpec> = {}): ModulePolicySpec 
 }
 
 export function aLedger(edit: Partial<LedgerFacts> = {}): LedgerFacts {
-  return {
-    published: new Map(),
-    firstPublisher: undefined,
-    namesakes: [],
-    takenVersionNames: new Map(),
-    module: undefined,
-    isNamespaceTerminating: false,
-    ...edit,
-  }
+  return { ...NO_FACTS, ...edit }
 }
 
 export function published(edit: Partial<PublishedFacts> = {}): PublishedFacts {

@@ -6,7 +6,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { actorOf } from '../../src/core/module/actor.ts'
 import { judgeChange } from '../../src/core/module/judge_change.ts'
-import type { LedgerFacts } from '../../src/core/module/ledger.ts'
+import { NO_FACTS } from '../../src/core/module/ledger.ts'
 import type { ModulePolicySpec } from '../../src/core/module/module_policy.ts'
 import { readModulePolicy } from '../../src/core/module/read_module_policy.ts'
 import { answerOf } from '../../webhook/review/answer.ts'
@@ -47,15 +47,6 @@ const ODD: readonly unknown[] = [
   { version: '\u001b]0;x\u0007' },
   { version: '1.0.0', synced: true },
 ]
-
-const NOTHING_KNOWN: LedgerFacts = {
-  published: new Map(),
-  firstPublisher: undefined,
-  namesakes: [],
-  takenVersionNames: new Map(),
-  module: undefined,
-  isNamespaceTerminating: false,
-}
 
 const policies: readonly (ModulePolicySpec | undefined)[] = [
   undefined,
@@ -101,7 +92,7 @@ function answerTo(
   if (!subject.ok) return undefined
   const user = actorOf(review.value.user, policy?.identities)
   const change = { ...subject.value, user, mayDo: new Set<never>(), atSeconds: 0 }
-  return answerOf(review.value.uid, judgeChange(change, policy, NOTHING_KNOWN)).response
+  return answerOf(review.value.uid, judgeChange(change, policy, NO_FACTS)).response
 }
 
 const STEERS = /[\p{C}\u2028\u2029]/u

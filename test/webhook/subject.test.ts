@@ -2,7 +2,7 @@
 import t from 'tap'
 import { actorOf } from '../../src/core/module/actor.ts'
 import { judgeChange } from '../../src/core/module/judge_change.ts'
-import type { LedgerFacts } from '../../src/core/module/ledger.ts'
+import { NO_FACTS } from '../../src/core/module/ledger.ts'
 import { answerOf } from '../../webhook/review/answer.ts'
 import type { AdmissionAnswer } from '../../webhook/review/answer.ts'
 import { parseReview } from '../../webhook/review/body.ts'
@@ -11,15 +11,6 @@ import type { Review } from '../../webhook/review/review.ts'
 import { subjectOf } from '../../webhook/review/subject.ts'
 import { RECORDED_REVIEWS, changedReview, recordedReviewBytes } from '../support/admission_reviews.ts'
 import type { RecordedReview } from '../support/admission_reviews.ts'
-
-const NOTHING_KNOWN: LedgerFacts = {
-  published: new Map(),
-  firstPublisher: undefined,
-  namesakes: [],
-  takenVersionNames: new Map(),
-  module: undefined,
-  isNamespaceTerminating: false,
-}
 
 function subjectIn(body: unknown): ReturnType<typeof subjectOf> {
   const review = readReview(body)
@@ -33,7 +24,7 @@ function answerTo(review: Review): AdmissionAnswer['response'] {
   if (!subject.ok) throw new Error(subject.denial.reason)
   const user = actorOf(review.user, undefined)
   const change = { ...subject.value, user, mayDo: new Set<never>(), atSeconds: 0 }
-  return answerOf(review.uid, judgeChange(change, undefined, NOTHING_KNOWN)).response
+  return answerOf(review.uid, judgeChange(change, undefined, NO_FACTS)).response
 }
 
 /** `rules`: of everything that was found, as the audit log has it. Without a policy WH-P1 only warns. */

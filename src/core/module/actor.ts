@@ -10,6 +10,16 @@ const LISTED: readonly ListedActorKind[] = ['controller', 'gitops', 'importer', 
 /** Where OpenDepot's chart runs its controllers; a policy that lists controllers replaces it. */
 const DEFAULT_CONTROLLERS: IdentityList = { users: [], groups: ['system:serviceaccounts:opendepot-system'] }
 
+/** Nobody has asked yet. */
+export const UNKNOWN_ACTOR: Actor = {
+  username: '',
+  uid: '',
+  groups: [],
+  extra: {},
+  kind: 'unknown',
+  isListed: false,
+}
+
 /** The kind of a user. What a policy lists comes before what a token says of itself. */
 export function actorOf(user: KubeUser, identities: Identities | undefined): Actor {
   const listed = LISTED.find((kind) => isListed(user, listOf(identities, kind)))
@@ -52,6 +62,11 @@ export function isFromToken(user: KubeUser): boolean {
 
 export function isController(actor: Actor): boolean {
   return actor.kind === 'controller'
+}
+
+/** Somebody, and no controller. */
+export function isForeign(actor: Actor): boolean {
+  return actor.kind !== 'controller' && actor.kind !== 'unknown'
 }
 
 export function isGarbageCollector(user: KubeUser): boolean {

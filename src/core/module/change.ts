@@ -1,13 +1,26 @@
 // One change to an object, as every door sees it: the webhook from a review, the offline review from two files, the
 // registry from an edit.
 import type { KubeUser } from '#core/kube/kube_user.ts'
-import type { DepotObject, ModuleObject, VersionObject } from './module_object.ts'
+import type {
+  DefinitionObject,
+  NamespaceObject,
+  PolicyObject,
+  PublishedVersionObject,
+} from './guarded_object.ts'
+import type {
+  DepotObject,
+  GroupBindingObject,
+  ModuleObject,
+  ProviderObject,
+  VersionObject,
+} from './module_object.ts'
 
 /**
  * `controller`: OpenDepot's or our own; `gitops`: an agent that applies what was reviewed; `importer`: may publish many
- * versions of others at once; `ci`: a pipeline whose token says which repository it is of; `human`: everybody else.
+ * versions of others at once; `ci`: a pipeline whose token says which repository it is of; `unknown`: nobody has asked yet (a
+ * review of files), so rules about who asks say nothing; `human`: everybody else.
  */
-export type ActorKind = 'controller' | 'gitops' | 'importer' | 'ci' | 'human'
+export type ActorKind = 'controller' | 'gitops' | 'importer' | 'ci' | 'human' | 'unknown'
 
 export type Actor = KubeUser & {
   readonly kind: ActorKind
@@ -18,10 +31,11 @@ export type Actor = KubeUser & {
 /** Custom verbs on a Module, asked by SubjectAccessReview for this actor before the rules run. */
 export type BreakGlassVerb = 'unpublish' | 'migrate'
 
-type ChangeOf<Resource extends string, Body> = {
+type SubjectOf<Resource extends string, Body> = {
   readonly operation: 'CREATE' | 'UPDATE' | 'DELETE'
   readonly resource: Resource
   readonly subResource: '' | 'status'
+  /** '' of what no namespace holds. */
   readonly namespace: string
   /** Of the stored object where the request has none (deletecollection); '' while the server has yet to generate one. */
   readonly name: string
@@ -31,13 +45,39 @@ type ChangeOf<Resource extends string, Body> = {
   readonly new: Body | undefined
   /** The verdict is the same; nothing is remembered. */
   readonly dryRun: boolean
+}
+
+type ModuleSubject = SubjectOf<'modules', ModuleObject>
+type ProviderSubject = SubjectOf<'providers', ProviderObject>
+type VersionSubject = SubjectOf<'versions', VersionObject>
+type DepotSubject = SubjectOf<'depots', DepotObject>
+type GroupBindingSubject = SubjectOf<'groupbindings', GroupBindingObject>
+type PublishedVersionSubject = SubjectOf<'publishedversions', PublishedVersionObject>
+type PolicySubject = SubjectOf<'modulepolicies', PolicyObject>
+type NamespaceSubject = SubjectOf<'namespaces', NamespaceObject>
+type DefinitionSubject = SubjectOf<'customresourcedefinitions', DefinitionObject>
+
+/** What changes, before anybody looked up who asks and what they may. */
+export type ChangeSubject =
+  | ModuleSubject
+  | ProviderSubject
+  | VersionSubject
+  | DepotSubject
+  | GroupBindingSubject
+  | PublishedVersionSubject
+  | PolicySubject
+  | NamespaceSubject
+  | DefinitionSubject
+
+export type ChangeAuthor = {
   readonly user: Actor
   readonly mayDo: ReadonlySet<BreakGlassVerb>
   /** Seconds since the epoch; exceptions end by it. */
   readonly atSeconds: number
 }
 
-export type ModuleChange = ChangeOf<'modules', ModuleObject>
-export type VersionChange = ChangeOf<'versions', VersionObject>
-export type DepotChange = ChangeOf<'depots', DepotObject>
-export type Change = ModuleChange | VersionChange | DepotChange
+export type ModuleChange = ModuleSubject & ChangeAuthor
+export type ProviderChange = ProviderSubject & ChangeAuthor
+export type VersionChange = VersionSubject & ChangeAuthor
+export type DepotChange = DepotSubject & ChangeAuthor
+export type Change = ChangeSubject & ChangeAuthor

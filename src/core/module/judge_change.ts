@@ -1,6 +1,6 @@
 // The order in which a change is judged, and what comes of it: every rule is asked, so that one answer names every problem.
 import { claimOf, isFromToken } from './actor.ts'
-import type { Change } from './change.ts'
+import type { Actor, Change } from './change.ts'
 import type { LedgerFacts } from './ledger.ts'
 import { moduleCase } from './module_case.ts'
 import type { ModuleRule } from './module_case.ts'
@@ -81,12 +81,16 @@ export function judgeChange(
   ledger: LedgerFacts,
 ): Verdict {
   const judged = findingsOf(change, policy, ledger).map((finding) => judge(finding, change, policy))
-  const allowed = !judged.some(isDenial)
+  return verdictOf(judged, change.user)
+}
+
+/** What the findings come to. */
+export function verdictOf(findings: readonly JudgedFinding[], user: Actor): Verdict {
   return {
-    allowed,
-    findings: judged,
-    warnings: warningsOf(judged),
-    annotations: annotationsOf(change, judged),
+    allowed: !findings.some(isDenial),
+    findings,
+    warnings: warningsOf(findings),
+    annotations: annotationsOf(user, findings),
   }
 }
 
@@ -109,6 +113,13 @@ function findingsOf(
     }
     case 'depots':
       return change.subResource === 'status' ? [] : depotDefaults(change)
+    case 'providers':
+    case 'groupbindings':
+    case 'publishedversions':
+    case 'modulepolicies':
+    case 'namespaces':
+    case 'customresourcedefinitions':
+      return []
   }
 }
 
@@ -132,10 +143,11 @@ function defaultMode(finding: Finding, hasPolicy: boolean): Mode {
   return finding.rule === 'WH-P1' && !hasPolicy ? 'warn' : 'enforce'
 }
 
-function annotationsOf(change: Change, findings: readonly JudgedFinding[]): ReadonlyMap<string, string> {
+function annotationsOf(user: Actor, findings: readonly JudgedFinding[]): ReadonlyMap<string, string> {
   // What an impersonator writes about a repository is no answer to who it was.
-  const source = isFromToken(change.user) ? claimOf(change.user, 'source') : undefined
-  const annotations = new Map([['publisher', printable(source ?? change.user.username)]])
+  const source = isFromToken(user) ? claimOf(user, 'source') : undefined
+  const annotations = new Map<string, string>()
+  if (user.kind !== 'unknown') annotations.set('publisher', printable(source ?? user.username))
   if (findings.length === 0) return annotations
   annotations.set('rule', [...new Set(findings.map(({ rule }) => rule))].join(','))
   annotations.set('mode', [...new Set(findings.map(modeShown))].join(','))
@@ -147,7 +159,7 @@ function modeShown({ kind, mode }: JudgedFinding): Mode {
   return kind === 'notice' && mode === 'enforce' ? 'warn' : mode
 }
 
-/** `namespace/name` of the Module, or the Depot, that exceptions name. */
+/** `namespace/name` of the Module, the Provider or the Depot, that exceptions name. */
 function moduleKey(change: Change): string {
   if (change.resource !== 'versions') return `${change.namespace}/${change.name}`
   const module = (change.old ?? change.new)?.moduleConfig?.name ?? ''

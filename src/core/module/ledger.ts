@@ -1,7 +1,8 @@
 // What is remembered of a published version, and how a commit that was observed changes it. Where it is kept is not
 // known here.
 import { createHash } from 'node:crypto'
-import type { ModuleObject } from './module_object.ts'
+import type { ModuleObject, ProviderObject } from './module_object.ts'
+import type { IdentityList } from './module_policy.ts'
 import { compareVersions, readVersionIdentity } from './version_identity.ts'
 import type { VersionIdentity } from './version_identity.ts'
 
@@ -36,8 +37,30 @@ export type LedgerFacts = {
   readonly takenVersionNames: ReadonlyMap<string, string>
   /** Of a change to a Version: its Module as it is stored. */
   readonly module: ModuleObject | undefined
+  /** Of a change to a provider's Version: its Provider as it is stored. */
+  readonly provider: ProviderObject | undefined
   /** Its deletion was admitted and goes on. */
   readonly isNamespaceTerminating: boolean
+  /** Of a change to a Namespace: present versions in it that were published as immutable. */
+  readonly publishedInNamespace: number
+  /** Of a change to a CustomResourceDefinition: the same everywhere. */
+  readonly publishedInCluster: number
+  /** Whom the ledger is written by: the webhook's own accounts. */
+  readonly ownIdentities: IdentityList
+}
+
+/** Where nothing is remembered: a review of files without a ledger. */
+export const NO_FACTS: LedgerFacts = {
+  published: new Map(),
+  firstPublisher: undefined,
+  namesakes: [],
+  takenVersionNames: new Map(),
+  module: undefined,
+  provider: undefined,
+  isNamespaceTerminating: false,
+  publishedInNamespace: 0,
+  publishedInCluster: 0,
+  ownIdentities: { users: [], groups: [] },
 }
 
 /** What the replica that judged the request knows of its author. */

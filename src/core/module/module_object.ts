@@ -3,7 +3,7 @@
 import { reading } from './reading.ts'
 import type { FieldReader, Reading } from './reading.ts'
 
-type ObjectMeta = {
+export type ObjectMeta = {
   readonly namespace: string
   readonly name: string
   readonly uid: string
@@ -80,6 +80,43 @@ export type DepotObject = {
   readonly modules: readonly ModuleConfig[]
 }
 
+export type ProviderConfig = {
+  /** The provider's name; the object's own when ''. */
+  readonly name: string
+  /** Its namespace in the upstream registry; hashicorp when ''. */
+  readonly namespace: string
+  readonly sourceRepository: string
+  readonly operatingSystems: readonly string[]
+  readonly architectures: readonly string[]
+  readonly versionHistoryLimit: number | undefined
+  readonly useAuthenticatedClient: boolean
+  readonly storage: StorageConfig | undefined
+}
+
+export type ProviderObject = {
+  readonly kind: 'Provider'
+  readonly meta: ObjectMeta
+  readonly config: ProviderConfig
+  readonly forceSync: boolean
+  /** One version may be listed once for each platform. */
+  readonly versions: readonly VersionEntry[]
+  /** status.providerVersionRefs: `<version>-<os>-<arch>` -> name of the Version object. */
+  readonly versionNames: ReadonlyMap<string, string>
+  /** The whole status, for comparing only. */
+  readonly status: unknown
+}
+
+export type GroupBindingObject = {
+  readonly kind: 'GroupBinding'
+  readonly meta: ObjectMeta
+  /** An expr-lang condition on `groups`. */
+  readonly expression: string
+  /** Globs of Module names. */
+  readonly moduleResources: readonly string[]
+  /** Provider names, or `*`. */
+  readonly providerResources: readonly string[]
+}
+
 /** A Module as it is stored or asked for. The denial names the field that has the wrong type. */
 export function readModule(value: unknown): Reading<ModuleObject> {
   return reading(value, (root) => {
@@ -129,6 +166,35 @@ export function readDepot(value: unknown): Reading<DepotObject> {
   })
 }
 
+export function readProvider(value: unknown): Reading<ProviderObject> {
+  return reading(value, (root) => {
+    const { meta, spec, status } = readParts(root)
+    const refs = status.mapping('providerVersionRefs')
+    return {
+      kind: 'Provider',
+      meta,
+      config: readProviderConfig(spec.mapping('providerConfig')),
+      forceSync: spec.flag('forceSync'),
+      versions: spec.mappings('versions').map(readEntry),
+      versionNames: new Map(refs.keys().map((key) => [key, refs.mapping(key).text('name')])),
+      status: root.raw('status'),
+    }
+  })
+}
+
+export function readGroupBinding(value: unknown): Reading<GroupBindingObject> {
+  return reading(value, (root) => {
+    const { meta, spec } = readParts(root)
+    return {
+      kind: 'GroupBinding',
+      meta,
+      expression: spec.text('expression'),
+      moduleResources: spec.textList('moduleResources'),
+      providerResources: spec.textList('providerResources'),
+    }
+  })
+}
+
 function readParts(root: FieldReader): { meta: ObjectMeta; spec: FieldReader; status: FieldReader } {
   return {
     meta: readMeta(root.mapping('metadata')),
@@ -137,7 +203,7 @@ function readParts(root: FieldReader): { meta: ObjectMeta; spec: FieldReader; st
   }
 }
 
-function readMeta(meta: FieldReader): ObjectMeta {
+export function readMeta(meta: FieldReader): ObjectMeta {
   return {
     namespace: meta.text('namespace'),
     name: meta.text('name'),
@@ -160,6 +226,19 @@ function readModuleConfig(config: FieldReader): ModuleConfig {
     repoUrl: config.text('repoUrl'),
     fileFormat: config.text('fileFormat'),
     immutable: config.flag('immutable'),
+    versionHistoryLimit: config.integer('versionHistoryLimit'),
+    useAuthenticatedClient: config.mapping('githubClientConfig').flag('useAuthenticatedClient'),
+    storage: readStorage(config),
+  }
+}
+
+function readProviderConfig(config: FieldReader): ProviderConfig {
+  return {
+    name: config.text('name'),
+    namespace: config.text('namespace'),
+    sourceRepository: config.text('sourceRepository'),
+    operatingSystems: config.textList('operatingSystems'),
+    architectures: config.textList('architectures'),
     versionHistoryLimit: config.integer('versionHistoryLimit'),
     useAuthenticatedClient: config.mapping('githubClientConfig').flag('useAuthenticatedClient'),
     storage: readStorage(config),

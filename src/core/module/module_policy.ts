@@ -37,7 +37,7 @@ export type Publisher = {
 
 /** Names of users and of groups; a ServiceAccount is `system:serviceaccount:<namespace>:<name>`. */
 export type IdentityList = { readonly users: readonly string[]; readonly groups: readonly string[] }
-export type ListedActorKind = Exclude<ActorKind, 'ci'>
+export type ListedActorKind = Exclude<ActorKind, 'ci' | 'unknown'>
 /** `human`: may publish by hand. `importer`: may create a Module with many versions. An empty list names nobody. */
 export type Identities = Readonly<Record<ListedActorKind, IdentityList>>
 

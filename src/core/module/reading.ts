@@ -99,6 +99,15 @@ export class FieldReader {
     return []
   }
 
+  /** Empty when absent. */
+  textList(key: string): readonly string[] {
+    const value = this.raw(key)
+    if (value === undefined) return []
+    if (Array.isArray(value) && value.every((text) => typeof text === 'string')) return value
+    this.#wrong(key, 'a list of strings')
+    return []
+  }
+
   /** Labels, annotations: every value a string. */
   texts(key: string): ReadonlyMap<string, string> {
     const inner = this.mapping(key)

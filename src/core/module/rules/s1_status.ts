@@ -1,5 +1,5 @@
 // WH-S1: what controllers found out is written by controllers, and a synced version keeps its file.
-import { isController } from '#core/module/actor.ts'
+import { isForeign } from '#core/module/actor.ts'
 import type { ModuleChange, VersionChange } from '#core/module/change.ts'
 import type { ModuleCase } from '#core/module/module_case.ts'
 import { isVersionHeld } from '#core/module/module_case.ts'
@@ -18,7 +18,7 @@ export function versionStatus({ change }: VersionCase): readonly Finding[] {
 }
 
 function foreignStatus(change: ModuleChange | VersionChange): readonly Finding[] {
-  if (change.subResource !== 'status' || isController(change.user)) return []
+  if (change.subResource !== 'status' || !isForeign(change.user)) return []
   if (isSameValue(change.old?.status, change.new?.status)) return []
   const message = `status is written by controllers, and ${quoted(change.user.username)} is none`
   const wayOut = 'leave status alone, or have the ModulePolicy list this identity under controller'

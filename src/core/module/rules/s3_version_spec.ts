@@ -1,5 +1,5 @@
 // WH-S3: a Version says what its Module says. Written by hand it can point a published version at another file.
-import { isController } from '#core/module/actor.ts'
+import { isForeign } from '#core/module/actor.ts'
 import type { VersionCase } from '#core/module/version_case.ts'
 import type { VersionObject } from '#core/module/module_object.ts'
 import { quoted } from '#core/module/printable.ts'
@@ -10,8 +10,7 @@ const OWN_LABELS = 'opendepot.defdev.io/'
 
 export function versionSpec({ change, plain }: VersionCase): readonly Finding[] {
   const { old: before, new: after, user } = change
-  if (before === undefined || after === undefined || change.subResource !== '' || isController(user))
-    return []
+  if (before === undefined || after === undefined || change.subResource !== '' || !isForeign(user)) return []
   const path = changedPart(before, after)
   if (path === undefined) return []
   const message = `version ${plain} is described by controllers, and ${quoted(user.username)} would change ${path}`

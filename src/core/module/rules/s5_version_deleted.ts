@@ -8,7 +8,7 @@ import type { Finding } from '#core/module/verdict.ts'
 
 export function deletedVersion(subject: VersionCase): readonly Finding[] {
   const { change, ledger, plain, policy } = subject
-  if (change.operation !== 'DELETE') return []
+  if (change.operation !== 'DELETE' || change.user.kind === 'unknown') return []
   if (isNamespaceController(change.user) && ledger.isNamespaceTerminating) return []
   const isStillListed = ledger.module !== undefined && identitiesOf(ledger.module).has(plain)
   const isByCluster = isGarbageCollector(change.user)

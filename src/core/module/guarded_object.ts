@@ -1,0 +1,83 @@
+// The objects around Modules that rules guard, as the rules read them: the ledger's entries, policies, Namespaces and
+// CustomResourceDefinitions.
+import { readMeta } from './module_object.ts'
+import type { ObjectMeta } from './module_object.ts'
+import type { ModulePolicySpec } from './module_policy.ts'
+import { readModulePolicy } from './read_module_policy.ts'
+import { reading } from './reading.ts'
+import type { Reading } from './reading.ts'
+
+/** PublishedVersion of sallyport.dev/v1alpha1. */
+export type PublishedVersionObject = {
+  readonly kind: 'PublishedVersion'
+  readonly meta: ObjectMeta
+  /** Of the Module or Provider. */
+  readonly module: { readonly namespace: string; readonly name: string }
+  readonly version: string
+  /** For comparing only. */
+  readonly spec: unknown
+}
+
+export type PolicyObject = {
+  readonly kind: 'ModulePolicy'
+  readonly meta: ObjectMeta
+  /** One that cannot be read is there too, since whoever changes it may be mending it. */
+  readonly spec: Reading<ModulePolicySpec>
+}
+
+export type NamespaceObject = { readonly kind: 'Namespace'; readonly meta: ObjectMeta }
+
+/** CustomResourceDefinition of apiextensions.k8s.io/v1. */
+export type DefinitionObject = {
+  readonly kind: 'CustomResourceDefinition'
+  readonly meta: ObjectMeta
+  readonly group: string
+  readonly scope: string
+  readonly versions: readonly { readonly name: string; readonly served: boolean; readonly schema: unknown }[]
+}
+
+export function readPublishedVersion(value: unknown): Reading<PublishedVersionObject> {
+  return reading(value, (root) => {
+    const spec = root.mapping('spec')
+    const module = spec.mapping('module')
+    return {
+      kind: 'PublishedVersion',
+      meta: readMeta(root.mapping('metadata')),
+      module: { namespace: module.text('namespace'), name: module.text('name') },
+      version: spec.text('version'),
+      spec: root.raw('spec'),
+    }
+  })
+}
+
+export function readPolicyObject(value: unknown): Reading<PolicyObject> {
+  return reading(value, (root) => {
+    const policy = readModulePolicy(value)
+    return {
+      kind: 'ModulePolicy',
+      meta: readMeta(root.mapping('metadata')),
+      spec: policy.ok ? { ok: true, value: policy.value.spec } : policy,
+    }
+  })
+}
+
+export function readNamespace(value: unknown): Reading<NamespaceObject> {
+  return reading(value, (root) => ({ kind: 'Namespace', meta: readMeta(root.mapping('metadata')) }))
+}
+
+export function readDefinition(value: unknown): Reading<DefinitionObject> {
+  return reading(value, (root) => {
+    const spec = root.mapping('spec')
+    return {
+      kind: 'CustomResourceDefinition',
+      meta: readMeta(root.mapping('metadata')),
+      group: spec.text('group'),
+      scope: spec.text('scope'),
+      versions: spec.mappings('versions').map((version) => ({
+        name: version.text('name'),
+        served: version.flag('served'),
+        schema: version.raw('schema'),
+      })),
+    }
+  })
+}

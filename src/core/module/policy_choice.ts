@@ -1,0 +1,96 @@
+// Which policies a change is judged under, and what comes of several: every door asks here.
+import type { KubeUser } from '#core/kube/kube_user.ts'
+import { actorOf, UNKNOWN_ACTOR } from './actor.ts'
+import type { BreakGlassVerb, ChangeSubject } from './change.ts'
+import { judgeChange, verdictOf } from './judge_change.ts'
+import type { LedgerFacts } from './ledger.ts'
+import { isSelected } from './module_policy.ts'
+import type { ModulePolicySpec } from './module_policy.ts'
+import type { JudgedFinding, Mode, Verdict } from './verdict.ts'
+
+export type NamedPolicy = { readonly name: string; readonly spec: ModulePolicySpec }
+
+export type Asker = {
+  /** As the API server names who asks; `undefined` where nobody has asked yet, as in a review of files. */
+  readonly user: KubeUser | undefined
+  readonly mayDo: ReadonlySet<BreakGlassVerb>
+  /** Seconds since the epoch. */
+  readonly atSeconds: number
+}
+
+/**
+ * The verdict on one change under all policies that select the object as it is stored (as it is created, where it is new).
+ * Policies that overlap are refused when they are written; where two do all the same, what either denies is denied.
+ */
+export function judgeUnderPolicies(
+  subject: ChangeSubject,
+  asker: Asker,
+  policies: readonly NamedPolicy[],
+  facts: LedgerFacts,
+): Verdict {
+  const chosen = policies.map(({ spec }) => spec).filter((spec) => isCoveredBy(subject, spec, facts))
+  const [only, ...others] = chosen
+  const verdict = judgeUnder(subject, asker, only, facts)
+  if (others.length === 0) return verdict
+  const verdicts = [verdict, ...others.map((spec) => judgeUnder(subject, asker, spec, facts))]
+  return verdictOf(mergedFindings(verdicts), actorUnder(asker, only))
+}
+
+function judgeUnder(
+  subject: ChangeSubject,
+  asker: Asker,
+  policy: ModulePolicySpec | undefined,
+  facts: LedgerFacts,
+): Verdict {
+  const { mayDo, atSeconds } = asker
+  return judgeChange({ ...subject, user: actorUnder(asker, policy), mayDo, atSeconds }, policy, facts)
+}
+
+function actorUnder({ user }: Asker, policy: ModulePolicySpec | undefined): ReturnType<typeof actorOf> {
+  return user === undefined ? UNKNOWN_ACTOR : actorOf(user, policy?.identities)
+}
+
+function isCoveredBy(subject: ChangeSubject, { selector }: ModulePolicySpec, facts: LedgerFacts): boolean {
+  switch (subject.resource) {
+    case 'modules':
+    case 'providers':
+    case 'depots':
+    case 'groupbindings':
+      return isSelected(selector, subject.namespace, labelsOf(subject))
+    case 'versions': {
+      // The labels of its owner are what the policy is about; a Version whose owner is gone has its own.
+      const owner = facts.module ?? facts.provider
+      return isSelected(selector, subject.namespace, owner?.meta.labels ?? labelsOf(subject))
+    }
+    case 'namespaces':
+      return selector.namespaces.length === 0 || selector.namespaces.includes(subject.name)
+    case 'customresourcedefinitions':
+      return true
+    case 'publishedversions':
+    case 'modulepolicies':
+      // Whoever may write a policy would else let himself through by it.
+      return false
+  }
+}
+
+function labelsOf(subject: ChangeSubject): ReadonlyMap<string, string> {
+  return (subject.old ?? subject.new)?.meta.labels ?? new Map()
+}
+
+/** Each finding once, as strict as the strictest says it. */
+function mergedFindings(verdicts: readonly Verdict[]): readonly JudgedFinding[] {
+  const merged = new Map<string, JudgedFinding>()
+  for (const finding of verdicts.flatMap(({ findings }) => findings)) {
+    const key = JSON.stringify([finding.rule, finding.path, finding.version, finding.message])
+    const known = merged.get(key)
+    if (known === undefined || strictness(finding) > strictness(known)) merged.set(key, finding)
+  }
+  return [...merged.values()]
+}
+
+const STRICTNESS: Readonly<Record<Mode, number>> = { audit: 0, warn: 1, enforce: 2 }
+
+/** A notice lets through in every mode. */
+function strictness({ kind, mode }: JudgedFinding): number {
+  return (kind === 'notice' ? 0 : 3) + STRICTNESS[mode]
+}
