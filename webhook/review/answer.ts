@@ -44,6 +44,25 @@ export function errored(uid: string): AdmissionAnswer {
   return answer({ uid, allowed: false, status: { code: 500, reason: 'InternalError', message } })
 }
 
+const NO_NOTES: Notes = { warnings: [], annotations: new Map() }
+
+/**
+ * No rule is for such an object or such a request. Refused, because whoever sends it here believes that it is guarded; what
+ * `sallyport webhook generate webhook` writes asks nothing of the kind.
+ */
+export function notJudged(uid: string, asked: string): AdmissionAnswer {
+  const message =
+    `no rule is for ${printable(cutToBytes(asked, 256))}. Instead: take it out of the rules of the ` +
+    'ValidatingWebhookConfiguration (sallyport webhook generate webhook writes one that asks no more than is judged)'
+  return deny(uid, { code: 403, reason: 'Forbidden', message }, NO_NOTES)
+}
+
+/** A field that rules read has a type that no definition of the object allows. */
+export function unreadable(uid: string, sentence: string): AdmissionAnswer {
+  const message = `${sentence}. Instead: write it as the definition of the resource says`
+  return deny(uid, { code: 422, reason: 'Invalid', message }, NO_NOTES)
+}
+
 /** A verdict as kube-apiserver gets it. */
 export function answerOf(uid: string, verdict: Verdict): AdmissionAnswer {
   const denial = denialOf(verdict)

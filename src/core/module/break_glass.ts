@@ -1,6 +1,6 @@
 // Breaking the glass: an annotation that says what and why, and the verb for it. Neither alone is enough, so that a role
 // with every verb does nothing by accident and an annotation in git does nothing by itself.
-import type { BreakGlassVerb, ModuleChange } from './change.ts'
+import type { BreakGlassVerb, ModuleChange, ModuleSubject } from './change.ts'
 
 /** `1.2.0, 1.2.1: leaked a key in its examples`; `*: <reason>` is what deleting a Module needs, and good for nothing else. */
 export const UNPUBLISH_ANNOTATION = 'sallyport.dev/unpublish'
@@ -10,7 +10,7 @@ export const MIGRATE_ANNOTATION = 'sallyport.dev/migrate'
 type UnpublishRequest = { readonly versions: ReadonlySet<string>; readonly reason: string }
 
 /** What the annotation asks for, whoever asks; `undefined` without one that has both parts. */
-function unpublishRequest(change: ModuleChange): UnpublishRequest | undefined {
+function unpublishRequest(change: ModuleSubject): UnpublishRequest | undefined {
   const text = annotationOf(change, UNPUBLISH_ANNOTATION)
   const colon = text.indexOf(':')
   const reason = text.slice(colon + 1).trim()
@@ -20,7 +20,7 @@ function unpublishRequest(change: ModuleChange): UnpublishRequest | undefined {
 }
 
 /** The reason, or `undefined`. */
-function migrateRequest(change: ModuleChange): string | undefined {
+function migrateRequest(change: ModuleSubject): string | undefined {
   const text = annotationOf(change, MIGRATE_ANNOTATION)
   if (text === change.old?.meta.annotations.get(MIGRATE_ANNOTATION)) return undefined
   const reason = text.trim()
@@ -28,7 +28,7 @@ function migrateRequest(change: ModuleChange): string | undefined {
 }
 
 /** The verbs whose SubjectAccessReview this change waits for: none, nearly always. */
-export function verbsAskedFor(change: ModuleChange): readonly BreakGlassVerb[] {
+export function verbsAskedFor(change: ModuleSubject): readonly BreakGlassVerb[] {
   const verbs: BreakGlassVerb[] = []
   if (unpublishRequest(change) !== undefined) verbs.push('unpublish')
   if (migrateRequest(change) !== undefined) verbs.push('migrate')
@@ -49,6 +49,6 @@ export function migrateReason(change: ModuleChange): string | undefined {
 }
 
 /** As the object will be; of one that goes away, as it is. */
-function annotationOf(change: ModuleChange, name: string): string {
+function annotationOf(change: ModuleSubject, name: string): string {
   return (change.new ?? change.old)?.meta.annotations.get(name) ?? ''
 }

@@ -47,7 +47,7 @@ type SubjectOf<Resource extends string, Body> = {
   readonly dryRun: boolean
 }
 
-type ModuleSubject = SubjectOf<'modules', ModuleObject>
+export type ModuleSubject = SubjectOf<'modules', ModuleObject>
 type ProviderSubject = SubjectOf<'providers', ProviderObject>
 type VersionSubject = SubjectOf<'versions', VersionObject>
 type DepotSubject = SubjectOf<'depots', DepotObject>

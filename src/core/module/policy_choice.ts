@@ -28,12 +28,20 @@ export function judgeUnderPolicies(
   policies: readonly NamedPolicy[],
   facts: LedgerFacts,
 ): Verdict {
-  const chosen = policies.map(({ spec }) => spec).filter((spec) => isCoveredBy(subject, spec, facts))
-  const [only, ...others] = chosen
+  const [only, ...others] = policiesCovering(subject, policies, facts).map(({ spec }) => spec)
   const verdict = judgeUnder(subject, asker, only, facts)
   if (others.length === 0) return verdict
   const verdicts = [verdict, ...others.map((spec) => judgeUnder(subject, asker, spec, facts))]
   return verdictOf(mergedFindings(verdicts), actorUnder(asker, only))
+}
+
+/** Those that select the object: none or one, unless somebody wrote two at once. */
+export function policiesCovering(
+  subject: ChangeSubject,
+  policies: readonly NamedPolicy[],
+  facts: LedgerFacts,
+): readonly NamedPolicy[] {
+  return policies.filter(({ spec }) => isCoveredBy(subject, spec, facts))
 }
 
 function judgeUnder(

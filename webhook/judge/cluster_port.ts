@@ -1,0 +1,33 @@
+// What judging a review asks of the cluster. Everything but `mayDo` comes from memory, so that a review never waits for a list.
+import type { BreakGlassVerb, ChangeSubject } from '#core/module/change.ts'
+import type { LedgerFacts } from '#core/module/ledger.ts'
+import type { NamedPolicy } from '#core/module/policy_choice.ts'
+import type { KubeUser } from '#core/kube/kube_user.ts'
+import type { Result } from '#core/result.ts'
+
+export type ClusterPort = {
+  /** Names of the watches that are not in sync; empty: what follows is what the cluster holds. */
+  missing(): readonly string[]
+  policies(): readonly NamedPolicy[]
+  /** From memory, in time that the change decides and not the cluster. */
+  factsOf(subject: ChangeSubject): LedgerFacts
+  /** Of what was allowed and is no dry run: who did it, for whoever sees the commit. */
+  remember(judged: JudgedRequest): void
+  /** A SubjectAccessReview on `modules.opendepot.defdev.io`; the denial is a sentence for the log. */
+  mayDo(
+    user: KubeUser,
+    verb: BreakGlassVerb,
+    module: { readonly namespace: string; readonly name: string },
+  ): Promise<Result<boolean, string>>
+}
+
+export type JudgedRequest = {
+  /** Of a very large review without the entries of `spec.versions` that are in both objects. */
+  readonly subject: ChangeSubject
+  readonly user: KubeUser
+  /** metadata.resourceVersion of what the request changes; '' on CREATE. */
+  readonly oldResourceVersion: string
+  /** metadata.uid; '' where the server has yet to give one. */
+  readonly objectUid: string
+  readonly atSeconds: number
+}
