@@ -1,10 +1,12 @@
 #!/bin/sh
 # Installs the Debian packages that tests look for and skip without: the shells of the exchange script, the shells of
-# the completion scripts, curl, jq, and the load generator of the bench. Needs root; does nothing where all are there.
+# the completion scripts, curl, jq, the load generator of the bench, and what stands beside Argo CD (redis, git). Needs
+# root; does nothing where all are there.
 set -eu
 
 missing=''
-for pair in busybox:busybox dash:dash bash:bash curl:curl jq:jq wrk:wrk zsh:zsh fish:fish; do
+for pair in busybox:busybox dash:dash bash:bash curl:curl jq:jq wrk:wrk zsh:zsh fish:fish \
+  redis-server:redis-server git:git; do
   command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
 [ -n "$missing" ] || exit 0

@@ -50,6 +50,11 @@ export function kubectlBinary(): Promise<string> {
   return goPeer('kubectl')
 }
 
+/** A folder with Argo CD 3.1.16's application controller and repo server, and its two definitions of custom resources. */
+export function argocdFolder(): Promise<string> {
+  return goPeer('argocd', 'bin')
+}
+
 /** What kube-apiserver 1.36.4 says of its authentication file, as a program (test/support/kube_oracle.ts). */
 export function kubeAuthnOracleBinary(): Promise<string> {
   return goPeer('kube-authn-oracle')
