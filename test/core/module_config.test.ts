@@ -164,7 +164,10 @@ checkRows(t, [
     from: {},
     to: { versions: ['1.0.0', '1.1.0', '1.2.0-rc.1'] },
     given: {
-      ledger: { takenVersionNames: new Map([['terraform-aws-vpc-1-2-0-rc-1', 'infra/terraform-aws-vpc-1']]) },
+      ledger: {
+        versionNameOwner: (name) =>
+          name === 'terraform-aws-vpc-1-2-0-rc-1' ? 'infra/terraform-aws-vpc-1' : undefined,
+      },
     },
     says: [
       'WH-M10 forbidden: version 1.2.0-rc.1 would be the object "terraform-aws-vpc-1-2-0-rc-1", which is the name of "infra/terraform-aws-vpc-1"',

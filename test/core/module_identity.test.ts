@@ -1,5 +1,11 @@
 import t from 'tap'
-import { identitiesOf, ledgerWrites, publishedVersionName } from '../../src/core/module/ledger.ts'
+import {
+  identitiesOf,
+  isSameFacts,
+  ledgerWrites,
+  mergedFacts,
+  publishedVersionName,
+} from '../../src/core/module/ledger.ts'
 import type { Observation, PublishedFacts } from '../../src/core/module/ledger.ts'
 import { doSelectorsOverlap, isSelected } from '../../src/core/module/module_policy.ts'
 import { sourceOf } from '../../src/core/module/source_of.ts'
@@ -134,7 +140,7 @@ t.test('a version that leaves is unpublished, and keeps who published it', async
     known,
     observed({ before, after: aModule({ versions: ['1.1.0'] }), attribution: {} }),
   )
-  t.same([...removed], [['1.0.0', { ...facts, state: 'unpublished' }]])
+  t.same([...removed], [['1.0.0', { ...facts, state: 'unpublished', removedAtSeconds: NOON }]])
   const deleted = ledgerWrites(known, observed({ before, after: undefined }))
   t.same(
     [...deleted.values()].map(({ state }) => state),
@@ -202,11 +208,75 @@ t.test('once immutable, always: a Module that becomes immutable takes what it li
 })
 
 t.test('the name of a remembered version is one DNS label, and no two keys share it', async (t) => {
-  const name = publishedVersionName('infra', 'terraform-aws-vpc', '1.2.0-RC.1')
+  const key = { kind: 'Module', namespace: 'infra', name: 'terraform-aws-vpc' } as const
+  const name = publishedVersionName(key, '1.2.0-RC.1')
   t.match(name, /^pv-[0-9a-f]{48}$/)
-  t.equal(name, publishedVersionName('infra', 'terraform-aws-vpc', '1.2.0-RC.1'))
-  t.not(name, publishedVersionName('infra', 'terraform-aws-vpc', '1.2.0-rc.1'))
-  t.not(publishedVersionName('a', 'b', '1.0.0'), publishedVersionName('b', 'a', '1.0.0'))
+  t.equal(name, publishedVersionName(key, '1.2.0-RC.1'))
+  t.not(name, publishedVersionName(key, '1.2.0-rc.1'))
+  t.not(name, publishedVersionName({ ...key, kind: 'Provider' }, '1.2.0-RC.1'))
+  t.not(
+    publishedVersionName({ ...key, namespace: 'a', name: 'b' }, '1.0.0'),
+    publishedVersionName({ ...key, namespace: 'b', name: 'a' }, '1.0.0'),
+  )
+})
+
+t.test('entries of Modules keep the names that they always had', async (t) => {
+  const key = { kind: 'Module', namespace: 'opendepot-system', name: 'vpc' } as const
+  t.equal(publishedVersionName(key, '1.0.0'), 'pv-3d71e64adf1c490b13e6fda49a147fef805aa00969f57446')
+})
+
+t.test('who published is not whoever changed the list next', async (t) => {
+  const writes = ledgerWrites(
+    new Map(),
+    observed({ before: aModule({ versions: ['1.0.0'] }), after: aModule({ versions: ['1.0.0', '1.1.0'] }) }),
+  )
+  t.same(writes.get('1.0.0'), { state: 'present', immutable: true })
+  t.same(writes.get('1.1.0'), { ...BY, state: 'present', immutable: true, atSeconds: NOON })
+})
+
+t.test('a first look says what is there, and neither who nor when', async (t) => {
+  const after = aModule({ versions: ['1.0.0'] })
+  const look = observed({ before: after, after, atSeconds: undefined, attribution: { source: 's.test/a/b' } })
+  const commits = new Map([['1.0.0', 'd'.repeat(40)]])
+  const digests = new Map([['1.0.0', `sha256:${'e'.repeat(64)}`]])
+  t.same(ledgerWrites(new Map(), { ...look, commits, digests }).get('1.0.0'), {
+    source: 's.test/a/b',
+    commit: 'd'.repeat(40),
+    digest: `sha256:${'e'.repeat(64)}`,
+    state: 'present',
+    immutable: true,
+  })
+})
+
+t.test('whoever takes a version away is remembered with the reason, until it is back', async (t) => {
+  const facts = published({ ...BY, atSeconds: NOON })
+  const gone = ledgerWrites(new Map([['1.0.0', facts]]), {
+    ...observed({
+      before: aModule({ versions: ['1.0.0'] }),
+      attribution: { by: 'alice' },
+      atSeconds: NOON + 9,
+    }),
+    reasonOf: (plain) => `${plain} leaked a key`,
+  })
+  const removed = { removedBy: 'alice', removedAtSeconds: NOON + 9, reason: '1.0.0 leaked a key' }
+  t.same(gone.get('1.0.0'), { ...facts, state: 'unpublished', ...removed })
+  const back = ledgerWrites(gone, observed({ after: aModule({ versions: ['1.0.0'] }) }))
+  t.same(back.get('1.0.0'), facts)
+})
+
+t.test('two that write one entry keep what the first one said, and fill in what it did not', async (t) => {
+  const bare = published({ immutable: false })
+  const full = published({ ...BY, atSeconds: NOON })
+  t.same(mergedFacts(bare, full), full)
+  t.same(mergedFacts(full, bare), full)
+  t.same(mergedFacts(full, { ...full, by: 'mallory', commit: 'f'.repeat(40) }), full)
+  const gone = { ...full, state: 'unpublished', removedBy: 'alice' } as const
+  t.same(mergedFacts(full, gone), gone)
+  t.same(mergedFacts(gone, { ...gone, removedBy: 'bob', reason: 'why' }), { ...gone, reason: 'why' })
+  t.same(mergedFacts({ ...bare, state: 'pruned' }, gone), { ...gone, state: 'pruned' })
+  t.same(mergedFacts(gone, full), full)
+  t.ok(isSameFacts(full, { ...full }))
+  t.notOk(isSameFacts(full, { ...full, reason: 'x' }))
 })
 
 t.test('a policy selects by namespace and labels, and two that can meet overlap', async (t) => {

@@ -262,6 +262,8 @@ const ENTRY = {
 const LEDGER_CHANGES: readonly (readonly [Fields, string | undefined])[] = [
   [{ version: '1.0.1' }, 'an entry stays about the version that it was made for'],
   [{ module: { name: 'terraform-aws-eks' } }, 'an entry stays about the version that it was made for'],
+  [{ module: { kind: 'Provider' } }, 'an entry stays about the version that it was made for'],
+  [{ module: { kind: 'Module' } }, undefined],
   [{ immutable: false }, 'what was published as immutable stays that'],
   [{ commit: '0'.repeat(40) }, 'written once'],
   [{ commit: null }, 'written once'],
@@ -269,6 +271,6 @@ const LEDGER_CHANGES: readonly (readonly [Fields, string | undefined])[] = [
   [{ digest: `sha256:${'1'.repeat(64)}` }, 'written once'],
   [{ at: '2026-11-22T12:00:00Z' }, 'written once'],
   [{ state: 'gone' }, 'supported values: "present", "pruned", "unpublished"'],
-  [{ state: 'unpublished' }, undefined],
-  [{ state: 'present' }, undefined],
+  [{ state: 'unpublished', removedBy: 'alice', reason: 'leaked a key' }, undefined],
+  [{ state: 'present', removedBy: null, reason: null }, undefined],
 ]

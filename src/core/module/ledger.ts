@@ -1,13 +1,13 @@
 // What is remembered of a published version, and how a commit that was observed changes it. Where it is kept is not
 // known here.
 import { createHash } from 'node:crypto'
-import type { ModuleObject, ProviderObject } from './module_object.ts'
+import type { ModuleObject, ProviderObject, VersionEntry } from './module_object.ts'
 import type { IdentityList } from './module_policy.ts'
 import { compareVersions, readVersionIdentity } from './version_identity.ts'
 import type { VersionIdentity } from './version_identity.ts'
 
 /** `pruned`: versionHistoryLimit dropped it; `unpublished`: somebody removed it, or its Module. */
-type PublishedState = 'present' | 'pruned' | 'unpublished'
+export type PublishedState = 'present' | 'pruned' | 'unpublished'
 
 export type PublishedFacts = {
   readonly state: PublishedState
@@ -15,7 +15,9 @@ export type PublishedFacts = {
   readonly immutable: boolean
   /** Where it came from, folded as `sourceOf` folds. */
   readonly source?: string
-  /** Immutable id of the repository at its forge, of the pipeline that published. */
+  /** The repository whose pipeline published it, where that is another one. */
+  readonly publisher?: string
+  /** Immutable id of that pipeline's repository at its forge. */
   readonly sourceId?: string
   /** 40 or 64 hex digits. */
   readonly commit?: string
@@ -24,6 +26,24 @@ export type PublishedFacts = {
   /** Username, and when the commit was observed, seconds since the epoch. */
   readonly by?: string
   readonly atSeconds?: number
+  /** Of what is no longer there: who took it away and when, and the reason that they gave. */
+  readonly removedBy?: string
+  readonly removedAtSeconds?: number
+  readonly reason?: string
+}
+
+/** Whose versions: a Module and a Provider of one name are two. `name` is metadata.name. */
+export type ModuleKey = {
+  readonly kind: 'Module' | 'Provider'
+  readonly namespace: string
+  readonly name: string
+}
+
+export type LedgerEntry = {
+  readonly module: ModuleKey
+  /** Plain. */
+  readonly version: string
+  readonly facts: PublishedFacts
 }
 
 export type LedgerFacts = {
@@ -33,8 +53,8 @@ export type LedgerFacts = {
   readonly firstPublisher: { readonly source: string; readonly sourceId: string } | undefined
   /** Of other Modules that use this one's name, here or in another namespace: `namespace/name`. */
   readonly namesakes: readonly string[]
-  /** Names of Version objects of this namespace that belong to others -> whose: `namespace/name`. */
-  readonly takenVersionNames: ReadonlyMap<string, string>
+  /** Which other one has, or will have, a Version object of this name in this namespace: `namespace/name`. */
+  readonly versionNameOwner: (objectName: string) => string | undefined
   /** Of a change to a Version: its Module as it is stored. */
   readonly module: ModuleObject | undefined
   /** Of a change to a provider's Version: its Provider as it is stored. */
@@ -54,7 +74,7 @@ export const NO_FACTS: LedgerFacts = {
   published: new Map(),
   firstPublisher: undefined,
   namesakes: [],
-  takenVersionNames: new Map(),
+  versionNameOwner: () => undefined,
   module: undefined,
   provider: undefined,
   isNamespaceTerminating: false,
@@ -63,17 +83,30 @@ export const NO_FACTS: LedgerFacts = {
   ownIdentities: { users: [], groups: [] },
 }
 
-/** What the replica that judged the request knows of its author. */
-type Attribution = Pick<PublishedFacts, 'source' | 'sourceId' | 'commit' | 'by'>
+/** What is known of who published: the source of what it listed, the rest of the request that was judged. */
+export type Attribution = Pick<PublishedFacts, 'source' | 'publisher' | 'sourceId' | 'commit' | 'by'>
+
+/** What is looked at of a Module or a Provider. */
+export type Listing = {
+  readonly versions: readonly VersionEntry[]
+  readonly config: { readonly versionHistoryLimit: number | undefined }
+}
 
 export type Observation = {
-  /** `undefined` when the Module was not there. */
-  readonly before: ModuleObject | undefined
+  /** `undefined` when it was not there. */
+  readonly before: Listing | undefined
   /** `undefined` when it was deleted. */
-  readonly after: ModuleObject | undefined
+  readonly after: Listing | undefined
   readonly immutable: boolean
-  readonly atSeconds: number
+  /** `undefined` when nobody saw the commit: the first look at a cluster, or at what happened while nobody looked. */
+  readonly atSeconds: number | undefined
   readonly attribution: Attribution
+  /** What the Module itself says of commits, by plain version. */
+  readonly commits?: ReadonlyMap<string, string>
+  /** Of archives that are served already, by plain version. */
+  readonly digests?: ReadonlyMap<string, string>
+  /** Why a version was taken away, as far as it was said. */
+  readonly reasonOf?: (plain: string) => string | undefined
 }
 
 /**
@@ -85,30 +118,106 @@ export function ledgerWrites(
   observed: Observation,
 ): ReadonlyMap<string, PublishedFacts> {
   const writes = new Map<string, PublishedFacts>()
+  const before = identitiesOf(observed.before)
   const after = identitiesOf(observed.after)
-  for (const plain of [...identitiesOf(observed.before).keys(), ...after.keys()]) {
-    if (known.has(plain)) continue
-    const { atSeconds, immutable, attribution } = observed
-    writes.set(plain, { ...attribution, state: 'present', immutable, atSeconds })
+  for (const plain of [...before.keys(), ...after.keys()]) {
+    // What was listed before is not this author's work.
+    if (!known.has(plain)) writes.set(plain, firstFacts(plain, observed, !before.has(plain)))
   }
   for (const [plain, facts] of [...known, ...writes]) {
     const state = after.has(plain) ? 'present' : goneState(plain, facts, observed.after, after)
     const immutable = facts.immutable || (observed.immutable && state === 'present')
-    if (state !== facts.state || immutable !== facts.immutable)
-      writes.set(plain, { ...facts, state, immutable })
+    const moved = state === facts.state ? facts : movedFacts(plain, facts, state, observed)
+    if (moved !== facts || immutable !== facts.immutable) writes.set(plain, { ...moved, immutable })
   }
   return writes
 }
+
+function firstFacts(plain: string, observed: Observation, isFresh: boolean): PublishedFacts {
+  const { attribution, commits, digests, immutable, atSeconds } = observed
+  const { source, commit: told, ...author } = attribution
+  const commit = commits?.get(plain) ?? (isFresh ? told : undefined)
+  const digest = digests?.get(plain)
+  return {
+    ...(isFresh ? author : {}),
+    ...(source === undefined ? {} : { source }),
+    ...(commit === undefined ? {} : { commit }),
+    ...(digest === undefined ? {} : { digest }),
+    ...(isFresh && atSeconds !== undefined ? { atSeconds } : {}),
+    state: 'present',
+    immutable,
+  }
+}
+
+function movedFacts(
+  plain: string,
+  facts: PublishedFacts,
+  state: PublishedState,
+  { attribution, atSeconds, reasonOf }: Observation,
+): PublishedFacts {
+  const kept = withoutRemoval(facts)
+  if (state === 'present') return { ...kept, state }
+  const reason = reasonOf?.(plain)
+  return {
+    ...kept,
+    state,
+    ...(attribution.by === undefined ? {} : { removedBy: attribution.by }),
+    ...(atSeconds === undefined ? {} : { removedAtSeconds: atSeconds }),
+    ...(reason === undefined ? {} : { reason }),
+  }
+}
+
+function withoutRemoval({
+  removedBy: _by,
+  removedAtSeconds: _at,
+  reason: _reason,
+  ...kept
+}: PublishedFacts): PublishedFacts {
+  return kept
+}
+
+/**
+ * What an entry says when `stored` stands and somebody else wants to write `wanted`: what is there stays, what is absent is
+ * filled in, and the state is the wanted one. Of two that both saw it go, the first named how.
+ */
+export function mergedFacts(stored: PublishedFacts, wanted: PublishedFacts): PublishedFacts {
+  const immutable = stored.immutable || wanted.immutable
+  if (wanted.state === 'present') {
+    return { ...withoutRemoval(wanted), ...withoutRemoval(stored), state: 'present', immutable }
+  }
+  if (stored.state !== 'present') return { ...wanted, ...stored, immutable }
+  return { ...wanted, ...stored, state: wanted.state, immutable }
+}
+
+/** Whether `left` says no less and nothing else than `right`. */
+export function isSameFacts(left: PublishedFacts, right: PublishedFacts): boolean {
+  return FACT_NAMES.every((name) => left[name] === right[name])
+}
+
+const FACT_NAMES = [
+  'state',
+  'immutable',
+  'source',
+  'publisher',
+  'sourceId',
+  'commit',
+  'digest',
+  'by',
+  'atSeconds',
+  'removedBy',
+  'removedAtSeconds',
+  'reason',
+] as const satisfies readonly (keyof PublishedFacts)[]
 
 /** A version that is gone stays what it was called first; a fresh gap is the limit's work only where it explains it. */
 function goneState(
   plain: string,
   facts: PublishedFacts,
-  module: ModuleObject | undefined,
+  listing: Listing | undefined,
   kept: ReadonlyMap<string, VersionIdentity>,
 ): PublishedState {
   if (facts.state !== 'present') return facts.state
-  const limit = module?.config.versionHistoryLimit ?? 0
+  const limit = listing?.config.versionHistoryLimit ?? 0
   const gone = readVersionIdentity(plain)
   const isTrimmed = limit > 0 && kept.size === limit && gone.ok
   if (!isTrimmed || facts.immutable) return 'unpublished'
@@ -118,9 +227,11 @@ function goneState(
 }
 
 /** By plain version; entries that are no version were never published. */
-export function identitiesOf(module: ModuleObject | undefined): ReadonlyMap<string, VersionIdentity> {
+export function identitiesOf(
+  listing: Pick<Listing, 'versions'> | undefined,
+): ReadonlyMap<string, VersionIdentity> {
   const identities = new Map<string, VersionIdentity>()
-  for (const entry of module?.versions ?? []) {
+  for (const entry of listing?.versions ?? []) {
     const identity = readVersionIdentity(entry.version)
     if (identity.ok) identities.set(identity.value.plain, identity.value)
   }
@@ -128,8 +239,10 @@ export function identitiesOf(module: ModuleObject | undefined): ReadonlyMap<stri
 }
 
 /** Name of the PublishedVersion object: cluster-scoped, so the key is hashed into one DNS label. */
-export function publishedVersionName(namespace: string, module: string, plain: string): string {
-  // Neither a namespace, nor a name, nor a version has a slash: no two keys make one text.
-  const digest = createHash('sha256').update(`${namespace}/${module}/${plain}`).digest('hex')
-  return `pv-${digest.slice(0, 48)}`
+export function publishedVersionName({ kind, namespace, name }: ModuleKey, plain: string): string {
+  // Neither a namespace, nor a name, nor a version has a slash: no two keys make one text. A Module's has no kind, so that
+  // entries keep their names.
+  const path = [namespace, name, plain]
+  const text = (kind === 'Module' ? path : [kind, ...path]).join('/')
+  return `pv-${createHash('sha256').update(text).digest('hex').slice(0, 48)}`
 }

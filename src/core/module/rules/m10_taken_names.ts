@@ -28,7 +28,7 @@ function versionNames({ change, ledger, versions }: ModuleCase): readonly Findin
   return versions.added.flatMap(({ index, plain }) => {
     const name = versionObjectName(module, plain)
     const rival = own.get(name)
-    const owner = ledger.takenVersionNames.get(name)
+    const owner = ledger.versionNameOwner(name)
     if (owner === undefined && (rival === undefined || rival === plain)) return []
     const whose = owner === undefined ? `of version ${rival ?? ''} here` : `of ${quoted(owner)}`
     const message = `version ${plain} would be the object ${quoted(name)}, which is the name ${whose}`
