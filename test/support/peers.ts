@@ -60,6 +60,11 @@ export function kubeAuthnOracleBinary(): Promise<string> {
   return goPeer('kube-authn-oracle')
 }
 
+/** Whether expr-lang 1.17.8 compiles a text, as a program. */
+export function exprOracleBinary(): Promise<string> {
+  return goPeer('expr-oracle')
+}
+
 /** What the recipe's build.sh leaves at the path it is given: a program, or a folder of several. */
 async function goPeer(name: string, made = name): Promise<string> {
   const recipe = join(recipes, name)
