@@ -80,4 +80,5 @@ export type ModuleChange = ModuleSubject & ChangeAuthor
 export type ProviderChange = ProviderSubject & ChangeAuthor
 export type VersionChange = VersionSubject & ChangeAuthor
 export type DepotChange = DepotSubject & ChangeAuthor
+export type GroupBindingChange = GroupBindingSubject & ChangeAuthor
 export type Change = ChangeSubject & ChangeAuthor

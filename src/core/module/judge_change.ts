@@ -7,6 +7,7 @@ import type { ModuleRule } from './module_case.ts'
 import type { ModulePolicySpec } from './module_policy.ts'
 import { printable } from './printable.ts'
 import { depotDefaults } from './rules/d2_depot.ts'
+import { groupBinding } from './rules/g1_group_binding.ts'
 import { ownName } from './rules/m1_name.ts'
 import { takenNames } from './rules/m10_taken_names.ts'
 import { deletedModule } from './rules/m12_deleted.ts'
@@ -111,10 +112,11 @@ function findingsOf(
       const subject = versionCase(change, policy, ledger)
       return VERSION_RULES.flatMap((rule) => rule(subject))
     }
+    case 'groupbindings':
+      return change.subResource === 'status' ? [] : groupBinding(change, ledger)
     case 'depots':
       return change.subResource === 'status' ? [] : depotDefaults(change)
     case 'providers':
-    case 'groupbindings':
     case 'publishedversions':
     case 'modulepolicies':
     case 'namespaces':

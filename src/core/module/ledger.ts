@@ -65,6 +65,8 @@ export type LedgerFacts = {
   readonly publishedInNamespace: number
   /** Of a change to a CustomResourceDefinition: the same everywhere. */
   readonly publishedInCluster: number
+  /** Of a change to a GroupBinding: the names of all that are in its namespace. */
+  readonly groupBindings: readonly string[]
   /** Whom the ledger is written by: the webhook's own accounts. */
   readonly ownIdentities: IdentityList
 }
@@ -80,6 +82,7 @@ export const NO_FACTS: LedgerFacts = {
   isNamespaceTerminating: false,
   publishedInNamespace: 0,
   publishedInCluster: 0,
+  groupBindings: [],
   ownIdentities: { users: [], groups: [] },
 }
 

@@ -31,6 +31,8 @@ export const RULE_IDS = [
   'WH-S6',
   'WH-D1',
   'WH-D2',
+  'WH-G1',
+  'WH-G2',
   'WH-P1',
   'WH-P2',
 ] as const
