@@ -8,7 +8,8 @@ import type { KubeProblem } from '#core/kube/kube_problem.ts'
 import { readIssuerDocuments } from './issuer_documents.ts'
 import type { IssuerDeps, IssuerDocuments } from './issuer_documents.ts'
 import { openKubeClient } from './kube_client.ts'
-import type { KubeClient, KubeClientOptions } from './kube_client.ts'
+import type { KubeClient } from './kube_client.ts'
+import type { KubeClientOptions } from './kube_target.ts'
 
 /** Every code of `compareWithCluster`, for the documentation. */
 export const CLUSTER_CODES = [

@@ -1,40 +1,17 @@
-// A small client of kube-apiserver for people's questions: who is this token, what may it, what do the metrics say.
-// Kubeconfig and its credentials by @kubernetes/client-node, which is loaded when the first client is opened; requests by
-// node:https, bounded in time and size.
+// A small client of kube-apiserver for people's questions: who is this token, what may it, what do the metrics say. Requests
+// by node:https, bounded in time and size.
 import { request as httpRequest } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { RequestOptions } from 'node:https'
 import type { Cluster, KubeConfig, User } from '@kubernetes/client-node'
-import { clip } from '#core/audit_event.ts'
 import { isJsonObject } from '#core/claims.ts'
 import type { JsonObject, JsonValue } from '#core/claims.ts'
 import type { KubeUser } from '#core/kube/kube_user.ts'
 import type { Result } from '#core/result.ts'
 import { withExecCredential } from './exec_credential.ts'
-import type { ProcessEnv } from './exec_credential.ts'
-
-export type KubeClientOptions = {
-  /** A file; absent: KUBECONFIG, ~/.kube/config or the ServiceAccount of the pod, as kubectl does. */
-  readonly kubeconfig: string | undefined
-  /** Absent: its current-context. */
-  readonly context: string | undefined
-  /** Of this process: what an exec plugin of the kubeconfig inherits. */
-  readonly env: ProcessEnv
-  /** Milliseconds for an exec plugin of the kubeconfig; a minute unless said. */
-  readonly execTimeoutMs?: number
-}
-
-/** Where a client asks: said in every failure. */
-type KubePlace = { readonly kubeconfig: string; readonly context: string; readonly server: string }
-
-/** One line for a person, with the place. It holds no credential. */
-export type KubeFailure = {
-  readonly kind: 'kubeconfig' | 'network' | 'status' | 'unreadable'
-  /** Of an answer that came. */
-  readonly status: number | undefined
-  readonly message: string
-}
+import { kubeFailure, messageOf, networkText, readKubeTarget, textOf } from './kube_target.ts'
+import type { Asked, KubeClientOptions, KubeFailure, KubePlace } from './kube_target.ts'
 
 type TokenReview = {
   readonly user: KubeUser | undefined
@@ -62,8 +39,6 @@ type ApiResource = {
   readonly isNamespaced: boolean
 }
 
-type Asked<T> = Promise<Result<T, KubeFailure>>
-
 export interface KubeClient {
   readonly place: KubePlace
   /** The same server, with this bearer token and nothing else. */
@@ -88,44 +63,11 @@ const TIMEOUT_MS = 15_000
 /** /metrics of a busy apiserver is several MB. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
-/** The context that loadFromDefault makes up, with http://localhost:8080, where there is neither a kubeconfig nor a Pod. */
-const NO_KUBECONFIG = 'loaded-context'
-
 /** Reads the kubeconfig and prepares its credentials; asks nobody. */
 export async function openKubeClient(options: KubeClientOptions): Asked<KubeClient> {
-  const { KubeConfig: Config } = await import('@kubernetes/client-node')
-  const config = new Config()
-  const file = options.kubeconfig ?? 'the default kubeconfig'
-  try {
-    if (options.kubeconfig === undefined) config.loadFromDefault()
-    else config.loadFromFile(options.kubeconfig)
-    if (config.getCurrentContext() === NO_KUBECONFIG && options.kubeconfig === undefined)
-      return kubeconfigFailure(
-        'no kubeconfig found: name one with --kubeconfig, or set KUBECONFIG (~/.kube/config is not there)',
-      )
-    if (options.context !== undefined) config.setCurrentContext(options.context)
-  } catch (error) {
-    return kubeconfigFailure(`${file} cannot be read: ${textOf(error)}`)
-  }
-  const context = config.getCurrentContext()
-  if (config.getContextObject(context) === null) {
-    const names = config.getContexts().map(({ name }) => name)
-    return kubeconfigFailure(
-      `${file} has no context "${context}"; it has ${names.length === 0 ? 'none' : names.join(', ')}`,
-    )
-  }
-  const cluster = config.getCurrentCluster()
-  if (cluster === null)
-    return kubeconfigFailure(`${file}: context "${context}" names a cluster that is not there`)
-  if (!URL.canParse(cluster.server))
-    return kubeconfigFailure(`${file}: the server of cluster "${cluster.name}" is no URL`)
-  const make = (on: Cluster, user: User): KubeConfig => {
-    const made = new Config()
-    made.loadFromClusterAndUser(on, user)
-    return made
-  }
-  // A user must be there, or the CA of the cluster is not used.
-  const user = config.getCurrentUser() ?? { name: 'nobody' }
+  const target = await readKubeTarget(options)
+  if (!target.ok) return target
+  const { make, cluster, user, file, context } = target.value
   let known: ReturnType<Login> | undefined
   // Once for all requests: a plugin may ask a person, and its credential outlives a person's question.
   const login = (): ReturnType<Login> =>
@@ -150,7 +92,7 @@ function clientOf(parts: ClientParts): KubeClient {
     const user = await login()
     return user.ok
       ? send(make(cluster, user.value), place, { path, body, accept })
-      : failure('kubeconfig', place, user.denial)
+      : kubeFailure('kubeconfig', place, user.denial)
   }
   const post = async (path: string, body: JsonObject): Asked<JsonObject> => {
     const answer = await call(path, body)
@@ -286,7 +228,7 @@ function statusOf(text: string, path: string, place: KubePlace): Result<JsonObje
   const status = parsed.value['status']
   return isJsonObject(status)
     ? { ok: true, value: status }
-    : failure('unreadable', place, `${path} answers without a status`)
+    : kubeFailure('unreadable', place, `${path} answers without a status`)
 }
 
 function parse(text: string, path: string, place: KubePlace): Result<JsonObject, KubeFailure> {
@@ -296,7 +238,11 @@ function parse(text: string, path: string, place: KubePlace): Result<JsonObject,
   } catch {
     // Told below: what the server sent is no JSON.
   }
-  return failure('unreadable', place, `${path} does not answer with a JSON object: is this a kube-apiserver?`)
+  return kubeFailure(
+    'unreadable',
+    place,
+    `${path} does not answer with a JSON object: is this a kube-apiserver?`,
+  )
 }
 
 type Call = {
@@ -322,14 +268,14 @@ async function send(config: KubeConfig, place: KubePlace, { path, body, accept }
   try {
     await config.applyToHTTPSOptions(options)
   } catch (error) {
-    return failure('kubeconfig', place, `its credentials cannot be used: ${textOf(error)}`)
+    return kubeFailure('kubeconfig', place, `its credentials cannot be used: ${textOf(error)}`)
   }
   try {
     const { status, text } = await exchange(url, options, payload)
     if (status >= 200 && status < 300) return { ok: true, value: text }
-    return failure('status', place, `${path} answers ${status}${messageIn(text)}`, status)
+    return kubeFailure('status', place, `${path} answers ${status}${messageOf(text)}`, status)
   } catch (error) {
-    return failure('network', place, networkText(error))
+    return kubeFailure('network', place, networkText(error, TIMEOUT_MS))
   }
 }
 
@@ -359,42 +305,4 @@ async function readAll(message: IncomingMessage): Promise<string> {
     chunks.push(part)
   }
   return Buffer.concat(chunks).toString('utf8')
-}
-
-/** The message of a Status object, as far as one came. */
-function messageIn(text: string): string {
-  try {
-    const value: JsonValue = JSON.parse(text)
-    const message = isJsonObject(value) ? value['message'] : undefined
-    return typeof message === 'string' ? `: ${clip(message)}` : ''
-  } catch {
-    // Not a Status: the number says enough.
-    return ''
-  }
-}
-
-function networkText(error: unknown): string {
-  if (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError'))
-    return `no answer within ${TIMEOUT_MS / 1000} s`
-  const text = textOf(error)
-  const isTrust = /certificate|self-signed|altnames/i.test(text)
-  return `it cannot be reached: ${text}${isTrust ? '; certificate-authority of the kubeconfig must be the CA that signed' : ''}`
-}
-
-function textOf(error: unknown): string {
-  return clip(error instanceof Error ? error.message : String(error))
-}
-
-function kubeconfigFailure(message: string): Result<never, KubeFailure> {
-  return { ok: false, denial: { kind: 'kubeconfig', status: undefined, message } }
-}
-
-function failure(
-  kind: KubeFailure['kind'],
-  { kubeconfig, context, server }: KubePlace,
-  message: string,
-  status?: number,
-): Result<never, KubeFailure> {
-  const where = `${server} (context "${context}" of ${kubeconfig})`
-  return { ok: false, denial: { kind, status, message: `${where}: ${message}` } }
 }
