@@ -34,6 +34,8 @@ export type KubeBroker = {
   readonly caFile: string
   /** A token of the job for the cluster, fresh from the token endpoint. */
   token(): Promise<string>
+  /** Of another job, which `claims` describe, `iss` among them. */
+  tokenOf(connector: string, claims: Readonly<Record<string, unknown>>): Promise<string>
   start(): Promise<void>
   stop(): Promise<void>
   /** At once, as a machine that loses power. */
@@ -89,14 +91,15 @@ export async function startKubeBroker(t: WithTeardown, options: KubeBrokerOption
     folder,
     caPem: authority.caPem,
     caFile: file('ca.crt'),
-    async token() {
+    token: () => broker.tokenOf('gitlab', gitlabClaims(issuer)),
+    async tokenOf(connector, claims) {
       const form = {
         grant_type: TOKEN_EXCHANGE,
         client_id: 'ci',
         client_secret: SECRETS.ci,
-        connector_id: 'gitlab',
+        connector_id: connector,
         subject_token_type: ID_TOKEN_TYPE,
-        subject_token: upstream.mint(gitlabClaims(issuer)),
+        subject_token: upstream.mint(claims),
         audience: KUBE_AUDIENCE,
       }
       const answer = await post(`${issuer}/token`, authority.caPem, encodeForm(form))
