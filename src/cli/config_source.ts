@@ -9,8 +9,8 @@ import type { BrokerConfig } from '../broker/config/broker_config.ts'
 import type { ConfigEnv, ConfigLoad } from '../broker/config/config_env.ts'
 import type { DexConfigLoad } from '../broker/config/dex/load.ts'
 import type { TruthReport } from '../broker/config/dex/report.ts'
-import { modeForUs } from '../broker/config/file_privacy.ts'
-import type { OwnIds } from '../broker/config/file_privacy.ts'
+import { modeForUs } from '#platform/config/file_privacy.ts'
+import type { OwnIds } from '#platform/config/file_privacy.ts'
 import type { CommandIo } from './command.ts'
 import { addFlag } from './run_command.ts'
 import { shownFile } from './shown_input.ts'
@@ -131,7 +131,7 @@ function configEnv(file: string, io: LoadIo): ConfigEnv {
 }
 
 /** `undefined` for a file that is not there or lies where we may not look: whoever reads it says so. */
-function fileMode(path: string): number | undefined {
+export function fileMode(path: string): number | undefined {
   // Windows answers 0666 for every file
   if (process.platform === 'win32') return undefined
   try {

@@ -10,7 +10,7 @@ import { pathText } from '#platform/config/yaml_document.ts'
 import type { YamlDocument, YamlPath } from '#platform/config/yaml_document.ts'
 import type { ConfigEnv } from './config_env.ts'
 import type { NativeCode } from './finding_codes.ts'
-import { privacyProblem } from './file_privacy.ts'
+import { privacyProblem } from '#platform/config/file_privacy.ts'
 
 export type LoadContext = {
   readonly document: YamlDocument

@@ -4,7 +4,7 @@ import { CONFIG_FORMATS, isLoopback, parseListenAddress } from '#platform/config
 import type { ListenerConfig, TlsFiles } from '#platform/http/listen.ts'
 import type { WebConfig } from '../broker_config.ts'
 import type { ConfigEnv } from '../config_env.ts'
-import { privacyProblem } from '../file_privacy.ts'
+import { privacyProblem } from '#platform/config/file_privacy.ts'
 import { pathOf, sectionOf, textOf, textsOf } from './read_keys.ts'
 import type { DexObject } from './read_keys.ts'
 import type { Reporter } from './report.ts'

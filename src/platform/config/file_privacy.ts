@@ -45,6 +45,6 @@ export function privacyProblem(file: string, mode: number | undefined): PrivacyP
   return {
     isWorld,
     message: `${JSON.stringify(file)} can be read by ${who} (mode ${digits})`,
-    wayOut: 'chmod 600, as the user that runs the broker; for a Kubernetes Secret defaultMode: 0400',
+    wayOut: 'chmod 600, as the user that runs the server; for a Kubernetes Secret defaultMode: 0400',
   }
 }

@@ -1,6 +1,6 @@
 // Whether a file with a secret is open to strangers, by owner, group and mode.
 import t from 'tap'
-import { modeForUs, privacyProblem } from '../../src/broker/config/file_privacy.ts'
+import { modeForUs, privacyProblem } from '../../src/platform/config/file_privacy.ts'
 
 const BROKER = { uid: 65532, groups: [65532] }
 const VOLUME = '/run/secrets/sallyport/..2026_11_05_08_30_00.1234567890'
