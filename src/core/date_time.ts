@@ -38,3 +38,27 @@ function daysBeforeYear(year: number): number {
   const before = year - 1
   return before * 365 + Math.floor(before / 4) - Math.floor(before / 100) + Math.floor(before / 400)
 }
+
+/** `2026-11-21T12:00:00Z`; of years that RFC 3339 can write. */
+export function timeOfSeconds(seconds: number): string {
+  const days = Math.floor(seconds / 86_400)
+  const rest = Math.floor(seconds - days * 86_400)
+  const { year, month, day } = dateOf(days)
+  const time = [Math.floor(rest / 3600), Math.floor(rest / 60) % 60, rest % 60]
+  const date = [String(year).padStart(4, '0'), ...[month, day].map(twoDigits)]
+  return `${date.join('-')}T${time.map(twoDigits).join(':')}Z`
+}
+
+/** A year is at most one off from the mean length of one. */
+function dateOf(days: number): { readonly year: number; readonly month: number; readonly day: number } {
+  let year = 1970 + Math.floor(days / 365.2425)
+  while (daysSinceEpoch(year + 1, 1, 1) <= days) year += 1
+  while (daysSinceEpoch(year, 1, 1) > days) year -= 1
+  let month = 1
+  while (month < 12 && daysSinceEpoch(year, month + 1, 1) <= days) month += 1
+  return { year, month, day: days - daysSinceEpoch(year, month, 1) + 1 }
+}
+
+function twoDigits(number: number): string {
+  return String(number).padStart(2, '0')
+}

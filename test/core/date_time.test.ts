@@ -1,5 +1,5 @@
 import t from 'tap'
-import { secondsOfTime } from '../../src/core/date_time.ts'
+import { secondsOfTime, timeOfSeconds } from '../../src/core/date_time.ts'
 
 t.test('a time with its offset is the second that every clock means by it', async (t) => {
   const times = [
@@ -18,6 +18,24 @@ t.test('a time with its offset is the second that every clock means by it', asyn
   for (let day = 0; day < 40_000; day += 13) {
     const text = new Date(day * 86_400_000).toISOString()
     t.equal(secondsOfTime(text), day * 86_400, text)
+  }
+})
+
+t.test('a second is written as the time that it is', async (t) => {
+  const ends = [
+    -1,
+    0,
+    951_782_400,
+    1_709_164_800,
+    1_795_651_200,
+    253_402_300_799,
+    secondsOfTime('0001-01-01T00:00:00Z') ?? 0,
+  ]
+  for (const seconds of ends) {
+    t.equal(timeOfSeconds(seconds), new Date(seconds * 1000).toISOString().replace('.000', ''))
+  }
+  for (let seconds = 0; seconds < 4_000_000_000; seconds += 7_654_321) {
+    t.equal(timeOfSeconds(seconds), new Date(seconds * 1000).toISOString().replace('.000', ''))
   }
 })
 
