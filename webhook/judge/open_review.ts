@@ -82,7 +82,8 @@ export function openReview(body: Uint8Array): Result<OpenedReview, ReviewProblem
     return { ok: true, value: { asked: { head, subject: undefined, verbs: [] }, decide: () => decision } }
   }
   const subject = read.value
-  const verbs = subject.resource === 'modules' ? verbsAskedFor(subject) : []
+  const isListing = subject.resource === 'modules' || subject.resource === 'providers'
+  const verbs = isListing ? verbsAskedFor(subject) : []
   return {
     ok: true,
     value: {
@@ -126,7 +127,7 @@ function kindText({ resource, subResource }: Review): string {
 function decide(head: ReviewHead, subject: ChangeSubject, given: Given): Decision {
   const { facts, mayDo, atSeconds } = given
   const covering = policiesCovering(subject, given.policies, facts)
-  const verdict = judgeUnderPolicies(subject, { user: head.user, mayDo, atSeconds }, covering, facts)
+  const verdict = judgeUnderPolicies(subject, { user: head.user, mayDo, atSeconds }, given.policies, facts)
   const decisive = verdict.findings.find(isDenial) ?? verdict.findings[0]
   return {
     body: JSON.stringify(answerOf(head.uid, verdict)),

@@ -1,0 +1,12 @@
+// Every finding that reading sallyport-webhook.yaml can give beside those of YAML and schema (docs/configuration.md).
+// docs/webhook-configuration.md lists them from here.
+
+export const WEBHOOK_CODES = {
+  certificate_missing: 'There is no certificate to serve, and no Pod for which one could be kept.',
+  certificate_malformed: 'A CA file holds no PEM certificate.',
+  client_names_without_ca: '`clientNames` without `clientCaFile`.',
+  file_unreadable: 'A file that the configuration names cannot be read.',
+  file_readable_by_others: 'The private key can be read by its group or by every user of the machine.',
+} as const
+
+export type WebhookCode = keyof typeof WEBHOOK_CODES

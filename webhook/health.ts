@@ -1,0 +1,41 @@
+// When the webhook is ready: it knows what the cluster holds, its events are written, its certificate would be trusted, and it does not
+// end. Each says what is missing.
+import type { AuditSink } from '#platform/audit_sink.ts'
+import type { AdmissionEvent } from '#core/module/admission_event.ts'
+import type { Check } from '#platform/http/ops_app.ts'
+import type { CertificateSource } from './certificate/source.ts'
+import type { ClusterPort } from './judge/cluster_port.ts'
+
+export type HealthParts = {
+  readonly cluster: Pick<ClusterPort, 'missing'>
+  readonly audit: Pick<AuditSink<AdmissionEvent>, 'failure'>
+  readonly certificate: Pick<CertificateSource, 'missing'>
+  readonly isDraining: () => boolean
+}
+
+export function webhookChecks({ cluster, audit, certificate, isDraining }: HealthParts): readonly Check[] {
+  const unsynced = cluster.missing()
+  const auditFailure = audit.failure()
+  const distrust = certificate.missing()
+  return [
+    {
+      name: 'watches',
+      ok: unsynced.length === 0,
+      detail: unsynced.length === 0 ? 'in sync' : `not in sync: ${unsynced.join(', ')}`,
+      isRequired: true,
+    },
+    { name: 'audit', ok: auditFailure === undefined, detail: auditFailure ?? 'is written', isRequired: true },
+    {
+      name: 'certificate',
+      ok: distrust === undefined,
+      detail: distrust ?? 'is served',
+      isRequired: true,
+    },
+    {
+      name: 'draining',
+      ok: !isDraining(),
+      detail: isDraining() ? 'it ends' : 'no',
+      isRequired: true,
+    },
+  ]
+}

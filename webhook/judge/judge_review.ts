@@ -1,0 +1,202 @@
+// A review from its bytes to its answer. The steps are numbered in the order in which they run, and the answer leaves only when the
+// audit event is written; nothing else is written anywhere.
+import { admissionEvent } from '#core/module/admission_event.ts'
+import type { AdmissionEvent } from '#core/module/admission_event.ts'
+import type { BreakGlassVerb } from '#core/module/change.ts'
+import { printable } from '#core/module/printable.ts'
+import type { Clock } from '#core/clock.ts'
+import { epochSeconds } from '#core/clock.ts'
+import type { Result } from '#core/result.ts'
+import { AuditFailure } from '#platform/audit_sink.ts'
+import type { AuditSink } from '#platform/audit_sink.ts'
+import type { Log } from '#platform/log.ts'
+import { errored } from '../review/answer.ts'
+import type { ReviewProblem } from '../review/review.ts'
+import type { WebhookMetrics } from '../metrics.ts'
+import type { ClusterPort } from './cluster_port.ts'
+import { openReview } from './open_review.ts'
+import type { Asked, Decision, Given, ReviewHead } from './open_review.ts'
+
+/** A review whose verdict waits for what the cluster says, wherever it is worked on. */
+export type PendingReview = {
+  readonly asked: Asked
+  decide(given: Given | undefined): Decision | Promise<Decision>
+  /** Instead of `decide`: nobody waits for the verdict any more. */
+  drop?(): void
+}
+
+/** Works on what would hold the event loop up. */
+export type LargeReviews = {
+  /** `undefined`: as many as it takes are waiting. Rejects when it is lost over this review. */
+  open(body: Uint8Array<ArrayBuffer>): Promise<Result<PendingReview, ReviewProblem>> | undefined
+}
+
+export type JudgeDeps = {
+  readonly cluster: ClusterPort
+  readonly large: LargeReviews
+  readonly audit: AuditSink<AdmissionEvent>
+  readonly metrics: WebhookMetrics
+  readonly log: Pick<Log, 'warn' | 'error'>
+  readonly clock: Clock
+}
+
+/** 200 has an AdmissionReview. The others have a word, which kubectl shows to anybody: nothing about the cluster. */
+export type ReviewReply =
+  | { readonly status: 200; readonly body: string }
+  | { readonly status: 400 | 503; readonly text: string }
+
+/** Parsing and judging a larger one takes longer than others should wait: about 3 ms for each 100 KiB. */
+const LARGE_BYTES = 128 * 1024
+
+export async function judgeReview(body: Uint8Array<ArrayBuffer>, deps: JudgeDeps): Promise<ReviewReply> {
+  const began = performance.now()
+  const { cluster, log, metrics } = deps
+  let head: ReviewHead | undefined
+  let undecided: PendingReview | undefined
+  // The thread takes the bytes along.
+  const uid = body.byteLength > LARGE_BYTES ? uidAtBeginning(body) : ''
+  try {
+    // 1. bytes
+    const opening = body.byteLength > LARGE_BYTES ? deps.large.open(body) : openReview(body)
+    if (opening === undefined) return unavailable(deps, 'busy')
+    const opened = opening instanceof Promise ? await opening : opening
+    if (!opened.ok) {
+      log.warn({ ...opened.denial, bytes: body.byteLength }, 'no review')
+      metrics.refused(400)
+      return { status: 400, text: 'not an AdmissionReview of admission.k8s.io/v1' }
+    }
+    const review: PendingReview = opened.value
+    undecided = review
+    head = review.asked.head
+    // 2. in sync: what is not known would let through what it denies
+    if (cluster.missing().length > 0) return unavailable(deps, 'not in sync')
+    // 3. what the cluster says
+    const asking = review.asked.subject === undefined ? undefined : given(review.asked, deps)
+    const said = asking instanceof Promise ? await asking : asking
+    // 4. the verdict
+    undecided = undefined
+    const deciding = review.decide(said?.given)
+    const decision = deciding instanceof Promise ? await deciding : deciding
+    if (said?.trouble !== undefined && !decision.allowed) throw new Error(said.trouble)
+    // 5. written down before it leaves
+    await deps.audit.write(decidedEvent(head, decision, deps))
+    // 6. remembered, for whoever sees the commit
+    if (decision.allowed && !head.dryRun) remember(review.asked, said?.given, deps)
+    metrics.judged(head, decision, secondsSince(began))
+    return { status: 200, body: decision.body }
+  } catch (error) {
+    return await fail(error, head, head?.uid ?? uid, { deps, began })
+  } finally {
+    undecided?.drop?.()
+  }
+}
+
+type Said = { readonly given: Given; readonly trouble: string | undefined }
+
+/** Waits only for a change that breaks the glass. */
+function given(asked: Asked, deps: JudgeDeps): Said | Promise<Said> {
+  return asked.verbs.length === 0 ? withVerbs(asked, new Set(), deps) : givenAfterAsking(asked, deps)
+}
+
+/** A verb that nobody could be asked about counts as not given; a denial is then no answer, since it may be for that. */
+async function givenAfterAsking(asked: Asked, deps: JudgeDeps): Promise<Said> {
+  const { verbs, head } = asked
+  const answers = await Promise.all(verbs.map((verb) => deps.cluster.mayDo(head.user, verb, head)))
+  const mayDo = verbs.filter((_, index) => {
+    const answer = answers[index]
+    return answer?.ok === true && answer.value
+  })
+  const failed = answers.find((answer) => !answer.ok)
+  const said = withVerbs(asked, new Set(mayDo), deps)
+  return failed === undefined ? said : { ...said, trouble: `no SubjectAccessReview: ${failed.denial}` }
+}
+
+function withVerbs({ subject }: Asked, mayDo: ReadonlySet<BreakGlassVerb>, deps: JudgeDeps): Said {
+  if (subject === undefined) throw new Error('nothing is asked of the cluster')
+  const { cluster, clock } = deps
+  const facts = cluster.factsOf(subject)
+  return {
+    given: { policies: cluster.policies(), facts, mayDo, atSeconds: epochSeconds(clock) },
+    trouble: undefined,
+  }
+}
+
+function remember({ head, subject }: Asked, said: Given | undefined, { cluster }: JudgeDeps): void {
+  if (subject === undefined || said === undefined) return
+  const { user, oldResourceVersion, objectUid } = head
+  cluster.remember({ subject, user, oldResourceVersion, objectUid, atSeconds: said.atSeconds })
+}
+
+/** Ours, or not to be judged now: the API server does what its configuration says of a webhook that fails. */
+function unavailable({ metrics }: JudgeDeps, text: string): ReviewReply {
+  metrics.refused(503)
+  return { status: 503, text }
+}
+
+type Failing = { readonly deps: JudgeDeps; readonly began: number }
+
+/** A refusal that says where to look. Told once, under the uid that the answer names. */
+async function fail(
+  error: unknown,
+  head: ReviewHead | undefined,
+  uid: string,
+  { deps, began }: Failing,
+): Promise<ReviewReply> {
+  const { log, metrics } = deps
+  log.error({ uid, operation: head?.operation, resource: head?.resource, err: error }, 'review not judged')
+  metrics.judged(head, undefined, secondsSince(began))
+  if (uid === '') return unavailable(deps, 'not judged')
+  const refusal: ReviewReply = { status: 200, body: JSON.stringify(errored(uid)) }
+  // Its second event would fail as the first did; readiness says so, too.
+  if (error instanceof AuditFailure) return refusal
+  try {
+    await deps.audit.write(failedEvent(head, uid, deps))
+  } catch (again) {
+    log.error({ uid, err: again }, 'audit event not written')
+  }
+  return refusal
+}
+
+function decidedEvent(head: ReviewHead, decision: Decision, { clock }: JudgeDeps): AdmissionEvent {
+  const { allowed, actor, policies, rules, modes, reason } = decision
+  return admissionEvent(
+    {
+      ...factsOf(head),
+      ...(actor === undefined ? {} : { actor }),
+      policies,
+      rules,
+      modes,
+      ...(reason === undefined ? {} : { reason }),
+    },
+    allowed ? 'allow' : 'deny',
+    new Date(clock()).toISOString(),
+  )
+}
+
+const NOBODY = { username: '', uid: '', groups: [], extra: {} }
+
+function failedEvent(head: ReviewHead | undefined, uid: string, { clock }: JudgeDeps): AdmissionEvent {
+  const unknown = { uid, operation: '', resource: '', namespace: '', name: '', dryRun: false, user: NOBODY }
+  const facts = head === undefined ? unknown : factsOf(head)
+  return admissionEvent({ ...facts, reason: 'not_judged' }, 'fail', new Date(clock()).toISOString())
+}
+
+function factsOf({ uid, operation, resource, namespace, name, dryRun, user }: ReviewHead) {
+  return { uid, operation, resource, namespace, name, dryRun, user }
+}
+
+function secondsSince(began: number): number {
+  return (performance.now() - began) / 1000
+}
+
+/**
+ * The uid as kube-apiserver writes it, in the first field of the request: for the answer to a review that the thread was lost
+ * over. '' where it stands elsewhere.
+ */
+function uidAtBeginning(body: Uint8Array): string {
+  const beginning = Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, 512)).toString(
+    'latin1',
+  )
+  const uid = /"request":\s*\{\s*"uid":\s*"([!-~]{1,128}?)"/.exec(beginning)?.[1] ?? ''
+  return printable(uid)
+}
