@@ -26,7 +26,8 @@ export function actorOf(user: KubeUser, identities: Identities | undefined): Act
   return { ...user, kind: listed ?? unlistedKind(user), isListed: listed !== undefined }
 }
 
-function listOf(identities: Identities | undefined, kind: ListedActorKind): IdentityList | undefined {
+/** Whom a policy names under a kind; without one that names controllers, OpenDepot's. */
+export function listOf(identities: Identities | undefined, kind: ListedActorKind): IdentityList | undefined {
   const list = identities?.[kind]
   const isEmpty = list === undefined || list.users.length + list.groups.length === 0
   return kind === 'controller' && isEmpty ? DEFAULT_CONTROLLERS : list

@@ -6,6 +6,7 @@ import { moduleCase } from './module_case.ts'
 import type { ModuleRule } from './module_case.ts'
 import type { ModulePolicySpec } from './module_policy.ts'
 import { printable } from './printable.ts'
+import type { RuleId } from './rule_id.ts'
 import { depotDefaults } from './rules/d2_depot.ts'
 import { groupBinding } from './rules/g1_group_binding.ts'
 import { ownName } from './rules/m1_name.ts'
@@ -126,7 +127,7 @@ function findingsOf(
 }
 
 function judge(finding: Finding, change: Change, policy: ModulePolicySpec | undefined): JudgedFinding {
-  const mode = policy?.modes[finding.rule] ?? defaultMode(finding, policy !== undefined)
+  const mode = modeOf(finding.rule, policy)
   if (mode !== 'enforce' || finding.kind === 'notice') return { ...finding, mode, exceptedBy: undefined }
   const exception = policy?.exceptions.find(
     ({ rules, modules, versions, untilSeconds }) =>
@@ -139,10 +140,12 @@ function judge(finding: Finding, change: Change, policy: ModulePolicySpec | unde
   return { ...finding, mode: 'warn', exceptedBy: exception.approver }
 }
 
-/** What changes no content is only written down; who publishes is only told until a policy says who may. */
-function defaultMode(finding: Finding, hasPolicy: boolean): Mode {
-  if (finding.rule === 'WH-M8') return 'audit'
-  return finding.rule === 'WH-P1' && !hasPolicy ? 'warn' : 'enforce'
+/** As the policy has it. What changes no content is only written down; who publishes is only told until a policy says who may. */
+export function modeOf(rule: RuleId, policy: ModulePolicySpec | undefined): Mode {
+  const chosen = policy?.modes[rule]
+  if (chosen !== undefined) return chosen
+  if (rule === 'WH-M8') return 'audit'
+  return rule === 'WH-P1' && policy === undefined ? 'warn' : 'enforce'
 }
 
 function annotationsOf(user: Actor, findings: readonly JudgedFinding[]): ReadonlyMap<string, string> {

@@ -1,0 +1,48 @@
+// Who asks, in CEL, as actor.ts says it.
+import { listOf } from '#core/module/actor.ts'
+import type { Identities, IdentityList } from '#core/module/module_policy.ts'
+import { CREDENTIAL_ID_KEY, extraKeyOf } from '#core/kube/source_extra.ts'
+import { anyOf, celList, celText } from './cel_text.ts'
+import type { Cel, Variable } from './cel_text.ts'
+
+export const GROUPS: Cel = 'request.userInfo.?groups.orValue([])'
+
+export function isListedIn(list: IdentityList | undefined): Cel {
+  const { users = [], groups = [] } = list ?? {}
+  return anyOf([
+    ...(users.length === 0 ? [] : [`request.userInfo.username in ${celList(users)}`]),
+    ...(groups.length === 0 ? [] : [`${GROUPS}.exists(group, group in ${celList(groups)})`]),
+  ])
+}
+
+/** More than one value is not from our mapping, and says nothing. */
+function claim(name: string): Cel {
+  const values = `request.userInfo.?extra[?${celText(extraKeyOf(name))}].orValue([])`
+  return `${values}.size() == 1 ? ${values}[0] : ''`
+}
+
+export function actorVariables(identities: Identities | undefined): readonly Variable[] {
+  const credential = `request.userInfo.?extra[?${celText(CREDENTIAL_ID_KEY)}].orValue([])`
+  const isIn = (kind: 'controller' | 'gitops' | 'importer' | 'human'): Cel =>
+    isListedIn(listOf(identities, kind))
+  return [
+    { name: 'isController', expression: isIn('controller') },
+    { name: 'isGitops', expression: isIn('gitops') },
+    { name: 'isImporter', expression: isIn('importer') },
+    { name: 'isListedHuman', expression: isIn('human') },
+    { name: 'source', expression: `(${claim('source')}).lowerAscii()` },
+    { name: 'repositoryId', expression: claim('repository_id') },
+    { name: 'ref', expression: claim('ref') },
+    { name: 'sha', expression: claim('sha') },
+    {
+      name: 'isFromToken',
+      expression: `${credential}.size() == 1 && ${credential}[0].startsWith('JTI=')`,
+    },
+    {
+      name: 'isListed',
+      expression:
+        'variables.isController || variables.isGitops || variables.isImporter || variables.isListedHuman',
+    },
+    { name: 'isPipeline', expression: "!variables.isListed && variables.source != ''" },
+  ]
+}

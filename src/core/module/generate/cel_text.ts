@@ -1,0 +1,109 @@
+// CEL of Kubernetes 1.34 and later, written by us: literals, and the phrases that several rules share. Nothing that a policy says
+// gets into an expression but as a literal.
+
+/** An expression. */
+export type Cel = string
+
+/** A variable of a ValidatingAdmissionPolicy. Evaluated when first read, once for a binding. */
+export type Variable = { readonly name: string; readonly expression: Cel }
+
+/** JSON's escapes are CEL's. */
+export function celText(text: string): Cel {
+  return JSON.stringify(text)
+}
+
+export function celList(texts: readonly string[]): Cel {
+  return `[${texts.map(celText).join(', ')}]`
+}
+
+/** A pattern of RE2; a raw literal, so it has no quote. */
+export function celPattern(pattern: string): Cel {
+  if (pattern.includes("'")) throw new Error('a pattern with a quote is no raw literal')
+  return `r'${pattern}'`
+}
+
+/** false of an empty list, true of a lone `true`. */
+export function anyOf(conditions: readonly Cel[]): Cel {
+  if (conditions.length === 0) return 'false'
+  return conditions.length === 1 ? `${conditions[0]}` : `(${conditions.join(' || ')})`
+}
+
+export function allOf(conditions: readonly Cel[]): Cel {
+  if (conditions.length === 0) return 'true'
+  return conditions.length === 1 ? `${conditions[0]}` : `(${conditions.join(' && ')})`
+}
+
+/** As in the webhook's sentences: in quotes, at most 80 characters. kube-apiserver drops a message with a line break. */
+export function quoted(text: Cel): Cel {
+  const printable = celPattern('^[^\\p{C}\\x{2028}\\x{2029}]*$')
+  return `(${text}.matches(${printable}) ? '"' + (${text}.size() > 80 ? ${text}.substring(0, 80) + '...' : ${text}) + '"' : '"(unprintable)"')`
+}
+
+const MAX_TOLD = 3
+
+export type Noted = {
+  readonly rule: string
+  /** A variable that is a list. */
+  readonly list: Cel
+  /** The sentence about one of them. */
+  readonly sentence: (one: Cel) => Cel
+  /** What one of them is called where there are many. */
+  readonly short?: (one: Cel) => Cel
+}
+
+export type Told = Noted & {
+  /** The same for all. */
+  readonly wayOut: Cel
+}
+
+/** `WH-V1: first; second; third; the same of a, b, c and 2 more. Instead: ...` as a list of one text; empty of an empty list. */
+export function told({ wayOut, ...rest }: Told): Cel {
+  return listed(rest, ` + '. Instead: ' + (${wayOut})`)
+}
+
+/** Without a way out. */
+export function noted(about: Noted): Cel {
+  return listed(about, '')
+}
+
+function listed({ rule, list, sentence, short = (one) => one }: Noted, end: Cel): Cel {
+  const most = (count: number): Cel => `(${list}.size() < ${count} ? ${list}.size() : ${count})`
+  const shown = `${list}.slice(0, ${most(MAX_TOLD)}).map(one, ${sentence('one')}).join('; ')`
+  const named = `${list}.slice(${MAX_TOLD}, ${most(2 * MAX_TOLD)}).map(one, ${short('one')}).join(', ')`
+  const more = `(${list}.size() > ${2 * MAX_TOLD} ? ' and ' + string(${list}.size() - ${2 * MAX_TOLD}) + ' more' : '')`
+  const rest = `(${list}.size() > ${MAX_TOLD} ? '; the same of ' + ${named} + ${more} : '')`
+  return `${list}.size() == 0 ? [] : [${celText(`${rule}: `)} + ${shown} + ${rest}${end}]`
+}
+
+/** One sentence, where the condition holds. */
+export function toldWhere(condition: Cel, rule: string, sentence: Cel, wayOut: Cel): Cel {
+  return `${condition} ? [${celText(`${rule}: `)} + ${sentence} + '. Instead: ' + (${wayOut})] : []`
+}
+
+/** A notice that asks for nothing. */
+export function notedWhere(condition: Cel, rule: string, sentence: Cel): Cel {
+  return `${condition} ? [${celText(`${rule}: `)} + ${sentence}] : []`
+}
+
+/** Those variables that the expressions read, and what these read, in the order in which they are declared. */
+export function variablesRead(
+  declared: readonly Variable[],
+  expressions: readonly Cel[],
+): readonly Variable[] {
+  const wanted = new Set<string>()
+  const pending = [...expressions]
+  for (let expression = pending.pop(); expression !== undefined; expression = pending.pop()) {
+    for (const name of namesRead(expression)) {
+      if (wanted.has(name)) continue
+      const variable = declared.find((one) => one.name === name)
+      if (variable === undefined) throw new Error(`no variable is called ${name}`)
+      wanted.add(name)
+      pending.push(variable.expression)
+    }
+  }
+  return declared.filter(({ name }) => wanted.has(name))
+}
+
+function namesRead(expression: Cel): readonly string[] {
+  return [...expression.matchAll(/\bvariables\.([A-Za-z0-9_]+)/g)].map(([, name = '']) => name)
+}
