@@ -1,7 +1,7 @@
 import t from 'tap'
 import { denialOf, MAX_MESSAGE_BYTES } from '../../src/core/module/verdict_message.ts'
 import type { Verdict } from '../../src/core/module/verdict.ts'
-import { aModule, aPolicy, alice, judged, MUTABLE, pipeline, published } from '../support/module_changes.ts'
+import { aModule, aPolicy, alice, argo, judged, MUTABLE, pipeline, published } from '../support/module_changes.ts'
 
 function messageOf(verdict: Verdict): string {
   return denialOf(verdict)?.message ?? 'allowed'
@@ -131,7 +131,7 @@ t.test('no text of others reaches a terminal as a command', async (t) => {
 t.test('warnings survive the limits of the API server', async (t) => {
   const versions = Array.from({ length: 400 }, (_, index) => `1.${index}.0`)
   const verdict = judged(aModule({ ...MUTABLE, versions }), aModule({ ...MUTABLE, versions: ['1.0.0'] }), {
-    user: alice,
+    user: argo,
   })
   t.ok(verdict.allowed)
   t.equal(verdict.warnings.length, 12)

@@ -1,6 +1,5 @@
 import t from 'tap'
 import type { KubeUser } from '../../src/core/kube/kube_user.ts'
-import { actorOf } from '../../src/core/module/actor.ts'
 import type { DepotChange, VersionChange } from '../../src/core/module/change.ts'
 import { judgeChange } from '../../src/core/module/judge_change.ts'
 import { readDepot, readModule, readVersion } from '../../src/core/module/module_object.ts'
@@ -18,6 +17,7 @@ import {
   moduleChange,
   moduleJson,
   MUTABLE,
+  pipeline,
   published,
   said,
   serviceAccount,
@@ -131,9 +131,29 @@ t.test('WH-S2 a checksum that is known stays, for controllers too', async (t) =>
     }).allowed,
   )
   const provider = { spec: { type: 'Provider' } }
-  t.ok(
-    judgedVersion(aVersion(provider), aVersion({ ...provider, status: { checksum: 'AAAA' } }), given).allowed,
-  )
+  const other = aVersion({ ...provider, status: { checksum: 'AAAA' } })
+  const ofProvider = { ...given, ledger: { module: undefined } }
+  t.ok(judgedVersion(aVersion(provider), other, ofProvider).allowed)
+  const required = { ...ofProvider, policy: aPolicy({ immutability: 'required' }) }
+  t.notOk(judgedVersion(aVersion(provider), other, required).allowed)
+  t.notOk(judgedVersion(aVersion(provider), other, { ...given, ledger: remembered }).allowed)
+})
+
+t.test('WH-S2 a Version that is made again has the checksum that is remembered', async (t) => {
+  const digest = `sha256:${Buffer.from(SUM, 'base64').toString('hex')}`
+  const given = {
+    user: controller,
+    subResource: 'status',
+    ledger: { published: new Map([['1.1.0', published({ digest })]]) },
+  } as const
+  const fresh = aVersion({ status: { checksum: undefined } })
+  const OTHER = SUM.replace('pZ', 'qZ')
+  t.same(said(judgedVersion(fresh, aVersion({ status: { checksum: OTHER } }), given)), [
+    `WH-S2 forbidden: version 1.1.0 was published with the checksum ${digest}, which would become "${OTHER}"`,
+  ])
+  t.same(said(judgedVersion(fresh, aVersion(), given)), [])
+  const unknown = { ...given, ledger: { published: new Map([['1.1.0', published()]]) } }
+  t.same(said(judgedVersion(fresh, aVersion({ status: { checksum: OTHER } }), unknown)), [])
 })
 
 t.test("WH-S3 what a Version says is its controller's to say", async (t) => {
@@ -216,15 +236,20 @@ function aDepot(global: Json, moduleConfigs: readonly Json[] = []): DepotObject 
   return read.value
 }
 
-function judgedDepot(old: DepotObject, next: DepotObject): Verdict {
+/** By Argo CD, under a policy that lists it. */
+function judgedDepot(
+  old: DepotObject | undefined,
+  next: DepotObject,
+  given: Circumstances = { policy: aPolicy() },
+): Verdict {
   const change: DepotChange = {
-    ...around(old, next, { user: alice }),
+    ...around(old, next, given),
     resource: 'depots',
     subResource: '',
     old,
     new: next,
   }
-  return judgeChange({ ...change, user: actorOf(alice, undefined) }, undefined, aLedger())
+  return judgeChange(change, given.policy, aLedger())
 }
 
 t.test('WH-D2 a Depot does not take immutable back', async (t) => {
@@ -254,6 +279,45 @@ t.test('WH-D2 a Depot of immutable Modules does not move their archives', async 
   const moved = judgedDepot(at('a', false), at('b', false))
   t.ok(moved.allowed)
   t.match(moved.warnings, [/^WH-D2: the archives of this Depot/])
+  const required = { policy: aPolicy({ immutability: 'required' }) }
+  t.notOk(judgedDepot(at('a', false), at('b', false), required).allowed, 'the policy requires it')
+})
+
+const inBucket = (bucket: string | undefined): Json => ({
+  name: 'vpc',
+  immutable: true,
+  ...(bucket === undefined ? {} : { storageConfig: { s3: { bucket } } }),
+})
+
+t.test('WH-D2 nor those of one Module of it', async (t) => {
+  const global = { storageConfig: { s3: { bucket: 'a' } } }
+  t.same(said(judgedDepot(aDepot(global, [inBucket(undefined)]), aDepot(global, [inBucket('b')]))), [
+    'WH-D2 forbidden: the archives of "vpc" are in "s3 bucket=a", and would be looked for in "s3 bucket=b"',
+  ])
+  t.same(said(judgedDepot(aDepot(global, [inBucket(undefined)]), aDepot(global, [inBucket('a')]))), [])
+  t.same(said(judgedDepot(aDepot(global, [inBucket('b')]), aDepot(global, []))), [])
+})
+
+const refusedDepot = (name: string) => [
+  `WH-P1 forbidden: a Depot publishes whatever it names, and it may not be written by "${name}"`,
+]
+
+t.test('WH-P1 who writes a Depot publishes whatever it names', async (t) => {
+  const before = aDepot({}, [{ name: 'vpc', repoOwner: 'acme' }])
+  const after = aDepot({}, [{ name: 'vpc', repoOwner: 'evil' }])
+  const policy = aPolicy()
+  t.same(said(judgedDepot(before, after, { user: alice, policy })), refusedDepot('alice'))
+  t.same(said(judgedDepot(undefined, after, { user: pipeline(), policy })), refusedDepot(pipeline().username))
+  t.notOk(judgedDepot(before, after, { user: alice, policy }).allowed)
+  t.ok(judgedDepot(before, after, { user: alice }).allowed, 'without a policy it is told')
+  t.same(said(judgedDepot(before, after, { user: argo, policy })), [])
+  t.same(said(judgedDepot(before, after, { user: controller, policy })), [])
+  t.same(said(judgedDepot(before, { ...before }, { user: alice, policy })), [], 'nothing changes')
+  const human = { users: ['alice'], groups: [] }
+  const lists = aPolicy({ identities: { ...policy.identities, human } })
+  t.same(said(judgedDepot(before, after, { user: alice, policy: lists })), [])
+  const imports = aPolicy({ identities: { ...policy.identities, importer: human } })
+  t.same(said(judgedDepot(before, after, { user: alice, policy: imports })), refusedDepot('alice'))
 })
 
 const withSpec = (spec: Json): Json => ({ ...moduleJson(), spec })

@@ -298,6 +298,7 @@ checkRows(t, [
       from: { ...two, ...MUTABLE },
       to: { ...MUTABLE, versions: ['1.1.0'] },
       given: { user: controller },
+      says: ['WH-D1 notice: version 1.0.0 was published and is taken off spec.versions'],
     },
   },
 ])

@@ -5,10 +5,18 @@ import type { Actor, ActorKind } from './change.ts'
 import type { Identities, IdentityList, ListedActorKind } from './module_policy.ts'
 
 /** The order in which lists are asked: who is in two has the first kind. */
-const LISTED: readonly ListedActorKind[] = ['controller', 'gitops', 'importer', 'human']
+export const LISTED: readonly ListedActorKind[] = ['controller', 'gitops', 'importer', 'human']
 
-/** Where OpenDepot's chart runs its controllers; a policy that lists controllers replaces it. */
-const DEFAULT_CONTROLLERS: IdentityList = { users: [], groups: ['system:serviceaccounts:opendepot-system'] }
+/**
+ * The accounts that OpenDepot's chart gives its controllers, where it runs them; a policy that lists controllers replaces
+ * them. Not the group of that namespace: a pipeline's account that somebody puts there is no controller.
+ */
+const DEFAULT_CONTROLLERS: IdentityList = {
+  users: ['module', 'version', 'provider', 'depot'].map(
+    (kind) => `system:serviceaccount:opendepot-system:${kind}-controller`,
+  ),
+  groups: [],
+}
 
 /** Nobody has asked yet. */
 export const UNKNOWN_ACTOR: Actor = {
@@ -34,7 +42,11 @@ export function listOf(identities: Identities | undefined, kind: ListedActorKind
 }
 
 function isListed(user: KubeUser, list: IdentityList | undefined): boolean {
-  if (list === undefined) return false
+  return list !== undefined && isNamed(user, list)
+}
+
+/** By name, or by one of the groups. */
+export function isNamed(user: KubeUser, list: IdentityList): boolean {
   return list.users.includes(user.username) || user.groups.some((group) => list.groups.includes(group))
 }
 

@@ -1,6 +1,15 @@
 // Breaking the glass: an annotation that says what and why, and the verb for it. Neither alone is enough, so that a role
 // with every verb does nothing by accident and an annotation in git does nothing by itself.
-import type { BreakGlassVerb, ModuleChange, ModuleSubject } from './change.ts'
+import type {
+  BreakGlassVerb,
+  ModuleChange,
+  ModuleSubject,
+  ProviderChange,
+  ProviderSubject,
+} from './change.ts'
+import { readVersionIdentity } from './version_identity.ts'
+
+type Subject = ModuleSubject | ProviderSubject
 
 /** `1.2.0, 1.2.1: leaked a key in its examples`; `*: <reason>` is what deleting a Module needs, and good for nothing else. */
 export const UNPUBLISH_ANNOTATION = 'sallyport.dev/unpublish'
@@ -10,17 +19,23 @@ export const MIGRATE_ANNOTATION = 'sallyport.dev/migrate'
 type UnpublishRequest = { readonly versions: ReadonlySet<string>; readonly reason: string }
 
 /** What the annotation asks for, whoever asks; `undefined` without one that has both parts. */
-function unpublishRequest(change: ModuleSubject): UnpublishRequest | undefined {
+function unpublishRequest(change: Subject): UnpublishRequest | undefined {
   const text = annotationOf(change, UNPUBLISH_ANNOTATION)
   const colon = text.indexOf(':')
   const reason = text.slice(colon + 1).trim()
   if (colon < 1 || reason === '') return undefined
   const names = text.slice(0, colon).split(',')
-  return { versions: new Set(names.map((name) => name.trim()).filter((name) => name !== '')), reason }
+  return { versions: new Set(names.map(plainName).filter((name) => name !== '')), reason }
+}
+
+/** `v1.2.0` names 1.2.0. What is listed and is no version is named as it stands. */
+function plainName(name: string): string {
+  const identity = readVersionIdentity(name.trim())
+  return identity.ok ? identity.value.plain : name.trim()
 }
 
 /** The reason, or `undefined`. */
-function migrateRequest(change: ModuleSubject): string | undefined {
+function migrateRequest(change: Subject): string | undefined {
   const text = annotationOf(change, MIGRATE_ANNOTATION)
   if (text === change.old?.meta.annotations.get(MIGRATE_ANNOTATION)) return undefined
   const reason = text.trim()
@@ -28,7 +43,7 @@ function migrateRequest(change: ModuleSubject): string | undefined {
 }
 
 /** The verbs whose SubjectAccessReview this change waits for: none, nearly always. */
-export function verbsAskedFor(change: ModuleSubject): readonly BreakGlassVerb[] {
+export function verbsAskedFor(change: Subject): readonly BreakGlassVerb[] {
   const verbs: BreakGlassVerb[] = []
   if (unpublishRequest(change) !== undefined) verbs.push('unpublish')
   if (migrateRequest(change) !== undefined) verbs.push('migrate')
@@ -36,7 +51,7 @@ export function verbsAskedFor(change: ModuleSubject): readonly BreakGlassVerb[] 
 }
 
 /** Why this version may go after all, or `undefined`. */
-export function unpublishReason(change: ModuleChange, plain: string): string | undefined {
+export function unpublishReason(change: ModuleChange | ProviderChange, plain: string): string | undefined {
   const request = unpublishRequest(change)
   if (request === undefined || !change.mayDo.has('unpublish')) return undefined
   // Left behind, `*` would be a standing leave to remove anything.
@@ -44,11 +59,11 @@ export function unpublishReason(change: ModuleChange, plain: string): string | u
   return isNamed ? request.reason : undefined
 }
 
-export function migrateReason(change: ModuleChange): string | undefined {
+export function migrateReason(change: ModuleChange | ProviderChange): string | undefined {
   return change.mayDo.has('migrate') ? migrateRequest(change) : undefined
 }
 
 /** As the object will be; of one that goes away, as it is. */
-function annotationOf(change: ModuleSubject, name: string): string {
+function annotationOf(change: Subject, name: string): string {
   return (change.new ?? change.old)?.meta.annotations.get(name) ?? ''
 }

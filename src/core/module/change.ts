@@ -48,7 +48,7 @@ type SubjectOf<Resource extends string, Body> = {
 }
 
 export type ModuleSubject = SubjectOf<'modules', ModuleObject>
-type ProviderSubject = SubjectOf<'providers', ProviderObject>
+export type ProviderSubject = SubjectOf<'providers', ProviderObject>
 type VersionSubject = SubjectOf<'versions', VersionObject>
 type DepotSubject = SubjectOf<'depots', DepotObject>
 type GroupBindingSubject = SubjectOf<'groupbindings', GroupBindingObject>
@@ -80,5 +80,9 @@ export type ModuleChange = ModuleSubject & ChangeAuthor
 export type ProviderChange = ProviderSubject & ChangeAuthor
 export type VersionChange = VersionSubject & ChangeAuthor
 export type DepotChange = DepotSubject & ChangeAuthor
+export type PublishedVersionChange = PublishedVersionSubject & ChangeAuthor
+export type PolicyChange = PolicySubject & ChangeAuthor
+export type NamespaceChange = NamespaceSubject & ChangeAuthor
+export type DefinitionChange = DefinitionSubject & ChangeAuthor
 export type GroupBindingChange = GroupBindingSubject & ChangeAuthor
 export type Change = ChangeSubject & ChangeAuthor

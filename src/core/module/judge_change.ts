@@ -2,27 +2,33 @@
 import { claimOf, isFromToken } from './actor.ts'
 import type { Actor, Change } from './change.ts'
 import type { LedgerFacts } from './ledger.ts'
-import { moduleCase } from './module_case.ts'
-import type { ModuleRule } from './module_case.ts'
-import type { ModulePolicySpec } from './module_policy.ts'
+import { moduleCase, providerCase } from './module_case.ts'
+import type { ModuleRule, ProviderRule } from './module_case.ts'
+import type { ModulePolicySpec, NamedPolicy } from './module_policy.ts'
 import { printable } from './printable.ts'
 import type { RuleId } from './rule_id.ts'
 import { depotDefaults } from './rules/d2_depot.ts'
 import { groupBinding } from './rules/g1_group_binding.ts'
+import { ledgerEntry } from './rules/l1_ledger.ts'
 import { ownName } from './rules/m1_name.ts'
 import { takenNames } from './rules/m10_taken_names.ts'
 import { deletedModule } from './rules/m12_deleted.ts'
 import { recreatedModule } from './rules/m13_recreated.ts'
+import { guardedDefinition } from './rules/m15_definitions.ts'
 import { deselected } from './rules/m15_deselected.ts'
+import { guardedNamespace } from './rules/m15_namespaces.ts'
+import { otherUpstream } from './rules/m2_other_upstream.ts'
 import { repointed } from './rules/m2_repointed.ts'
 import { staysImmutable } from './rules/m4_immutable.ts'
 import { fileFormat } from './rules/m5_file_format.ts'
 import { storageMoved } from './rules/m6_storage_moved.ts'
 import { storageShape } from './rules/m7_storage_shape.ts'
 import { credentials } from './rules/m8_credentials.ts'
+import { policyRules } from './rules/o1_policies.ts'
+import { depotAuthor } from './rules/p1_depot.ts'
 import { publisher } from './rules/p1_publisher.ts'
 import { pinnedVersions } from './rules/p2_pins.ts'
-import { moduleStatus, versionStatus } from './rules/s1_status.ts'
+import { moduleStatus, providerStatus, versionStatus } from './rules/s1_status.ts'
 import { checksum } from './rules/s2_checksum.ts'
 import { versionSpec } from './rules/s3_version_spec.ts'
 import { createdVersion } from './rules/s4_version_created.ts'
@@ -64,6 +70,26 @@ const MODULE_RULES: readonly ModuleRule[] = [
   pinnedVersions,
 ]
 
+/** Another spelling of a version is the same to OpenDepot here, and nothing pins what an upstream made. */
+const PROVIDER_RULES: readonly ProviderRule[] = [
+  deletedModule,
+  removedVersions,
+  readdedVersions,
+  recreatedModule,
+  notVersions,
+  versionOrder,
+  tooManyVersions,
+  historyLimit,
+  ownName,
+  otherUpstream,
+  storageMoved,
+  storageShape,
+  credentials,
+  takenNames,
+  deselected,
+  publisher,
+]
+
 const VERSION_RULES: readonly VersionRule[] = [
   versionStatus,
   checksum,
@@ -76,13 +102,17 @@ const VERSION_RULES: readonly VersionRule[] = [
 /**
  * The verdict on one change. Pure: the same for a dry run, and however often it is asked.
  * @param policy the one that selects the object as it is stored, or as it is created
+ * @param policies all that there are, for a change to one of them
  */
 export function judgeChange(
   change: Change,
   policy: ModulePolicySpec | undefined,
   ledger: LedgerFacts,
+  policies: readonly NamedPolicy[] = [],
 ): Verdict {
-  const judged = findingsOf(change, policy, ledger).map((finding) => judge(finding, change, policy))
+  const judged = findingsOf(change, policy, ledger, policies).map((finding) =>
+    judge(finding, change, policy, ledger),
+  )
   return verdictOf(judged, change.user)
 }
 
@@ -100,6 +130,7 @@ function findingsOf(
   change: Change,
   policy: ModulePolicySpec | undefined,
   ledger: LedgerFacts,
+  policies: readonly NamedPolicy[],
 ): readonly Finding[] {
   switch (change.resource) {
     case 'modules': {
@@ -109,6 +140,12 @@ function findingsOf(
         ? moduleStatus(subject)
         : MODULE_RULES.flatMap((rule) => rule(subject))
     }
+    case 'providers': {
+      const subject = providerCase(change, policy, ledger)
+      return change.subResource === 'status'
+        ? providerStatus(change)
+        : PROVIDER_RULES.flatMap((rule) => rule(subject))
+    }
     case 'versions': {
       const subject = versionCase(change, policy, ledger)
       return VERSION_RULES.flatMap((rule) => rule(subject))
@@ -116,23 +153,30 @@ function findingsOf(
     case 'groupbindings':
       return change.subResource === 'status' ? [] : groupBinding(change, ledger)
     case 'depots':
-      return change.subResource === 'status' ? [] : depotDefaults(change)
-    case 'providers':
+      return change.subResource === 'status' ? [] : [...depotDefaults(change, policy), ...depotAuthor(change)]
     case 'publishedversions':
+      return ledgerEntry(change, ledger)
     case 'modulepolicies':
+      return change.subResource === 'status' ? [] : policyRules(change, policies)
     case 'namespaces':
+      return guardedNamespace(change, ledger)
     case 'customresourcedefinitions':
-      return []
+      return change.subResource === 'status' ? [] : guardedDefinition(change, ledger)
   }
 }
 
-function judge(finding: Finding, change: Change, policy: ModulePolicySpec | undefined): JudgedFinding {
+function judge(
+  finding: Finding,
+  change: Change,
+  policy: ModulePolicySpec | undefined,
+  ledger: LedgerFacts,
+): JudgedFinding {
   const mode = modeOf(finding.rule, policy)
   if (mode !== 'enforce' || finding.kind === 'notice') return { ...finding, mode, exceptedBy: undefined }
   const exception = policy?.exceptions.find(
     ({ rules, modules, versions, untilSeconds }) =>
       rules.includes(finding.rule) &&
-      modules.includes(moduleKey(change)) &&
+      modules.includes(moduleKey(change, ledger)) &&
       (versions.length === 0 || (finding.version !== undefined && versions.includes(finding.version))) &&
       change.atSeconds < untilSeconds,
   )
@@ -165,8 +209,8 @@ function modeShown({ kind, mode }: JudgedFinding): Mode {
 }
 
 /** `namespace/name` of the Module, the Provider or the Depot, that exceptions name. */
-function moduleKey(change: Change): string {
+function moduleKey(change: Change, ledger: LedgerFacts): string {
   if (change.resource !== 'versions') return `${change.namespace}/${change.name}`
-  const module = (change.old ?? change.new)?.moduleConfig?.name ?? ''
-  return `${change.namespace}/${module}`
+  const owner = (ledger.module ?? ledger.provider)?.meta.name
+  return `${change.namespace}/${owner ?? (change.old ?? change.new)?.moduleConfig?.name ?? ''}`
 }

@@ -55,9 +55,9 @@ export type LedgerFacts = {
   readonly namesakes: readonly string[]
   /** Which other one has, or will have, a Version object of this name in this namespace: `namespace/name`. */
   readonly versionNameOwner: (objectName: string) => string | undefined
-  /** Of a change to a Version: its Module as it is stored. */
+  /** Of a change to a Version: its Module as it is stored. Of a Module that is created: the one that has its name already. */
   readonly module: ModuleObject | undefined
-  /** Of a change to a provider's Version: its Provider as it is stored. */
+  /** The same of a Provider, and of a provider's Version. */
   readonly provider: ProviderObject | undefined
   /** Its deletion was admitted and goes on. */
   readonly isNamespaceTerminating: boolean

@@ -62,6 +62,9 @@ export type VersionObject = {
   readonly type: string
   readonly version: string
   readonly fileName: string
+  /** Of a provider's; '' of a module's. */
+  readonly operatingSystem: string
+  readonly architecture: string
   readonly forceSync: boolean
   /** spec.moduleConfigRef; `undefined` of a provider's. */
   readonly moduleConfig: ModuleConfig | undefined
@@ -78,6 +81,8 @@ export type DepotObject = {
   readonly globalConfig: ModuleConfig | undefined
   readonly globalStorage: StorageConfig | undefined
   readonly modules: readonly ModuleConfig[]
+  /** The whole spec, for comparing only. */
+  readonly spec: unknown
 }
 
 export type ProviderConfig = {
@@ -143,6 +148,8 @@ export function readVersion(value: unknown): Reading<VersionObject> {
       type: spec.text('type'),
       version: spec.text('version'),
       fileName: spec.text('fileName'),
+      operatingSystem: spec.text('operatingSystem'),
+      architecture: spec.text('architecture'),
       forceSync: spec.flag('forceSync'),
       moduleConfig: readOptionalConfig(spec, 'moduleConfigRef'),
       specButForceSync: spec.without('forceSync'),
@@ -162,6 +169,7 @@ export function readDepot(value: unknown): Reading<DepotObject> {
       globalConfig: readOptionalConfig(global, 'moduleConfig'),
       globalStorage: readStorage(global),
       modules: spec.mappings('moduleConfigs').map(readModuleConfig),
+      spec: root.raw('spec'),
     }
   })
 }

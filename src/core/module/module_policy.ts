@@ -35,6 +35,8 @@ export type Publisher = {
   readonly refs: readonly string[]
 }
 
+export type NamedPolicy = { readonly name: string; readonly spec: ModulePolicySpec }
+
 /** Names of users and of groups; a ServiceAccount is `system:serviceaccount:<namespace>:<name>`. */
 export type IdentityList = { readonly users: readonly string[]; readonly groups: readonly string[] }
 export type ListedActorKind = Exclude<ActorKind, 'ci' | 'unknown'>

@@ -14,7 +14,7 @@ export type Pins = ReadonlyMap<string, string>
 const PIN = /^(?:[0-9a-f]{40}|[0-9a-f]{64}|sha256:[0-9a-f]{64})$/
 
 /** `1.0.0=<commit>` for each, with commas or blanks between. The denial says what is wrong, without the text. */
-export function readPins(module: ModuleObject | undefined): Reading<Pins> {
+export function readPins(module: Pick<ModuleObject, 'meta'> | undefined): Reading<Pins> {
   const pins = new Map<string, string>()
   const words = (module?.meta.annotations.get(PINS_ANNOTATION) ?? '')
     .split(/[\s,]+/)

@@ -5,10 +5,10 @@ import type { BreakGlassVerb, ChangeSubject } from './change.ts'
 import { judgeChange, verdictOf } from './judge_change.ts'
 import type { LedgerFacts } from './ledger.ts'
 import { isSelected } from './module_policy.ts'
-import type { ModulePolicySpec } from './module_policy.ts'
+import type { ModulePolicySpec, NamedPolicy } from './module_policy.ts'
 import type { JudgedFinding, Mode, Verdict } from './verdict.ts'
 
-export type NamedPolicy = { readonly name: string; readonly spec: ModulePolicySpec }
+export type { NamedPolicy } from './module_policy.ts'
 
 export type Asker = {
   /** As the API server names who asks; `undefined` where nobody has asked yet, as in a review of files. */
@@ -21,6 +21,7 @@ export type Asker = {
 /**
  * The verdict on one change under all policies that select the object as it is stored (as it is created, where it is new).
  * Policies that overlap are refused when they are written; where two do all the same, what either denies is denied.
+ * @param policies all that there are
  */
 export function judgeUnderPolicies(
   subject: ChangeSubject,
@@ -29,9 +30,14 @@ export function judgeUnderPolicies(
   facts: LedgerFacts,
 ): Verdict {
   const [only, ...others] = policiesCovering(subject, policies, facts).map(({ spec }) => spec)
-  const verdict = judgeUnder(subject, asker, only, facts)
+  const judged = (spec: ModulePolicySpec | undefined): Verdict => {
+    const { mayDo, atSeconds } = asker
+    const change = { ...subject, user: actorUnder(asker, spec), mayDo, atSeconds }
+    return judgeChange(change, spec, facts, policies)
+  }
+  const verdict = judged(only)
   if (others.length === 0) return verdict
-  const verdicts = [verdict, ...others.map((spec) => judgeUnder(subject, asker, spec, facts))]
+  const verdicts = [verdict, ...others.map(judged)]
   return verdictOf(mergedFindings(verdicts), actorUnder(asker, only))
 }
 
@@ -44,25 +50,17 @@ export function policiesCovering(
   return policies.filter(({ spec }) => isCoveredBy(subject, spec, facts))
 }
 
-function judgeUnder(
-  subject: ChangeSubject,
-  asker: Asker,
-  policy: ModulePolicySpec | undefined,
-  facts: LedgerFacts,
-): Verdict {
-  const { mayDo, atSeconds } = asker
-  return judgeChange({ ...subject, user: actorUnder(asker, policy), mayDo, atSeconds }, policy, facts)
-}
-
 function actorUnder({ user }: Asker, policy: ModulePolicySpec | undefined): ReturnType<typeof actorOf> {
   return user === undefined ? UNKNOWN_ACTOR : actorOf(user, policy?.identities)
 }
 
 function isCoveredBy(subject: ChangeSubject, { selector }: ModulePolicySpec, facts: LedgerFacts): boolean {
   switch (subject.resource) {
+    case 'depots':
+      // What it publishes may have any label.
+      return isSelected({ ...selector, labels: new Map() }, subject.namespace, new Map())
     case 'modules':
     case 'providers':
-    case 'depots':
     case 'groupbindings':
       return isSelected(selector, subject.namespace, labelsOf(subject))
     case 'versions': {
@@ -70,10 +68,11 @@ function isCoveredBy(subject: ChangeSubject, { selector }: ModulePolicySpec, fac
       const owner = facts.module ?? facts.provider
       return isSelected(selector, subject.namespace, owner?.meta.labels ?? labelsOf(subject))
     }
+    // A policy for some of what goes with it has no say in the rest.
     case 'namespaces':
-      return selector.namespaces.length === 0 || selector.namespaces.includes(subject.name)
+      return selector.labels.size === 0 && isSelected(selector, subject.name, new Map())
     case 'customresourcedefinitions':
-      return true
+      return selector.labels.size === 0 && selector.namespaces.length === 0
     case 'publishedversions':
     case 'modulepolicies':
       // Whoever may write a policy would else let himself through by it.

@@ -4,9 +4,14 @@ const MAX_SHOWN = 80
 
 /** In quotes, at most 80 characters of it; what is invisible or obeyed is written as its code point. */
 export function quoted(text: string): string {
-  // Cut twice: a text of megabytes is not worth escaping, and an escape is longer than what it stands for.
-  const shown = printable(text.slice(0, MAX_SHOWN + 1))
-  return `"${shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}...` : shown}"`
+  let shown = ''
+  // Whole characters and whole escapes, and of a text of megabytes no more than is shown.
+  for (const character of text) {
+    const next = shown + printable(character)
+    if (next.length > MAX_SHOWN) return `"${shown}..."`
+    shown = next
+  }
+  return `"${shown}"`
 }
 
 /** Control, format, private and unassigned characters, broken surrogates and line separators, as `\u{1b}`. */

@@ -35,6 +35,13 @@ export const RULE_IDS = [
   'WH-G2',
   'WH-P1',
   'WH-P2',
+  'WH-L1',
+  'WH-O1',
+  'WH-O2',
+  'WH-O3',
 ] as const
 
 export type RuleId = (typeof RULE_IDS)[number]
+
+/** What policies themselves stand on: no policy loosens these or makes an exception to them. */
+export const FIXED_RULE_IDS: readonly RuleId[] = ['WH-L1', 'WH-O1', 'WH-O2', 'WH-O3']

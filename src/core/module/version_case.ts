@@ -1,7 +1,9 @@
 // What every rule about a Version object is given.
 import type { VersionChange } from './change.ts'
-import type { LedgerFacts } from './ledger.ts'
 import type { ModulePolicySpec } from './module_policy.ts'
+import { identitiesOf } from './ledger.ts'
+import type { LedgerFacts } from './ledger.ts'
+import type { ModuleObject, ProviderObject } from './module_object.ts'
 import { quoted } from './printable.ts'
 import type { Finding } from './verdict.ts'
 import { readVersionIdentity } from './version_identity.ts'
@@ -27,9 +29,25 @@ export function versionCase(
   return { change, policy, ledger, plain: identity.ok ? identity.value.plain : quoted(text) }
 }
 
-/** Its Module is immutable, or was when it published this; a provider's binary is held by its upstream's signature. */
+/** Its Module is immutable, or was when it published this; a Provider has only the policy to say so. */
 export function isVersionObjectHeld({ change, policy, ledger, plain }: VersionCase): boolean {
-  if ((change.old ?? change.new)?.type === 'Provider') return false
-  if (policy?.immutability === 'required' || ledger.module?.config.immutable === true) return true
+  if (policy?.immutability === 'required') return true
+  if ((change.old ?? change.new)?.type === 'Provider') return ledger.published.get(plain)?.immutable ?? false
+  if (ledger.module?.config.immutable === true) return true
   return change.old?.moduleConfig?.immutable === true || (ledger.published.get(plain)?.immutable ?? false)
+}
+
+/** The Module, or the Provider, that the Version is of, as it is stored. */
+export function ownerOf({ ledger }: VersionCase): ModuleObject | ProviderObject | undefined {
+  return ledger.module ?? ledger.provider
+}
+
+/** Whether its owner wants it to be there. One that is being deleted, which was judged, wants nothing. */
+export function isStillListed(subject: VersionCase): boolean {
+  const owner = ownerOf(subject)
+  if (owner === undefined || owner.meta.isTerminating || !identitiesOf(owner).has(subject.plain)) return false
+  const version = subject.change.old ?? subject.change.new
+  if (owner.kind === 'Module' || version === undefined) return true
+  const { operatingSystems, architectures } = owner.config
+  return operatingSystems.includes(version.operatingSystem) && architectures.includes(version.architecture)
 }

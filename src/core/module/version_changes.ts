@@ -39,8 +39,8 @@ type Placed = {
 }
 
 export function versionChanges(
-  before: ModuleObject | undefined,
-  after: ModuleObject | undefined,
+  before: Pick<ModuleObject, 'versions'> | undefined,
+  after: Pick<ModuleObject, 'versions'> | undefined,
 ): VersionChanges {
   const read = readOnce()
   const old = place(before?.versions ?? [], read)

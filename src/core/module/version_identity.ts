@@ -85,3 +85,15 @@ export function versionObjectName(moduleName: string, version: string): string {
   const plain = version.startsWith('v') ? version.slice(1) : version
   return `${moduleName}-${plain.toLowerCase().replaceAll(/[._]/g, '-')}`
 }
+
+/** The same by OpenDepot's Provider controller, which makes one object for each platform. */
+export function providerVersionObjectName(
+  provider: string,
+  version: string,
+  operatingSystem: string,
+  architecture: string,
+): string {
+  const plain = version.startsWith('v') ? version.slice(1) : version
+  const text = `${provider}-${plain}-${operatingSystem}-${architecture}`
+  return text.toLowerCase().replaceAll(/[._/]/g, '-')
+}

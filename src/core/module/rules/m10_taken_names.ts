@@ -1,17 +1,18 @@
 // WH-M10: one name, one owner. OpenDepot finds Versions by name and label alone, so a second owner replaces or deletes
 // what the first one published.
 import { configName, isFieldTouched } from '#core/module/module_case.ts'
-import type { ModuleCase } from '#core/module/module_case.ts'
+import type { ListCase } from '#core/module/module_case.ts'
+import type { ModuleObject, ProviderObject } from '#core/module/module_object.ts'
 import { listed, quoted } from '#core/module/printable.ts'
 import type { Finding } from '#core/module/verdict.ts'
 import type { VersionChanges } from '#core/module/version_changes.ts'
-import { versionObjectName } from '#core/module/version_identity.ts'
+import { providerVersionObjectName, versionObjectName } from '#core/module/version_identity.ts'
 
-export function takenNames(subject: ModuleCase): readonly Finding[] {
+export function takenNames(subject: ListCase): readonly Finding[] {
   return [...moduleName(subject), ...versionNames(subject)]
 }
 
-function moduleName({ change, ledger }: ModuleCase): readonly Finding[] {
+function moduleName({ change, ledger }: ListCase): readonly Finding[] {
   const { namesakes } = ledger
   if (namesakes.length === 0 || !isFieldTouched(change, (config) => config.name)) return []
   const message = `this name belongs to ${listed(namesakes.map(quoted), 3)}; OpenDepot looks in every namespace`
@@ -20,16 +21,17 @@ function moduleName({ change, ledger }: ModuleCase): readonly Finding[] {
   ]
 }
 
-function versionNames({ change, ledger, versions }: ModuleCase): readonly Finding[] {
+function versionNames({ change, ledger, versions }: ListCase): readonly Finding[] {
   const { new: after } = change
   if (after === undefined || versions.added.length === 0) return []
-  const module = configName(after)
-  const own = ownNames(versions, module)
+  const own = ownNames(versions, configName(after))
   return versions.added.flatMap(({ index, plain }) => {
-    const name = versionObjectName(module, plain)
-    const rival = own.get(name)
-    const owner = ledger.versionNameOwner(name)
-    if (owner === undefined && (rival === undefined || rival === plain)) return []
+    const rival = own.get(versionObjectName(configName(after), plain))
+    const names = objectNames(after, plain)
+    const taken = names.find((objectName) => ledger.versionNameOwner(objectName) !== undefined)
+    if (taken === undefined && (rival === undefined || rival === plain)) return []
+    const name = taken ?? names[0] ?? ''
+    const owner = taken === undefined ? undefined : ledger.versionNameOwner(taken)
     const whose = owner === undefined ? `of version ${rival ?? ''} here` : `of ${quoted(owner)}`
     const message = `version ${plain} would be the object ${quoted(name)}, which is the name ${whose}`
     const wayOut = 'choose a version whose name is free: letters count without case, and . and _ become -'
@@ -37,6 +39,15 @@ function versionNames({ change, ledger, versions }: ModuleCase): readonly Findin
       { rule: 'WH-M10', kind: 'forbidden', path: `spec.versions[${index}]`, message, wayOut, version: plain },
     ]
   })
+}
+
+function objectNames(after: ModuleObject | ProviderObject, plain: string): readonly string[] {
+  const name = configName(after)
+  if (after.kind === 'Module') return [versionObjectName(name, plain)]
+  const { operatingSystems, architectures } = after.config
+  return operatingSystems.flatMap((system) =>
+    architectures.map((architecture) => providerVersionObjectName(name, plain, system, architecture)),
+  )
 }
 
 /** Name -> the version of this Module that had it first: what is stored comes before what is added. */

@@ -1,6 +1,6 @@
 // WH-M13: a Module comes back under the name of one that published. It may bring back what was there, not replace it.
-import { heldKind, isVersionHeld } from '#core/module/module_case.ts'
-import type { ModuleCase } from '#core/module/module_case.ts'
+import { configPath, heldKind, isAnyVersionHeld, isVersionHeld, kindName } from '#core/module/module_case.ts'
+import type { ListCase } from '#core/module/module_case.ts'
 import { doesPinAgree, readPins } from '#core/module/pins.ts'
 import { quoted } from '#core/module/printable.ts'
 import { sourceOf } from '#core/module/source_of.ts'
@@ -8,15 +8,32 @@ import type { Finding } from '#core/module/verdict.ts'
 import { storedAs } from './v1_removed.ts'
 import { wayToRestore } from './v2_readded.ts'
 
-export function recreatedModule(subject: ModuleCase): readonly Finding[] {
+export function recreatedModule(subject: ListCase): readonly Finding[] {
   const { change, ledger } = subject
   if (change.operation !== 'CREATE' || change.new === undefined || ledger.published.size === 0) return []
-  return [...otherSource(subject), ...otherContent(subject)]
+  const existing = change.resource === 'modules' ? ledger.module : ledger.provider
+  return existing === undefined
+    ? [...otherSource(subject), ...otherContent(subject)]
+    : alreadyThere(subject, existing.versions.length)
 }
 
-function otherSource(subject: ModuleCase): readonly Finding[] {
+/**
+ * The API server asks before it looks whether the name is free, so a create of what is there ends here. Nothing of what it
+ * says of versions would come to be, unless somebody deletes the object at this moment.
+ */
+function alreadyThere(subject: ListCase, count: number): readonly Finding[] {
+  const { change } = subject
+  const isHeld = isAnyVersionHeld(subject)
+  const kind = kindName(change)
+  const message = `this ${kind} exists already, with ${count === 1 ? '1 version' : `${count} versions`}, and cannot be created again`
+  const wayOut = isHeld ? `change it: kubectl apply, or kubectl patch ${kind.toLowerCase()}` : ''
+  return [{ rule: 'WH-M13', kind: heldKind(isHeld), path: 'metadata.name', message, wayOut }]
+}
+
+function otherSource(subject: ListCase): readonly Finding[] {
   const { change, ledger } = subject
-  if (change.new === undefined) return []
+  // A Provider has no repository of ours to come from.
+  if (change.resource !== 'modules' || change.new === undefined) return []
   const source = sourceOf(change.new)
   const other = [...ledger.published].find(
     ([, facts]) => facts.source !== undefined && facts.source !== source,
@@ -26,10 +43,10 @@ function otherSource(subject: ModuleCase): readonly Finding[] {
   const isHeld = [...ledger.published.keys()].some((version) => isVersionHeld(subject, version))
   const message = `a Module of this name published ${plain} from ${quoted(facts.source ?? '')}, and this one comes from ${quoted(source ?? 'nowhere that it says')}`
   const wayOut = isHeld ? 'choose another name, or the repository that it came from' : ''
-  return [{ rule: 'WH-M13', kind: heldKind(isHeld), path: 'spec.moduleConfig.repoUrl', message, wayOut }]
+  return [{ rule: 'WH-M13', kind: heldKind(isHeld), path: `${configPath(change)}.repoUrl`, message, wayOut }]
 }
 
-function otherContent(subject: ModuleCase): readonly Finding[] {
+function otherContent(subject: ListCase): readonly Finding[] {
   const { change, ledger, versions } = subject
   const pins = readPins(change.new)
   return versions.added.flatMap(({ index, plain }) => {

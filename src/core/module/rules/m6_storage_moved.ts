@@ -1,12 +1,18 @@
 // WH-M6: published archives stay where they are served from.
 import { migrateReason, MIGRATE_ANNOTATION } from '#core/module/break_glass.ts'
-import { heldKind, isAnythingPublished, isAnyVersionHeld } from '#core/module/module_case.ts'
-import type { ModuleCase } from '#core/module/module_case.ts'
+import {
+  configPath,
+  heldKind,
+  isAnythingPublished,
+  isAnyVersionHeld,
+  kindName,
+} from '#core/module/module_case.ts'
+import type { ListCase } from '#core/module/module_case.ts'
 import type { StorageConfig } from '#core/module/module_object.ts'
 import { quoted } from '#core/module/printable.ts'
 import type { Finding } from '#core/module/verdict.ts'
 
-export function storageMoved(subject: ModuleCase): readonly Finding[] {
+export function storageMoved(subject: ListCase): readonly Finding[] {
   const { old: before, new: after } = subject.change
   if (before === undefined || after === undefined || !isAnythingPublished(subject)) return []
   const was = storageText(before.config.storage)
@@ -17,12 +23,12 @@ export function storageMoved(subject: ModuleCase): readonly Finding[] {
   const message = `published archives are in ${quoted(was)}, and would be looked for in ${quoted(becomes)}`
   const told = reason === undefined ? message : `${message}: migrated (${quoted(reason)})`
   const kind = heldKind(isHeld && reason === undefined)
-  const wayOut = `leave storageConfig as it is; to move the archives: annotation ${MIGRATE_ANNOTATION}="<reason>" in the same request, and the verb migrate on this Module`
+  const wayOut = `leave storageConfig as it is; to move the archives: annotation ${MIGRATE_ANNOTATION}="<reason>" in the same request, and the verb migrate on this ${kindName(subject.change)}`
   return [
     {
       rule: 'WH-M6',
       kind,
-      path: 'spec.moduleConfig.storageConfig',
+      path: `${configPath(subject.change)}.storageConfig`,
       message: told,
       wayOut: kind === 'notice' ? '' : wayOut,
     },

@@ -1,11 +1,12 @@
 // WH-M7: one backend, and no way out of it. With two, OpenDepot writes to the first and serves from the last.
 import { listed } from '#core/module/printable.ts'
-import type { ModuleCase } from '#core/module/module_case.ts'
+import { configPath } from '#core/module/module_case.ts'
+import type { ListCase } from '#core/module/module_case.ts'
 import type { StorageConfig } from '#core/module/module_object.ts'
 import type { Finding } from '#core/module/verdict.ts'
 import { storageText } from './m6_storage_moved.ts'
 
-export function storageShape({ change }: ModuleCase): readonly Finding[] {
+export function storageShape({ change }: ListCase): readonly Finding[] {
   const storage = change.new?.config.storage
   if (storage === undefined) return []
   const before = change.old?.config.storage
@@ -13,7 +14,7 @@ export function storageShape({ change }: ModuleCase): readonly Finding[] {
   return shapeProblems(storage).map(([field, message, wayOut]) => ({
     rule: 'WH-M7',
     kind: 'invalid',
-    path: `spec.moduleConfig.storageConfig${field}`,
+    path: `${configPath(change)}.storageConfig${field}`,
     message,
     wayOut,
   }))

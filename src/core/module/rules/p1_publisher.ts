@@ -1,33 +1,43 @@
 // WH-P1: who publishes. A version comes from the pipeline of its Module's repository, run for the tag of that version; or
 // from somebody whom the policy names.
-import { claimOf, isFromToken } from '#core/module/actor.ts'
-import type { ModuleCase } from '#core/module/module_case.ts'
+import { claimOf, isFromToken, isGarbageCollector, isNamespaceController } from '#core/module/actor.ts'
+import { unpublishReason } from '#core/module/break_glass.ts'
+import { configPath, isAnyVersionHeld, isVersionHeld, kindName } from '#core/module/module_case.ts'
+import type { ListCase } from '#core/module/module_case.ts'
+import type { PublishedFacts } from '#core/module/ledger.ts'
 import type { Publisher } from '#core/module/module_policy.ts'
+import { PINS_ANNOTATION, readPins } from '#core/module/pins.ts'
 import { listed, quoted } from '#core/module/printable.ts'
 import { foldSource, sourceOf } from '#core/module/source_of.ts'
 import type { Finding } from '#core/module/verdict.ts'
 import { globMatches } from '#core/policy/glob.ts'
+import { readVersionIdentity } from '#core/module/version_identity.ts'
+import { storageText } from './m6_storage_moved.ts'
+import { publishedVersions } from './m12_deleted.ts'
 
 /** Without a policy the repository itself publishes, and who else does is told, not stopped. */
 const OWN_REPOSITORY: Publisher = { ids: [], refs: [] }
 
-export function publisher(subject: ModuleCase): readonly Finding[] {
-  const { change, versions } = subject
+export function publisher(subject: ListCase): readonly Finding[] {
   if (isTrusted(subject)) return []
-  const findings: Finding[] = versions.added.flatMap(({ index, plain }) => {
+  const published = subject.versions.added.flatMap(({ index, plain }) => {
     const problem = publishingProblem(subject, plain)
     if (problem === undefined) return []
-    const [why, wayOut] = problem
-    const message = `version ${plain} may not be published by ${quoted(change.user.username)}: ${why}`
-    return [
-      { rule: 'WH-P1', kind: 'forbidden', path: `spec.versions[${index}]`, message, wayOut, version: plain },
-    ]
+    const what = `version ${plain} may not be published`
+    return [refused(subject, problem, { path: `spec.versions[${index}]`, what, version: plain })]
   })
-  return [...sourceTaken(subject), ...findings]
+  return [...meddling(subject), ...published]
+}
+
+type About = { readonly path: string; readonly what: string; readonly version?: string }
+
+function refused({ change }: ListCase, [why, wayOut]: Problem, { what, ...about }: About): Finding {
+  const message = `${what} by ${quoted(change.user.username)}: ${why}`
+  return { rule: 'WH-P1', kind: 'forbidden', message, wayOut, ...about }
 }
 
 /** Named by the policy for this: what it applies was reviewed, or is its own work. */
-function isTrusted({ change }: ModuleCase): boolean {
+function isTrusted({ change }: ListCase): boolean {
   const { kind, isListed } = change.user
   switch (kind) {
     case 'controller':
@@ -38,35 +48,97 @@ function isTrusted({ change }: ModuleCase): boolean {
     case 'importer':
       return change.operation === 'CREATE'
     case 'human':
-      return isListed
+      return isListed || isGarbageCollector(change.user) || isNamespaceController(change.user)
     case 'ci':
       return false
   }
 }
 
+/** Taking away what others published, and writing what decides where it comes from, is for whoever may publish. */
+function meddling(subject: ListCase): readonly Finding[] {
+  // Without a policy what OpenDepot lets anybody do is not worth more than what WH-V1 and the like tell of it.
+  const taken = subject.policy === undefined ? [] : [...versionsTaken(subject), ...settingsTaken(subject)]
+  const touched = [...sourceTaken(subject), ...taken]
+  const problem = touched.length === 0 ? undefined : publishingProblem(subject, undefined)
+  return problem === undefined ? [] : touched.map((about) => refused(subject, problem, about))
+}
+
 /** Naming another repository as one's own is publishing with a step in between. */
-function sourceTaken(subject: ModuleCase): readonly Finding[] {
+function sourceTaken(subject: ListCase): readonly About[] {
   const { change } = subject
-  if (change.old === undefined || change.new === undefined) return []
-  const becomes = sourceOf(change.new)
-  if (ownSource(subject) === becomes) return []
-  const problem = publishingProblem(subject, undefined)
-  if (problem === undefined) return []
-  const [why, wayOut] = problem
-  const message = `the repository of this Module may not be changed by ${quoted(change.user.username)}: ${why}`
-  return [{ rule: 'WH-P1', kind: 'forbidden', path: 'spec.moduleConfig.repoUrl', message, wayOut }]
+  if (change.resource !== 'modules' || change.old === undefined || change.new === undefined) return []
+  if (ownSource(subject) === sourceOf(change.new)) return []
+  return [{ path: 'spec.moduleConfig.repoUrl', what: 'the repository of this Module may not be changed' }]
+}
+
+/** What never changes is refused to everybody, by WH-V1 and WH-M12. */
+function versionsTaken(subject: ListCase): readonly About[] {
+  const { change, versions } = subject
+  const isFree = (plain: string): boolean =>
+    !isVersionHeld(subject, plain) && unpublishReason(change, plain) === undefined
+  if (change.operation === 'DELETE') {
+    if (change.old?.meta.isTerminating === true) return []
+    const isAnyFree = publishedVersions(subject).some(isFree)
+    return isAnyFree ? [{ path: '', what: `this ${kindName(change)} may not be deleted` }] : []
+  }
+  return versions.removed
+    .filter(({ plain }) => isFree(plain))
+    .map(({ plain }) => ({
+      path: 'spec.versions',
+      what: `version ${readVersionIdentity(plain).ok ? plain : quoted(plain)} may not be taken away`,
+      version: plain,
+    }))
+}
+
+/** The same of what is configured: on what never changes, WH-M2, WH-M4, WH-M6 and WH-V12 refuse it to everybody. */
+function settingsTaken(subject: ListCase): readonly About[] {
+  const { change } = subject
+  if (change.operation !== 'UPDATE') return []
+  const fields = changedSettings(change).filter(
+    (field) => field === 'immutable' || !isAnyVersionHeld(subject),
+  )
+  const settings = fields.map((field) => ({
+    path: `${configPath(change)}.${field}`,
+    what: `${field} of this ${kindName(change)} may not be changed`,
+  }))
+  if (!arePinsTouched(subject)) return settings
+  const what = `the pins of this ${kindName(change)} may not be changed`
+  return [...settings, { path: `metadata.annotations["${PINS_ANNOTATION}"]`, what }]
+}
+
+/** Of versions that are there already; what never changes keeps a pin that it has, by WH-P2. */
+function arePinsTouched({ change, versions }: ListCase): boolean {
+  const before = readPins(change.old)
+  const after = readPins(change.new)
+  if (!before.ok || !after.ok) return false
+  return [...versions.before.keys()].some((plain) => before.value.get(plain) !== after.value.get(plain))
+}
+
+/** Neither what the source already says nor credentials, which change no content. */
+function changedSettings({ old: before, new: after }: ListCase['change']): readonly string[] {
+  if (before === undefined || after === undefined) return []
+  const fields: string[] = []
+  if (before.config.versionHistoryLimit !== after.config.versionHistoryLimit)
+    fields.push('versionHistoryLimit')
+  if (storageText(before.config.storage) !== storageText(after.config.storage)) fields.push('storageConfig')
+  if (before.kind !== 'Module' || after.kind !== 'Module') return fields
+  if (before.config.immutable !== after.config.immutable) fields.push('immutable')
+  if (before.config.fileFormat !== after.config.fileFormat) fields.push('fileFormat')
+  if (before.config.provider !== after.config.provider) fields.push('provider')
+  return fields
 }
 
 /** As it is stored: what the request itself writes proves nothing. */
-function ownSource({ change }: ModuleCase): string | undefined {
+function ownSource({ change }: ListCase): string | undefined {
+  if (change.resource !== 'modules') return undefined
   const module = change.old ?? change.new
   return module === undefined ? undefined : sourceOf(module)
 }
 
 type Problem = readonly [why: string, wayOut: string]
 
-/** `plain`: `undefined` where no version is at stake, so any ref will do. */
-function publishingProblem(subject: ModuleCase, plain: string | undefined): Problem | undefined {
+/** `plain`: `undefined` where no version is at stake; any ref that publishes one will do. */
+function publishingProblem(subject: ListCase, plain: string | undefined): Problem | undefined {
   const { change, policy } = subject
   const source = claimOf(change.user, 'source')
   if (source === undefined) return nobody(policy !== undefined)
@@ -84,7 +156,7 @@ function publishingProblem(subject: ModuleCase, plain: string | undefined): Prob
   if (ofSource.length === 0) return wrongSource(subject, publishers, source)
   const withId = ofSource.filter((candidate) => isIdRight(subject, candidate, foldSource(source)))
   if (withId.length === 0) return wrongId(subject, source)
-  const isRefRight = plain === undefined || withId.some((candidate) => isRefOf(subject, candidate, plain))
+  const isRefRight = withId.some((candidate) => isRefOf(subject, candidate, plain))
   return isRefRight ? undefined : wrongRef(subject, withId, plain)
 }
 
@@ -96,58 +168,73 @@ function nobody(hasPolicy: boolean): Problem {
   return [why, wayOut]
 }
 
-function sourceOfPublisher(subject: ModuleCase, candidate: Publisher): string | undefined {
+function sourceOfPublisher(subject: ListCase, candidate: Publisher): string | undefined {
   return candidate.source === undefined ? ownSource(subject) : foldSource(candidate.source)
 }
 
-function wrongSource(subject: ModuleCase, publishers: readonly Publisher[], source: string): Problem {
+function wrongSource(subject: ListCase, publishers: readonly Publisher[], source: string): Problem {
+  const kind = kindName(subject.change)
   const expected = publishers.map(
     (candidate) =>
-      sourceOfPublisher(subject, candidate) ?? 'a repository that the Module names (it names none)',
+      sourceOfPublisher(subject, candidate) ?? `a repository that the ${kind} names (it names none)`,
   )
   const may = listed(expected.map(quoted), 3)
   return [
-    `its pipeline is of ${quoted(source)}, this Module is published by ${may}`,
+    `its pipeline is of ${quoted(source)}, this ${kind} is published by ${may}`,
     `run the pipeline of ${may}`,
   ]
 }
 
 /** A path that was given up can be registered by somebody else; its id cannot. */
-function isIdRight({ change, ledger }: ModuleCase, candidate: Publisher, source: string): boolean {
-  const id = claimOf(change.user, 'repository_id')
+function isIdRight(subject: ListCase, candidate: Publisher, source: string): boolean {
+  const id = claimOf(subject.change.user, 'repository_id')
   if (candidate.ids.length > 0) return id !== undefined && candidate.ids.includes(id)
-  const first = ledger.firstPublisher
-  return first === undefined || first.source !== source || first.sourceId === id
+  const first = firstIdOf(subject, source)
+  return first === undefined || first === id
 }
 
-function wrongId({ change, ledger }: ModuleCase, source: string): Problem {
-  const id = quoted(claimOf(change.user, 'repository_id') ?? 'no id')
-  const first =
-    ledger.firstPublisher === undefined
-      ? ''
-      : `, the first publisher was ${quoted(ledger.firstPublisher.sourceId)}`
+/** The id that a repository had when it first published here. */
+function firstIdOf({ ledger }: ListCase, source: string): string | undefined {
+  if (ledger.firstPublisher?.source === source) return ledger.firstPublisher.sourceId
+  let first: PublishedFacts | undefined
+  for (const facts of ledger.published.values()) {
+    if (facts.sourceId === undefined || (facts.publisher ?? facts.source) !== source) continue
+    if (first === undefined || (facts.atSeconds ?? 0) < (first.atSeconds ?? 0)) first = facts
+  }
+  return first?.sourceId
+}
+
+function wrongId(subject: ListCase, source: string): Problem {
+  const id = quoted(claimOf(subject.change.user, 'repository_id') ?? 'no id')
+  const known = firstIdOf(subject, foldSource(source))
+  const first = known === undefined ? '' : `, the first publisher was ${quoted(known)}`
   const why = `the repository ${quoted(source)} has the id ${id}${first}`
   return [why, 'if the repository was moved on purpose, list its id under publishers in the ModulePolicy']
 }
 
 const DEFAULT_REFS = ['refs/tags/v{version}', 'refs/tags/{version}']
 
-function refsOf(candidate: Publisher, plain: string): readonly string[] {
+function refsOf(candidate: Publisher, plain: string | undefined): readonly string[] {
   const refs = candidate.refs.length > 0 ? candidate.refs : DEFAULT_REFS
-  return refs.map((ref) => ref.replaceAll('{version}', plain))
+  return refs.map((ref) => ref.replaceAll('{version}', plain ?? '*'))
 }
 
-function isRefOf({ change }: ModuleCase, candidate: Publisher, plain: string): boolean {
+function isRefOf({ change }: ListCase, candidate: Publisher, plain: string | undefined): boolean {
   const ref = claimOf(change.user, 'ref')
   return ref !== undefined && refsOf(candidate, plain).some((pattern) => globMatches(pattern, ref))
 }
 
-function wrongRef({ change }: ModuleCase, publishers: readonly Publisher[], plain: string): Problem {
+function wrongRef(
+  { change }: ListCase,
+  publishers: readonly Publisher[],
+  plain: string | undefined,
+): Problem {
   const refs = listed(publishers.flatMap((candidate) => refsOf(candidate, plain)).map(quoted), 3)
   const ref = claimOf(change.user, 'ref')
   const got = ref === undefined ? 'no ref' : quoted(ref)
+  const what = plain === undefined ? 'its versions are' : 'this version is'
   return [
-    `its pipeline runs for ${got}, this version is published from ${refs}`,
-    `run the pipeline for the tag of ${plain}`,
+    `its pipeline runs for ${got}, ${what} published from ${refs}`,
+    `run the pipeline for the tag of ${plain ?? 'a version'}`,
   ]
 }

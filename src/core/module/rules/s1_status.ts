@@ -1,6 +1,6 @@
 // WH-S1: what controllers found out is written by controllers, and a synced version keeps its file.
 import { isForeign } from '#core/module/actor.ts'
-import type { ModuleChange, VersionChange } from '#core/module/change.ts'
+import type { ModuleChange, ProviderChange, VersionChange } from '#core/module/change.ts'
 import type { ModuleCase } from '#core/module/module_case.ts'
 import { isVersionHeld } from '#core/module/module_case.ts'
 import { quoted } from '#core/module/printable.ts'
@@ -17,7 +17,11 @@ export function versionStatus({ change }: VersionCase): readonly Finding[] {
   return foreignStatus(change)
 }
 
-function foreignStatus(change: ModuleChange | VersionChange): readonly Finding[] {
+export function providerStatus(change: ProviderChange): readonly Finding[] {
+  return foreignStatus(change)
+}
+
+function foreignStatus(change: ModuleChange | ProviderChange | VersionChange): readonly Finding[] {
   if (change.subResource !== 'status' || !isForeign(change.user)) return []
   if (isSameValue(change.old?.status, change.new?.status)) return []
   const message = `status is written by controllers, and ${quoted(change.user.username)} is none`

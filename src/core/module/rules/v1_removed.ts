@@ -2,22 +2,22 @@
 // so the same version can come back as something else.
 import { unpublishReason, UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
 import type { PublishedFacts } from '#core/module/ledger.ts'
-import { heldKind, isVersionHeld, kubectlTarget } from '#core/module/module_case.ts'
-import type { ModuleCase } from '#core/module/module_case.ts'
+import { heldKind, isVersionHeld, kindName, kubectlTarget } from '#core/module/module_case.ts'
+import type { ListCase } from '#core/module/module_case.ts'
 import { quoted } from '#core/module/printable.ts'
 import type { RuleId } from '#core/module/rule_id.ts'
 import type { Finding } from '#core/module/verdict.ts'
 import { readVersionIdentity } from '#core/module/version_identity.ts'
 
-export function removedVersions(subject: ModuleCase): readonly Finding[] {
+export function removedVersions(subject: ListCase): readonly Finding[] {
   const { change, versions } = subject
   if (change.operation !== 'UPDATE') return []
   const wayOut = wayBack(subject)
   return versions.removed.flatMap(({ index, plain }) => {
     const isHeld = isVersionHeld(subject, plain)
-    // Pruning is what versionHistoryLimit is for, where nothing is immutable.
-    if (!isHeld && change.user.kind === 'controller') return []
     const rule = removalRule(subject, index)
+    // Pruning is what versionHistoryLimit is for, where nothing is immutable.
+    if (!isHeld && rule === 'WH-V13') return []
     const version = readVersionIdentity(plain).ok ? plain : quoted(plain)
     const stored = storedAs(subject.ledger.published.get(plain))
     const reason = isHeld ? unpublishReason(change, plain) : undefined
@@ -37,7 +37,7 @@ export function removedVersions(subject: ModuleCase): readonly Finding[] {
   })
 }
 
-function removalRule({ change, versions }: ModuleCase, index: number): RuleId {
+function removalRule({ change, versions }: ListCase, index: number): RuleId {
   if (change.user.kind === 'controller') {
     return (change.old?.config.versionHistoryLimit ?? 0) > 0 ? 'WH-V13' : 'WH-D1'
   }
@@ -59,14 +59,15 @@ export function storedAs(facts: PublishedFacts | undefined): string {
 const MAX_APPENDED = 6
 
 /** Somebody who sent a whole list meant to add to it, mostly: the command that does only that. */
-function wayBack(subject: ModuleCase): string {
+function wayBack(subject: ListCase): string {
   const { change, versions } = subject
   const target = kubectlTarget(change)
-  const fresh = versions.added.map(({ plain }) => plain)
+  // As it was written: the same version in another spelling would be fetched again.
+  const fresh = versions.added.map(({ index, plain }) => change.new?.versions[index]?.version ?? plain)
   if (change.user.kind === 'controller') {
     return 'remove versionHistoryLimit, or pin the Depot to versions that stay; what was published stays listed'
   }
-  const breaking = `to unpublish for good: annotation ${UNPUBLISH_ANNOTATION}="<version>: <reason>" and the verb unpublish on this Module`
+  const breaking = `to unpublish for good: annotation ${UNPUBLISH_ANNOTATION}="<version>: <reason>" and the verb unpublish on this ${kindName(change)}`
   if (target === undefined || fresh.length === 0 || fresh.length > MAX_APPENDED) {
     return `leave every published entry in spec.versions and add to it; ${breaking}`
   }

@@ -1,12 +1,12 @@
 // WH-V2: a version that was published and taken away comes back. Only what it was may come back: its pin says so.
 import type { PublishedFacts } from '#core/module/ledger.ts'
 import { heldKind, isVersionHeld } from '#core/module/module_case.ts'
-import type { ModuleCase } from '#core/module/module_case.ts'
+import type { ListCase } from '#core/module/module_case.ts'
 import { doesPinAgree, PINS_ANNOTATION, readPins } from '#core/module/pins.ts'
 import type { Finding } from '#core/module/verdict.ts'
 import { storedAs } from './v1_removed.ts'
 
-export function readdedVersions(subject: ModuleCase): readonly Finding[] {
+export function readdedVersions(subject: ListCase): readonly Finding[] {
   const { change, ledger, versions } = subject
   if (change.operation !== 'UPDATE') return []
   const pins = readPins(change.new)

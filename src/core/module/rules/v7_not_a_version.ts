@@ -1,10 +1,10 @@
 // WH-V6, V7: what is added is a version, since it becomes a Git ref, an object's name and part of a file's.
-import type { ModuleCase } from '#core/module/module_case.ts'
+import type { ListCase } from '#core/module/module_case.ts'
 import { quoted } from '#core/module/printable.ts'
 import type { Finding } from '#core/module/verdict.ts'
 import { hasBuildMetadata } from '#core/module/version_identity.ts'
 
-export function notVersions({ versions }: ModuleCase): readonly Finding[] {
+export function notVersions({ versions }: ListCase): readonly Finding[] {
   return versions.malformed.map(({ index, text, problem }) => ({
     rule: hasBuildMetadata(text) ? 'WH-V6' : 'WH-V7',
     kind: 'invalid',

@@ -1,10 +1,10 @@
 // WH-V9: a new version is above what was published, where the policy wants that.
-import type { ModuleCase } from '#core/module/module_case.ts'
+import type { ListCase } from '#core/module/module_case.ts'
 import type { Finding } from '#core/module/verdict.ts'
 import { compareVersions, readVersionIdentity } from '#core/module/version_identity.ts'
 import type { VersionIdentity } from '#core/module/version_identity.ts'
 
-export function versionOrder(subject: ModuleCase): readonly Finding[] {
+export function versionOrder(subject: ListCase): readonly Finding[] {
   const ordering = subject.policy?.ordering ?? 'free'
   if (ordering === 'free') return []
   const published = everPublished(subject)
@@ -23,7 +23,7 @@ export function versionOrder(subject: ModuleCase): readonly Finding[] {
 }
 
 /** What was taken away counts: a lower version after it is no less surprising. Coming back itself is WH-V2's. */
-function everPublished({ ledger, versions }: ModuleCase): readonly VersionIdentity[] {
+function everPublished({ ledger, versions }: ListCase): readonly VersionIdentity[] {
   const gone = [...ledger.published.keys()].filter(
     (plain) => !versions.before.has(plain) && !versions.after.has(plain),
   )

@@ -1,0 +1,92 @@
+// WH-M15: what defines Modules, Versions and the ledger stays. A deleted definition takes every object with it without one review
+// of them, and one that knows fewer fields drops those of every object that is written next.
+import type { DefinitionChange } from '#core/module/change.ts'
+import type { DefinitionObject } from '#core/module/guarded_object.ts'
+import type { LedgerFacts } from '#core/module/ledger.ts'
+import { listed, quoted } from '#core/module/printable.ts'
+import type { Finding } from '#core/module/verdict.ts'
+
+const GUARDED: ReadonlySet<string> = new Set([
+  'modules.opendepot.defdev.io',
+  'providers.opendepot.defdev.io',
+  'versions.opendepot.defdev.io',
+  'modulepolicies.sallyport.dev',
+  'publishedversions.sallyport.dev',
+])
+
+const VERSION = 'v1alpha1'
+
+export function guardedDefinition(change: DefinitionChange, facts: LedgerFacts): readonly Finding[] {
+  const { old: before, new: after } = change
+  if (before === undefined || before.meta.isTerminating || !GUARDED.has(change.name)) return []
+  const count = facts.publishedInCluster
+  if (count === 0) return []
+  const versions = `${count} published version${count === 1 ? '' : 's'}`
+  if (after === undefined) {
+    const message = `with this definition every object of it would be deleted, and ${versions} depend on them`
+    const wayOut = 'keep the definition; to leave Sallyport, delete its ValidatingWebhookConfiguration first'
+    return [{ rule: 'WH-M15', kind: 'forbidden', path: '', message, wayOut }]
+  }
+  const lost = whatIsLost(before, after)
+  if (lost === undefined) return []
+  const message = `this definition would no longer ${lost}, and ${versions} depend on its objects`
+  const wayOut = 'apply a definition that knows all that this one knows'
+  return [{ rule: 'WH-M15', kind: 'forbidden', path: 'spec.versions', message, wayOut }]
+}
+
+/** `undefined` when everything that could be written and read still can. */
+function whatIsLost(before: DefinitionObject, after: DefinitionObject): string | undefined {
+  const was = servedSchema(before)
+  if (was === undefined) return undefined
+  const becomes = servedSchema(after)
+  if (becomes === undefined) return `serve ${VERSION}`
+  const fields = lostFields(was.schema, becomes.schema, '')
+  return fields.length === 0 ? undefined : `know ${listed(fields.map(quoted), 3)}`
+}
+
+function servedSchema({ versions }: DefinitionObject): { readonly schema: unknown } | undefined {
+  const version = versions.find(({ name, served }) => name === VERSION && served)
+  return version === undefined ? undefined : { schema: fieldOf(version.schema, 'openAPIV3Schema') }
+}
+
+/** Enough to say what is wrong; a schema has thousands. */
+const MAX_LOST = 8
+
+/** Paths of fields that the first schema has and the second does not, or has with another type. */
+function lostFields(was: unknown, becomes: unknown, path: string): readonly string[] {
+  if (was === undefined || fieldOf(becomes, 'x-kubernetes-preserve-unknown-fields') === true) return []
+  if (becomes === undefined || isOtherType(was, becomes)) return [path === '' ? 'its schema' : path]
+  const nested = nestedSchemas(was, becomes, path)
+  return nested.flatMap(([old, next, where]) => lostFields(old, next, where)).slice(0, MAX_LOST)
+}
+
+type Pair = readonly [was: unknown, becomes: unknown, path: string]
+
+function nestedSchemas(was: unknown, becomes: unknown, path: string): readonly Pair[] {
+  const properties = fieldOf(was, 'properties')
+  const names = typeof properties === 'object' && properties !== null ? Object.keys(properties) : []
+  const pairs = names.map((name): Pair => [
+    fieldOf(properties, name),
+    fieldOf(fieldOf(becomes, 'properties'), name),
+    path === '' ? name : `${path}.${name}`,
+  ])
+  for (const [key, suffix] of [
+    ['items', '[]'],
+    ['additionalProperties', '.*'],
+  ] as const) {
+    const inner = fieldOf(was, key)
+    if (inner !== undefined) pairs.push([inner, fieldOf(becomes, key), `${path}${suffix}`])
+  }
+  return pairs
+}
+
+function isOtherType(was: unknown, becomes: unknown): boolean {
+  const type = fieldOf(was, 'type')
+  return type !== undefined && type !== fieldOf(becomes, 'type')
+}
+
+/** Of a mapping; `undefined` of anything else. */
+function fieldOf(value: unknown, key: string): unknown {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined
+  return Reflect.get(value, key) ?? undefined
+}

@@ -1,0 +1,51 @@
+// WH-M2 of a Provider: which provider was mirrored, from whose namespace and for which platforms, stays. OpenDepot deletes the
+// archives of a platform that leaves its lists.
+import { migrateReason, MIGRATE_ANNOTATION } from '#core/module/break_glass.ts'
+import { configName, heldKind, isAnythingPublished, isAnyVersionHeld } from '#core/module/module_case.ts'
+import type { ProviderCase } from '#core/module/module_case.ts'
+import type { ProviderObject } from '#core/module/module_object.ts'
+import { listed, quoted } from '#core/module/printable.ts'
+import type { Finding } from '#core/module/verdict.ts'
+
+export function otherUpstream(subject: ProviderCase): readonly Finding[] {
+  const { old: before, new: after } = subject.change
+  if (before === undefined || after === undefined || !isAnythingPublished(subject)) return []
+  const isHeld = isAnyVersionHeld(subject)
+  const reason = isHeld ? migrateReason(subject.change) : undefined
+  const kind = heldKind(isHeld && reason === undefined)
+  return differences(before, after).map(([field, difference]) => ({
+    rule: 'WH-M2',
+    kind,
+    path: `spec.providerConfig.${field}`,
+    message: `providerConfig.${field} ${difference}${reason === undefined ? '' : `: migrated (${quoted(reason)})`}`,
+    wayOut: kind === 'notice' ? '' : WAY_OUT,
+  }))
+}
+
+const WAY_OUT = `mirror another provider under another Provider; to move this one: annotation ${MIGRATE_ANNOTATION}="<reason>" in the same request, and the verb migrate on it`
+
+type Difference = readonly [field: string, difference: string]
+
+function differences(before: ProviderObject, after: ProviderObject): readonly Difference[] {
+  return [
+    ...changed('name', configName(before), configName(after)),
+    ...changed('namespace', upstreamNamespace(before), upstreamNamespace(after)),
+    ...lost('operatingSystems', before.config.operatingSystems, after.config.operatingSystems),
+    ...lost('architectures', before.config.architectures, after.config.architectures),
+  ]
+}
+
+function upstreamNamespace({ config }: ProviderObject): string {
+  return config.namespace === '' ? 'hashicorp' : config.namespace
+}
+
+function changed(field: string, was: string, becomes: string): readonly Difference[] {
+  if (was === becomes) return []
+  return [[field, `is ${quoted(was)} since versions were published, and would become ${quoted(becomes)}`]]
+}
+
+function lost(field: string, was: readonly string[], becomes: readonly string[]): readonly Difference[] {
+  const gone = was.filter((platform) => !becomes.includes(platform))
+  if (gone.length === 0) return []
+  return [[field, `would no longer have ${listed(gone.map(quoted), 3)}, for which versions were published`]]
+}
