@@ -13,11 +13,11 @@ export type ClusterPort = {
   factsOf(subject: ChangeSubject): LedgerFacts
   /** Of what was allowed and is no dry run: who did it, for whoever sees the commit. */
   remember(judged: JudgedRequest): void
-  /** A SubjectAccessReview on `modules.opendepot.defdev.io`; the denial is a sentence for the log. */
+  /** A SubjectAccessReview on that object of opendepot.defdev.io; the denial is a sentence for the log. */
   mayDo(
     user: KubeUser,
     verb: BreakGlassVerb,
-    module: { readonly namespace: string; readonly name: string },
+    object: { readonly resource: 'modules' | 'providers'; readonly namespace: string; readonly name: string },
   ): Promise<Result<boolean, string>>
 }
 

@@ -101,7 +101,10 @@ function given(asked: Asked, deps: JudgeDeps): Said | Promise<Said> {
 /** A verb that nobody could be asked about counts as not given; a denial is then no answer, since it may be for that. */
 async function givenAfterAsking(asked: Asked, deps: JudgeDeps): Promise<Said> {
   const { verbs, head } = asked
-  const answers = await Promise.all(verbs.map((verb) => deps.cluster.mayDo(head.user, verb, head)))
+  const { namespace, name } = head
+  const resource = asked.subject?.resource === 'providers' ? 'providers' : 'modules'
+  const object = { resource, namespace, name } as const
+  const answers = await Promise.all(verbs.map((verb) => deps.cluster.mayDo(head.user, verb, object)))
   const mayDo = verbs.filter((_, index) => {
     const answer = answers[index]
     return answer?.ok === true && answer.value
