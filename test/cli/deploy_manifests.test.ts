@@ -6,10 +6,10 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { loadNativeConfig } from '../../src/broker/config/native.ts'
 import { MANIFESTS, portNamed } from '../support/manifests.ts'
-import type { Labels, StatefulSet } from '../support/manifests.ts'
+import type { Labels, Workload } from '../support/manifests.ts'
 
 const read = (file: string): string => readFileSync(join(MANIFESTS, file), 'utf8')
-const statefulSet: StatefulSet = parse(read('base/stateful_set.yaml'))
+const statefulSet: Workload = parse(read('base/stateful_set.yaml'))
 const { template, selector } = statefulSet.spec
 const [container] = template.spec.containers
 if (container === undefined) throw new Error('the Pod has no container')
@@ -53,7 +53,7 @@ for (const folder of ['base', 'overlays/example']) {
     for (const path of [certFile, keyFile, keys?.sealingKeyFile ?? ''])
       t.equal(mountOf(path)?.readOnly, true, path)
     if (store?.type !== 'sqlite') throw new Error('the store is SQLite')
-    t.equal(mountOf(store.file)?.name, statefulSet.spec.volumeClaimTemplates[0]?.metadata.name)
+    t.equal(mountOf(store.file)?.name, statefulSet.spec.volumeClaimTemplates?.[0]?.metadata.name)
   })
 }
 
@@ -73,7 +73,7 @@ t.test('nothing is mounted by subPath, which never changes again', async (t) => 
 t.test('probes ask named ports of the ops listener for paths that it has', async (t) => {
   for (const { httpGet } of [container.livenessProbe, container.readinessProbe]) {
     t.equal(httpGet.port, 'ops')
-    t.match(readFileSync(join(MANIFESTS, '../../src/broker/ops_app.ts'), 'utf8'), `'${httpGet.path}'`)
+    t.match(readFileSync(join(MANIFESTS, '../../src/platform/http/ops_app.ts'), 'utf8'), `'${httpGet.path}'`)
   }
 })
 

@@ -103,7 +103,7 @@ function listed(): readonly string[] {
 
 function podOf(withSecrets: Readonly<Record<string, Files>>): PodProcess {
   return createPod(t, {
-    statefulSet,
+    workload: statefulSet,
     image,
     configMaps: { sallyport: configMap.data },
     secrets: withSecrets,

@@ -1,10 +1,12 @@
-// The manifests of deploy/kubernetes as tests read them: rendered by kubectl's own kustomize, parsed, found by kind.
+// The manifests of deploy/kubernetes and deploy/webhook as tests read them: rendered by kubectl's own kustomize, parsed, found by kind.
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { parseAllDocuments } from 'yaml'
 
-export const MANIFESTS = join(import.meta.dirname, '..', '..', 'deploy', 'kubernetes')
+const deploy = join(import.meta.dirname, '..', '..', 'deploy')
+export const MANIFESTS = join(deploy, 'kubernetes')
+export const WEBHOOK_MANIFESTS = join(deploy, 'webhook')
 
 export type Probe = {
   readonly httpGet: { readonly path: string; readonly port: string }
@@ -46,13 +48,14 @@ export type PodSpec = {
 
 export type Labels = Readonly<Record<string, string>>
 
-export type StatefulSet = {
+/** A Deployment, or a StatefulSet. */
+export type Workload = {
   readonly metadata: { readonly name: string; readonly namespace: string }
   readonly spec: {
     readonly replicas: number
     readonly selector: { readonly matchLabels: Labels }
     readonly template: { readonly metadata: { readonly labels: Labels }; readonly spec: PodSpec }
-    readonly volumeClaimTemplates: readonly { readonly metadata: { readonly name: string } }[]
+    readonly volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[]
   }
 }
 
@@ -63,12 +66,17 @@ export type Manifest = {
   readonly [key: string]: unknown
 }
 
-export type Rendered = {
+export type RenderedObjects = {
   readonly yaml: string
   readonly objects: readonly Manifest[]
   /** The only object of the kind. */
   readonly one: (kind: string) => Manifest
-  readonly statefulSet: StatefulSet
+}
+
+export type Rendered = RenderedObjects & { readonly statefulSet: Workload; readonly container: Container }
+
+export type RenderedWebhook = RenderedObjects & {
+  readonly deployment: Workload
   readonly container: Container
 }
 
@@ -76,21 +84,40 @@ const run = promisify(execFile)
 
 /** Rejects with what kubectl says when the folder cannot be built. */
 export async function kustomize(folder: string): Promise<Rendered> {
-  const { stdout } = await run('kubectl', ['kustomize', folder], { maxBuffer: 16 * 1024 * 1024 })
-  return renderedOf(stdout)
+  return renderedOf(await kustomizeYaml(folder))
 }
 
 export function renderedOf(yaml: string): Rendered {
+  const objects = objectsOf(yaml)
+  const statefulSet: Workload = Object(objects.one('StatefulSet'))
+  return { ...objects, statefulSet, container: containerOf(statefulSet) }
+}
+
+/** Of deploy/webhook. */
+export async function kustomizeWebhook(folder: string): Promise<RenderedWebhook> {
+  const objects = objectsOf(await kustomizeYaml(folder))
+  const deployment: Workload = Object(objects.one('Deployment'))
+  return { ...objects, deployment, container: containerOf(deployment) }
+}
+
+async function kustomizeYaml(folder: string): Promise<string> {
+  return (await run('kubectl', ['kustomize', folder], { maxBuffer: 16 * 1024 * 1024 })).stdout
+}
+
+function objectsOf(yaml: string): RenderedObjects {
   const objects: readonly Manifest[] = parseAllDocuments(yaml).map((document) => document.toJS())
   const one = (kind: string): Manifest => {
     const [first, ...more] = objects.filter((object) => object.kind === kind)
     if (first === undefined || more.length > 0) throw new Error(`${more.length + 1} objects are ${kind}`)
     return first
   }
-  const statefulSet: StatefulSet = Object(one('StatefulSet'))
-  const [container] = statefulSet.spec.template.spec.containers
+  return { yaml, objects, one }
+}
+
+function containerOf({ spec }: Workload): Container {
+  const [container] = spec.template.spec.containers
   if (container === undefined) throw new Error('the Pod has no container')
-  return { yaml, objects, one, statefulSet, container }
+  return container
 }
 
 /** The number behind a port's name. */

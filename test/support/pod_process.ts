@@ -1,4 +1,4 @@
-// The only Pod of a StatefulSet as a process, without a container runtime: a mount namespace with an image's files, the
+// A Pod of a StatefulSet or a Deployment as a process, without a container runtime: a mount namespace with an image's files, the
 // volumes at their mount paths as the kubelet lays them out, a read-only root, the user and groups of the Pod, its entry
 // point and arguments. Not imitated: seccomp, cgroups, the network of a Pod (it has the machine's). Needs root.
 import { execFileSync } from 'node:child_process'
@@ -21,7 +21,7 @@ import { join, resolve } from 'node:path'
 import type { Test } from 'tap'
 import { startChildServer } from './child_server.ts'
 import type { ChildServer } from './child_server.ts'
-import type { PodSpec, StatefulSet } from './manifests.ts'
+import type { PodSpec, Workload } from './manifests.ts'
 
 export type Files = Readonly<Record<string, string>>
 
@@ -33,10 +33,12 @@ export type PodImage = {
 }
 
 export type PodParts = {
-  readonly statefulSet: StatefulSet
+  readonly workload: Workload
   readonly image: PodImage
   readonly configMaps: Readonly<Record<string, Files>>
   readonly secrets: Readonly<Record<string, Files>>
+  /** Where the apiserver is, and what the ServiceAccount's volume holds: token, ca.crt, namespace. */
+  readonly cluster?: { readonly port: number; readonly account: Files }
   readonly ready: () => Promise<boolean>
 }
 
@@ -59,6 +61,10 @@ const CONTAINER_ENV = {
   KUBERNETES_SERVICE_HOST: '10.0.0.1',
   KUBERNETES_SERVICE_PORT: '443',
 }
+
+/** What the kubelet mounts for a Pod with a ServiceAccount's token. */
+const ACCOUNT_VOLUME = 'kube-api-access'
+const ACCOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 /** Files of the machine that it gives, too. */
 const GIVEN = ['/etc/hosts', '/etc/resolv.conf', '/dev/null', '/dev/urandom', '/dev/random']
@@ -83,7 +89,7 @@ export function buildImage(t: Test): PodImage {
   if (node === undefined || target === undefined) throw new Error('the Dockerfile is not read any more')
   const copy = scratch(t, 'image')
   mkdirSync(join(copy, 'test'))
-  for (const name of ['src', 'package.json', 'test/support']) {
+  for (const name of ['src', 'webhook', 'package.json', 'test/support']) {
     execFileSync('cp', ['-r', join(root, name), join(copy, name)])
   }
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
@@ -95,7 +101,7 @@ export function buildImage(t: Test): PodImage {
 }
 
 export function createPod(t: Test, parts: PodParts): PodProcess {
-  const { template, volumeClaimTemplates } = parts.statefulSet.spec
+  const { template, volumeClaimTemplates = [] } = parts.workload.spec
   const { spec } = template
   const [container] = spec.containers
   if (container === undefined) throw new Error('the Pod has no container')
@@ -107,8 +113,17 @@ export function createPod(t: Test, parts: PodParts): PodProcess {
   for (const { name, configMap, secret } of spec.volumes) {
     update(name, filesOf(parts, configMap?.name, secret?.secretName))
   }
+  const { cluster } = parts
+  if (cluster !== undefined) {
+    mkdirSync(folderOf(ACCOUNT_VOLUME), { mode: 0o755 })
+    update(ACCOUNT_VOLUME, cluster.account)
+  }
   const env = {
     ...CONTAINER_ENV,
+    ...(cluster !== undefined && {
+      KUBERNETES_SERVICE_HOST: '127.0.0.1',
+      KUBERNETES_SERVICE_PORT: String(cluster.port),
+    }),
     ...Object.fromEntries((container.env ?? []).map((each) => [each.name, each.value])),
   }
   const mounts: readonly Mount[] = [
@@ -119,6 +134,9 @@ export function createPod(t: Test, parts: PodParts): PodProcess {
       target: mount.mountPath,
       isReadOnly: mount.readOnly === true,
     })),
+    ...(cluster === undefined
+      ? []
+      : [{ source: folderOf(ACCOUNT_VOLUME), target: ACCOUNT_PATH, isReadOnly: true }]),
   ]
   const script = (command: readonly string[]): readonly string[] => {
     const body = podScript(spec, mounts, env, command)
