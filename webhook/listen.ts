@@ -23,6 +23,7 @@ export type ReviewListenerOptions = {
   readonly port: number
   readonly certificate: CertificateSource
   readonly clients: ClientCertificates | undefined
+  readonly connected: () => () => void
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>
 }
 
@@ -54,7 +55,7 @@ export async function listenForReviews(app: App, options: ReviewListenerOptions)
     ...(clients === undefined ? {} : { requestCert: true, rejectUnauthorized: true }),
   })
   limitTimes(server)
-  const sockets = trackSockets(server)
+  const sockets = trackSockets(server, options.connected)
   const sessions = trackSessions(server)
   if (clients !== undefined && clients.names.length > 0) closeStrangers(server, clients.names, log)
   server.on('tlsClientError', (error) => log.warn({ why: codeOf(error) }, 'TLS handshake failed'))
@@ -108,10 +109,11 @@ function limitTimes(server: Http2SecureServer): void {
 }
 
 /** Kept by ourselves: the server knows nothing of a connection whose TLS handshake is not done. */
-function trackSockets(server: Http2SecureServer): ReadonlySet<Socket> {
+function trackSockets(server: Http2SecureServer, connected: () => () => void): ReadonlySet<Socket> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
+    socket.once('close', connected())
     socket.once('close', () => sockets.delete(socket))
     socket.on('error', () => socket.destroy())
   })

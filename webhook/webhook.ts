@@ -25,6 +25,8 @@ export type WebhookParts = {
   readonly metrics: WebhookMetrics
   readonly log: Log
   readonly clock: Clock
+  /** Counts an open connection until the returned function is called (load_gauge.ts). */
+  readonly connected: () => () => void
 }
 
 export type Webhook = {
@@ -43,7 +45,7 @@ type Settings = Pick<WebhookConfig, 'host' | 'port' | 'ops' | 'limits'>
 
 /** Rejects when it cannot listen; nothing stays open then. */
 export async function openWebhook(settings: Settings, parts: WebhookParts): Promise<Webhook> {
-  const { cluster, certificate, clients, audit, metrics, log, clock } = parts
+  const { cluster, certificate, clients, audit, metrics, log, clock, connected } = parts
   const { host, port, ops, limits } = settings
   let isDraining = false
   const large = startLargeReviews({ log })
@@ -73,7 +75,7 @@ export async function openWebhook(settings: Settings, parts: WebhookParts): Prom
         { host: ops.host ?? '::', port: ops.port, tls: undefined },
         log,
       )
-    reviews = await listenForReviews(app, { host, port, certificate, clients, log })
+    reviews = await listenForReviews(app, { host, port, certificate, clients, log, connected })
   } catch (error) {
     await close()
     throw error

@@ -122,6 +122,7 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
         certificateNotAfterSeconds: () => certificate.source.current().notAfterSeconds,
       }),
       log,
+      connected: () => () => undefined,
       clock: () => REVIEW_TIME,
     },
   )
