@@ -335,7 +335,7 @@ t.test('a mode of the policy turns a refusal into a warning or a line of the aud
   const warned = judged(before, after, { policy: aPolicy({ modes: { 'WH-V1': 'warn' } }) })
   t.ok(warned.allowed)
   t.match(warned.warnings, [
-    /^WH-V1: version 1\.0\.0 was published and is taken off spec\.versions\. Instead: leave/,
+    /^WH-V1: version 1\.0\.0 was published and is taken off spec\.versions\. Instead: put what was published back in git/,
   ])
   t.equal(warned.annotations.get('mode'), 'warn')
   const noted = judged(before, after, { policy: aPolicy({ modes: { 'WH-V1': 'audit' } }) })

@@ -1,7 +1,16 @@
 import t from 'tap'
 import { denialOf, MAX_MESSAGE_BYTES } from '../../src/core/module/verdict_message.ts'
 import type { Verdict } from '../../src/core/module/verdict.ts'
-import { aModule, aPolicy, alice, argo, judged, MUTABLE, pipeline, published } from '../support/module_changes.ts'
+import {
+  aModule,
+  aPolicy,
+  alice,
+  argo,
+  judged,
+  MUTABLE,
+  pipeline,
+  published,
+} from '../support/module_changes.ts'
 
 function messageOf(verdict: Verdict): string {
   return denialOf(verdict)?.message ?? 'allowed'
@@ -13,6 +22,8 @@ t.test('who replaced the list is given the command that appends', async (t) => {
   const ledger = { published: new Map([['1.0.0', published({ commit: COMMIT })]]) }
   const verdict = judged(aModule({ versions: ['1.0.0'] }), aModule({ versions: ['1.1.0', '1.2.0'] }), {
     ledger,
+    user: alice,
+    policy: undefined,
   })
   t.same(denialOf(verdict), {
     code: 403,
@@ -23,6 +34,18 @@ t.test('who replaced the list is given the command that appends', async (t) => {
       `'[{"op":"add","path":"/spec/versions/-","value":{"version":"1.1.0"}},{"op":"add","path":"/spec/versions/-","value":{"version":"1.2.0"}}]'; ` +
       `to unpublish for good: annotation sallyport.dev/unpublish="<version>: <reason>" and the verb unpublish on this Module`,
   })
+})
+
+t.test('who merged it is told what to write in git, and gets no command', async (t) => {
+  const verdict = judged(aModule(), aModule({ versions: ['1.0.0', '1.2.0'] }), {
+    user: argo,
+    policy: aPolicy(),
+  })
+  t.match(
+    messageOf(verdict),
+    'Instead: put what was published back in git and add to it; to unpublish for good: ',
+  )
+  t.notMatch(messageOf(verdict), 'kubectl')
 })
 
 t.test('a name that a shell would read otherwise gets no command', async (t) => {
@@ -37,7 +60,7 @@ t.test('all problems stand in one message, and one way out is said once', async 
   t.equal(
     messageOf(verdict),
     '(1) WH-V1: version 1.0.0 was published and is taken off spec.versions; version 1.1.0 was published and is taken off ' +
-      'spec.versions. Instead: leave every published entry in spec.versions and add to it; to unpublish for good: ' +
+      'spec.versions. Instead: put what was published back in git and add to it; to unpublish for good: ' +
       'annotation sallyport.dev/unpublish="<version>: <reason>" and the verb unpublish on this Module ' +
       '(2) WH-M4: this Module is immutable and would stop being so. Instead: leave immutable: true',
   )

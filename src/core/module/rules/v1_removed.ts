@@ -68,6 +68,8 @@ function wayBack(subject: ListCase): string {
     return 'remove versionHistoryLimit, or pin the Depot to versions that stay; what was published stays listed'
   }
   const breaking = `to unpublish for good: annotation ${UNPUBLISH_ANNOTATION}="<version>: <reason>" and the verb unpublish on this ${kindName(change)}`
+  // Who reads this in Argo CD has no use for a command: what it would write, git takes away again.
+  if (change.user.kind === 'gitops') return `put what was published back in git and add to it; ${breaking}`
   if (target === undefined || fresh.length === 0 || fresh.length > MAX_APPENDED) {
     return `leave every published entry in spec.versions and add to it; ${breaking}`
   }
