@@ -7,6 +7,7 @@ import { parse, parseAllDocuments } from 'yaml'
 import { kubeBinaries } from '../support/kube_binaries.ts'
 import { kubeClusterFor } from '../support/kube_cluster.ts'
 import type { KubectlResult } from '../support/kube_cluster.ts'
+import { changedPolicy, ODD_POLICIES } from '../support/odd_policies.ts'
 import { peerOrSkip } from '../support/peers.ts'
 
 t.setTimeout(300_000)
@@ -78,6 +79,9 @@ t.test('the custom resources on a real kube-apiserver', { skip }, async (t) => {
       const policy = structuredClone(Object(example))
       change(policy.spec)
       t.match((await apply(policy, 'test', '--dry-run=server')).stderr, says)
+    }
+    for (const [title, change] of ODD_POLICIES) {
+      t.not((await apply(changedPolicy(change), 'test', '--dry-run=server')).code, 0, title)
     }
     t.equal((await apply(example, 'test', '--dry-run=server')).code, 0)
   })
