@@ -1,0 +1,140 @@
+// Rules about Providers, whose versions are mirrored and not published.
+import { MUTABLE } from './module_cases.ts'
+import type { Json, Row } from './module_cases.ts'
+
+const PATCH = 'kubectl patch'
+const USER = { offline: ['user', {}] } as const
+const DELETION = { offline: ['deletion', {}] } as const
+
+function provider(name: string, versions: readonly string[], edit: Json = {}): Json {
+  return {
+    apiVersion: 'opendepot.defdev.io/v1alpha1',
+    kind: 'Provider',
+    spec: {
+      providerConfig: {
+        name,
+        namespace: 'hashicorp',
+        operatingSystems: ['linux'],
+        architectures: ['amd64', 'arm64'],
+        storageConfig: { s3: { bucket: 'acme-providers', region: 'us-west-2' } },
+        ...edit,
+      },
+      versions: versions.map((version) => ({ version })),
+    },
+  }
+}
+
+/** Of two versions, under the policy that requires immutability: a Provider cannot say it. */
+function mirrored(
+  name: string,
+  title: string,
+  run: string,
+  expect: Row['expect'],
+  more: Partial<Row> = {},
+): Row {
+  return {
+    name,
+    title,
+    policy: 'required',
+    beside: [provider(name, ['5.0.0', '5.1.0'])],
+    actor: 'alice',
+    run,
+    expect,
+    ...more,
+  }
+}
+
+export const PROVIDER_ROWS: readonly Row[] = [
+  mirrored(
+    'pr-removed',
+    'WH-V1 a mirrored version is taken out',
+    `${PATCH} provider $M -n $NS --type json -p '[{"op":"remove","path":"/spec/versions/0"}]'`,
+    { forbidden: ['WH-V1'] },
+  ),
+  mirrored(
+    'pr-added',
+    'WH-V1 another version is mirrored',
+    `${PATCH} provider $M -n $NS --type json -p '[{"op":"add","path":"/spec/versions/-","value":{"version":"5.2.0"}}]'`,
+    {},
+  ),
+  mirrored(
+    'pr-optional',
+    'WH-V1 a mirrored version is taken out, where nothing is required',
+    `${PATCH} provider $M -n $NS --type json -p '[{"op":"remove","path":"/spec/versions/0"}]'`,
+    { told: ['WH-V1'] },
+    { policy: 'team' },
+  ),
+  mirrored(
+    'pr-branch',
+    'WH-V7 what is no version is mirrored',
+    `${PATCH} provider $M -n $NS --type json -p '[{"op":"add","path":"/spec/versions/-","value":{"version":"latest"}}]'`,
+    { invalid: ['WH-V7'] },
+  ),
+  mirrored(
+    'pr-upstream',
+    'WH-M2 another upstream is mirrored',
+    `${PATCH} provider $M -n $NS --type merge -p '{"spec":{"providerConfig":{"namespace":"mallory"}}}'`,
+    { forbidden: ['WH-M2'] },
+  ),
+  mirrored(
+    'pr-platform',
+    'WH-M2 a platform is no longer mirrored',
+    `${PATCH} provider $M -n $NS --type merge -p '{"spec":{"providerConfig":{"architectures":["amd64"]}}}'`,
+    { forbidden: ['WH-M2'] },
+  ),
+  mirrored(
+    'pr-platform-more',
+    'WH-M2 another platform is mirrored',
+    `${PATCH} provider $M -n $NS --type merge -p '{"spec":{"providerConfig":{"architectures":["amd64","arm64","386"]}}}'`,
+    {},
+  ),
+  mirrored(
+    'pr-deleted',
+    'WH-M12 a Provider is deleted',
+    'kubectl delete provider $M -n $NS --wait=false',
+    { forbidden: ['WH-M12'] },
+    { blind: DELETION },
+  ),
+  mirrored(
+    'pr-nobody',
+    'WH-P1 a version is mirrored by a person whom the policy does not list',
+    `${PATCH} provider $M -n $NS --type json -p '[{"op":"add","path":"/spec/versions/-","value":{"version":"5.2.0"}}]'`,
+    { forbidden: ['WH-P1'] },
+    { actor: 'mallory', blind: USER },
+  ),
+  mirrored(
+    'pr-status',
+    'WH-S1 a person writes the status of a Provider',
+    `${PATCH} provider $M -n $NS --subresource status --type merge -p '{"status":{"synced":true,"syncStatus":"ok"}}'`,
+    { forbidden: ['WH-S1'] },
+    { blind: { offline: ['subresource', {}] } },
+  ),
+  {
+    name: 'pr-applied',
+    title: 'WH-V1 Argo CD applies a Provider with fewer versions',
+    policy: 'required',
+    beside: [provider('pr-applied', ['5.0.0', '5.1.0'])],
+    actor: 'argo',
+    run: 'kubectl apply -f -',
+    input: { object: provider('pr-applied', ['5.1.0']) },
+    expect: { forbidden: ['WH-V1'] },
+  },
+  {
+    name: 'v6-plain',
+    title: 'WH-V6 the version without its build metadata',
+    policy: 'team',
+    stored: MUTABLE,
+    actor: 'alice',
+    run: `${PATCH} module $M -n $NS --type json -p '[{"op":"add","path":"/spec/versions/-","value":{"version":"1.2.0"}}]'`,
+    expect: {},
+  },
+  {
+    name: 'v13-adds',
+    title: 'WH-V13 a controller adds to an immutable Module that has a limit',
+    policy: 'team',
+    stored: { config: { versionHistoryLimit: 5 } },
+    actor: 'controller',
+    run: `${PATCH} module $M -n $NS --type json -p '[{"op":"add","path":"/spec/versions/-","value":{"version":"1.2.0"}}]'`,
+    expect: {},
+  },
+]
