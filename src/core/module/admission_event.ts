@@ -55,17 +55,19 @@ export function admissionEvent(
   decision: AdmissionEvent['decision'],
   time: string,
 ): AdmissionEvent {
-  const { user, operation, resource, namespace, name } = facts
+  const { uid, operation, resource, namespace, name, dryRun, user, ...judged } = facts
   return {
     time,
     event: 'admission',
-    ...facts,
+    uid,
     decision,
     operation: clip(operation),
     resource: clip(resource),
     namespace: clip(namespace),
     name: clip(name),
+    dryRun,
     user: askingUser(user),
+    ...judged,
   }
 }
 
