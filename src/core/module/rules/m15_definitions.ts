@@ -21,15 +21,15 @@ export function guardedDefinition(change: DefinitionChange, facts: LedgerFacts):
   if (before === undefined || before.meta.isTerminating || !GUARDED.has(change.name)) return []
   const count = facts.publishedInCluster
   if (count === 0) return []
-  const versions = `${count} published version${count === 1 ? '' : 's'}`
+  const depends = count === 1 ? '1 published version depends' : `${count} published versions depend`
   if (after === undefined) {
-    const message = `with this definition every object of it would be deleted, and ${versions} depend on them`
+    const message = `with this definition every object of it would be deleted, and ${depends} on them`
     const wayOut = 'keep the definition; to leave Sallyport, delete its ValidatingWebhookConfiguration first'
     return [{ rule: 'WH-M15', kind: 'forbidden', path: '', message, wayOut }]
   }
   const lost = whatIsLost(before, after)
   if (lost === undefined) return []
-  const message = `this definition would no longer ${lost}, and ${versions} depend on its objects`
+  const message = `this definition would no longer ${lost}, and ${depends} on its objects`
   const wayOut = 'apply a definition that knows all that this one knows'
   return [{ rule: 'WH-M15', kind: 'forbidden', path: 'spec.versions', message, wayOut }]
 }
