@@ -1,4 +1,5 @@
 // Who types the commands of the conformance table, and what they may by RBAC.
+import type { GitHubJob } from '../support/kube_hands.ts'
 
 export type ActorName = keyof typeof ACTORS
 
@@ -43,19 +44,11 @@ export const ACTORS = {
   },
 } as const satisfies Record<string, ActorSpec>
 
-/** A job of GitHub Actions, with a token that the broker made of its own. `$M` is the row's Module. */
-export type Job = {
-  readonly repository: string
-  readonly repositoryId: string
-  readonly ref: string
-  readonly sha: string
-}
-
 export const SHA = '9f2c1d7e5b0a4c6f8e3d2b1a0c9f8e7d6c5b4a39'
 const REPOSITORY_ID = '901234567'
 
-/** The pipeline of the Module's own repository, for the tag v1.2.0. */
-export function job(changes: Partial<Job> = {}): Job {
+/** The pipeline of the Module's own repository, for the tag v1.2.0. `$M` is the row's Module. */
+export function job(changes: Partial<GitHubJob> = {}): GitHubJob {
   return {
     repository: 'acme/$M',
     repositoryId: REPOSITORY_ID,

@@ -1,7 +1,8 @@
 // The conformance table: what somebody types at which stored object, and what comes of it at each door. The rows are in
 // module_cases_*.ts, by the letters of the rules; this is what a row is made of.
 import type { RuleId } from '../../src/core/module/rule_id.ts'
-import type { ActorName, Job } from './module_actors.ts'
+import type { GitHubJob } from '../support/kube_hands.ts'
+import type { ActorName } from './module_actors.ts'
 import type { PolicyName } from './module_policies.ts'
 
 export type Json = { readonly [key: string]: unknown }
@@ -53,7 +54,7 @@ export type Row = {
   readonly ledger?: Readonly<Record<string, LedgerLine>>
   /** What it is about where that is no object of the row's name: such rows are typed one after the other, at the end. */
   readonly about?: string
-  readonly actor: ActorName | Job
+  readonly actor: ActorName | GitHubJob
   /** A line of shell: `$M` is the Module, `$NS` its namespace, `-f -` reads `input`. */
   readonly run: string
   readonly input?: ModuleEdit | { readonly object: Json }

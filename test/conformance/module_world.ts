@@ -2,18 +2,16 @@
 // that is stored before a door is there.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Test } from 'tap'
-import { stringify } from 'yaml'
 import { publishedVersionName } from '../../src/core/module/ledger.ts'
-import { issuerClaims } from '../support/issuer_fixtures.ts'
 import { startKubeBroker } from '../support/kube_broker.ts'
 import type { KubeBroker } from '../support/kube_broker.ts'
 import { kubeClusterFor } from '../support/kube_cluster.ts'
 import type { KubeCluster } from '../support/kube_cluster.ts'
+import { githubToken, knowGitHub, serviceAccountToken, writeKubeconfig } from '../support/kube_hands.ts'
 import { ACTORS } from './module_actors.ts'
-import type { ActorSpec, Job } from './module_actors.ts'
+import type { ActorSpec } from './module_actors.ts'
 import { inputOf, moduleManifest, placed } from './module_cases.ts'
 import type { Json, Row } from './module_cases.ts'
 import { POLICIES, POLICY_NAMES } from './module_policies.ts'
@@ -34,8 +32,6 @@ export type Typed = {
   /** Of the lines that begin with `Warning: `. */
   readonly warnings: readonly string[]
 }
-
-const GITHUB = 'https://token.actions.githubusercontent.com'
 
 export async function openWorld(t: Test, rows: readonly Row[], crds: Crds): Promise<World> {
   const broker = await startKubeBroker(t, { change: knowGitHub })
@@ -59,33 +55,6 @@ export async function openWorld(t: Test, rows: readonly Row[], crds: Crds): Prom
   await storeRows(cluster, rows, must)
   const hands = handsOf(cluster, broker)
   return { cluster, run: async (row, line) => type(cluster, await hands(row), row, line) }
-}
-
-function knowGitHub(config: Record<string, unknown>): void {
-  config['connectors'] = [
-    ...listIn(config, 'connectors'),
-    {
-      id: 'github',
-      type: 'github-actions',
-      issuer: GITHUB,
-      jwksFile: 'upstream.jwks.json',
-      singleUse: 'off',
-    },
-  ]
-  config['policies'] = [
-    ...listIn(config, 'policies'),
-    {
-      name: 'publishers',
-      connector: 'github',
-      claims: { repository_owner_id: '41903210' },
-      grant: { audiences: ['kube:test'], groups: ['publishers'] },
-    },
-  ]
-}
-
-function listIn(config: Record<string, unknown>, key: string): readonly unknown[] {
-  const list = config[key]
-  return Array.isArray(list) ? list : []
 }
 
 function listOf(items: readonly Json[]): string {
@@ -207,24 +176,11 @@ async function kubeconfigOf(
   row: Row,
   key: string,
 ): Promise<string> {
-  const user =
-    typeof row.actor === 'string'
-      ? await credentialsOf(cluster, ACTORS[row.actor], row)
-      : { token: await broker.tokenOf('github', jobClaims(broker, row.actor, row)) }
-  const folder = join(cluster.folder, 'hands')
-  mkdirSync(folder, { recursive: true })
-  const file = join(folder, `${key}.kubeconfig`)
-  const ca = Buffer.from(cluster.caPem).toString('base64')
-  const config = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'test', cluster: { server: cluster.url, 'certificate-authority-data': ca } }],
-    users: [{ name: 'user', user }],
-    contexts: [{ name: 'test', context: { cluster: 'test', user: 'user' } }],
-    'current-context': 'test',
-  }
-  writeFileSync(file, stringify(config), { mode: 0o600 })
-  return file
+  const { actor, name } = row
+  if (typeof actor === 'string')
+    return writeKubeconfig(cluster, key, await credentialsOf(cluster, ACTORS[actor], row))
+  const job = { ...actor, repository: actor.repository.replace('$M', name) }
+  return writeKubeconfig(cluster, key, { token: await githubToken(broker, job) })
 }
 
 async function credentialsOf(cluster: KubeCluster, spec: ActorSpec, row: Row): Promise<Json> {
@@ -233,10 +189,7 @@ async function credentialsOf(cluster: KubeCluster, spec: ActorSpec, row: Row): P
     return { 'client-certificate-data': base64(certPem), 'client-key-data': base64(keyPem) }
   }
   if ('account' in spec) {
-    const [namespace, name] = spec.account
-    const { stdout, stderr } = await cluster.kubectl(['create', 'token', name, '-n', namespace])
-    if (stdout === '') throw new Error(stderr)
-    return { token: stdout.trim() }
+    return { token: await serviceAccountToken(cluster, ...spec.account) }
   }
   const forged = {
     'sallyport.dev/source': [`github.com/acme/${row.name}`],
@@ -254,30 +207,6 @@ async function credentialsOf(cluster: KubeCluster, spec: ActorSpec, row: Row): P
 
 function base64(text: string): string {
   return Buffer.from(text).toString('base64')
-}
-
-/** What GitHub would say of the job. */
-function jobClaims(broker: KubeBroker, job: Job, { name }: Row): Json {
-  const repository = job.repository.replace('$M', name)
-  const [owner = ''] = repository.split('/')
-  const now = Math.floor(Date.now() / 1000)
-  return {
-    ...issuerClaims('github-immutable-environment'),
-    iss: GITHUB,
-    aud: broker.issuer,
-    iat: now,
-    nbf: now,
-    exp: now + 300,
-    jti: undefined,
-    environment: undefined,
-    sub: `repo:${repository}:ref:${job.ref}`,
-    repository,
-    repository_id: job.repositoryId,
-    repository_owner: owner,
-    ref: job.ref,
-    ref_type: job.ref.startsWith('refs/tags/') ? 'tag' : 'branch',
-    sha: job.sha,
-  }
 }
 
 async function type(cluster: KubeCluster, kubeconfig: string, row: Row, line: string): Promise<Typed> {

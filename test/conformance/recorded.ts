@@ -20,13 +20,13 @@ export function writeRecorded(records: readonly Recorded[]): void {
 
 /** Collects one record a row. `done` is called when a row has been typed. */
 export function recording(requests: readonly Json[]): {
-  done(row: Row): void
+  readonly done: (row: Row) => void
   records(rows: readonly Row[]): readonly Recorded[]
 } {
   const records = new Map<string, Recorded>()
   let before = 0
   return {
-    done(row) {
+    done: (row) => {
       // Rows about what others need too come one by one.
       const asked = row.about === undefined ? requests : requests.slice(before)
       const request = asked.find((candidate) => isAbout(row, candidate))
