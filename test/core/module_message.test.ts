@@ -1,4 +1,5 @@
 import t from 'tap'
+import { quoted } from '../../src/core/module/printable.ts'
 import { denialOf, MAX_MESSAGE_BYTES } from '../../src/core/module/verdict_message.ts'
 import type { Verdict } from '../../src/core/module/verdict.ts'
 import {
@@ -149,6 +150,16 @@ t.test('no text of others reaches a terminal as a command', async (t) => {
     for (const text of texts) t.notMatch(text, /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u)
     t.ok(verdict.findings.length > 0)
   }
+})
+
+t.test('what is quoted is cut between characters, not within one', async (t) => {
+  for (const before of ['', 'x']) {
+    const shown = quoted(`${before}${'😀'.repeat(100)}`)
+    t.ok(shown.isWellFormed())
+    t.match(shown, /^"x?(?:😀){39,40}\.\.\."$/u)
+  }
+  t.match(quoted(`${'a'.repeat(77)}\u001b[31m`), /^"a{77}\.\.\."$/, 'nor within an escape')
+  t.equal(quoted('a'.repeat(80)), `"${'a'.repeat(80)}"`)
 })
 
 t.test('warnings survive the limits of the API server', async (t) => {

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { KubeUser } from '../../src/core/kube/kube_user.ts'
 import type { DepotChange, VersionChange } from '../../src/core/module/change.ts'
 import { judgeChange } from '../../src/core/module/judge_change.ts'
-import { readDepot, readModule, readVersion } from '../../src/core/module/module_object.ts'
+import { readDepot, readModule, readProvider, readVersion } from '../../src/core/module/module_object.ts'
 import type { DepotObject, VersionObject } from '../../src/core/module/module_object.ts'
 import type { Verdict } from '../../src/core/module/verdict.ts'
 import {
@@ -203,6 +203,39 @@ t.test('WH-S5 a Version is deleted by its controller, when its Module does not l
   t.same(said(judgedVersion(aVersion(), undefined, { user: controller, policy: strict })), [
     `WH-S5 forbidden: ${listedNow}`,
   ])
+})
+
+t.test('WH-S5 what a Module lists while its deletion goes on is cleared away', async (t) => {
+  const terminating = aModule({ metadata: { deletionTimestamp: '2026-11-21T20:00:00Z' } })
+  for (const user of [collector, controller]) {
+    const given = { user, policy: aPolicy({ immutability: 'required' }) }
+    t.same(said(judgedVersion(aVersion(), undefined, { ...given, ledger: { module: terminating } })), [])
+    t.notOk(judgedVersion(aVersion(), undefined, given).allowed)
+  }
+})
+
+const listing = (versions: readonly string[], architectures: readonly string[]) => {
+  const read = readProvider({
+    metadata: { name: 'aws', namespace: 'infra' },
+    spec: {
+      providerConfig: { operatingSystems: ['linux'], architectures },
+      versions: versions.map((version) => ({ version })),
+    },
+  })
+  if (!read.ok) throw new Error(read.denial)
+  return { module: undefined, provider: read.value }
+}
+
+t.test('WH-S5 a provider’s Version goes when its Provider lists neither it nor its platform', async (t) => {
+  const version = aVersion({ spec: { type: 'Provider', operatingSystem: 'linux', architecture: 'arm64' } })
+  const strict = { user: controller, policy: aPolicy({ immutability: 'required' }) }
+  const deleted = (ledger: ReturnType<typeof listing>) =>
+    said(judgedVersion(version, undefined, { ...strict, ledger }))
+  t.same(deleted(listing(['1.1.0'], ['arm64'])), [
+    'WH-S5 forbidden: deleting the Version "terraform-aws-vpc-1-1-0" deletes the archive of version 1.1.0, while its Provider "aws" lists it',
+  ])
+  t.same(deleted(listing(['1.1.0'], ['amd64'])), [])
+  t.same(deleted(listing(['1.2.0'], ['arm64'])), [])
 })
 
 t.test('WH-M14 the garbage collector takes Versions whose Module is gone, and no others', async (t) => {

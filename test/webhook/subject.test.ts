@@ -94,15 +94,22 @@ t.test('a pipeline that the broker knows publishes without a warning', async (t)
   t.equal(answer.auditAnnotations?.['publisher'], 'github.com/acme/terraform-aws-vpc')
 })
 
-t.test('Versions and Depots are read as what they are', async (t) => {
-  for (const [resource, kind] of [
-    ['versions', 'Version'],
-    ['depots', 'Depot'],
+t.test('each kind that rules are for is read as what it is', async (t) => {
+  for (const [group, version, resource, kind] of [
+    ['opendepot.defdev.io', 'v1alpha1', 'versions', 'Version'],
+    ['opendepot.defdev.io', 'v1alpha1', 'depots', 'Depot'],
+    ['opendepot.defdev.io', 'v1alpha1', 'providers', 'Provider'],
+    ['opendepot.defdev.io', 'v1alpha1', 'groupbindings', 'GroupBinding'],
+    ['sallyport.dev', 'v1alpha1', 'publishedversions', 'PublishedVersion'],
+    ['sallyport.dev', 'v1alpha1', 'modulepolicies', 'ModulePolicy'],
+    ['', 'v1', 'namespaces', 'Namespace'],
+    ['apiextensions.k8s.io', 'v1', 'customresourcedefinitions', 'CustomResourceDefinition'],
   ] as const) {
-    const body = changedReview(
-      'update-annotate',
-      ({ request }) => (Object(request['resource']).resource = resource),
-    )
+    const body = changedReview('update-annotate', ({ request }) => {
+      request['resource'] = { group, version, resource }
+      // The entries of a definition's versions are called otherwise, and have no version.
+      if (kind === 'CustomResourceDefinition') request.object = request.oldObject = { metadata: {} }
+    })
     t.match(subjectIn(body), {
       ok: true,
       value: { resource, operation: 'UPDATE', old: { kind }, new: { kind } },
@@ -113,6 +120,7 @@ t.test('Versions and Depots are read as what they are', async (t) => {
 const NOT_JUDGED: readonly (readonly [string, (review: RecordedReview) => void])[] = [
   ['another group', ({ request }) => (Object(request['resource']).group = 'kerrareg.io')],
   ['another version of the group', ({ request }) => (Object(request['resource']).version = 'v1')],
+  ['a resource of another group', ({ request }) => (Object(request['resource']).group = 'sallyport.dev')],
   ['another resource', ({ request }) => (Object(request['resource']).resource = 'agents')],
   ['a subresource that Modules do not have', ({ request }) => (request['subResource'] = 'scale')],
 ]
