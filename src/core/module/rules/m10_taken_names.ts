@@ -7,6 +7,7 @@ import { listed, quoted } from '#core/module/printable.ts'
 import type { Finding } from '#core/module/verdict.ts'
 import type { VersionChanges } from '#core/module/version_changes.ts'
 import { providerVersionObjectName, versionObjectName } from '#core/module/version_identity.ts'
+import type { VersionIdentity } from '#core/module/version_identity.ts'
 
 export function takenNames(subject: ListCase): readonly Finding[] {
   return [...moduleName(subject), ...versionNames(subject)]
@@ -50,12 +51,22 @@ function objectNames(after: ModuleObject | ProviderObject, plain: string): reado
   )
 }
 
-/** Name -> the version of this Module that had it first: what is stored comes before what is added. */
+/**
+ * Name -> the version of this Module that had it first: what is stored comes before what is added. Only pre-releases: three
+ * numbers make a name that no other version has.
+ */
 function ownNames({ before, added }: VersionChanges, name: string): ReadonlyMap<string, string> {
   const names = new Map<string, string>()
-  for (const plain of [...before.keys(), ...added.map(({ plain: fresh }) => fresh)]) {
-    const objectName = versionObjectName(name, plain)
-    if (!names.has(objectName)) names.set(objectName, plain)
+  const fresh = added.map(({ identity }) => identity)
+  if (!fresh.some(isPrerelease)) return names
+  for (const identity of [...before.values(), ...fresh]) {
+    if (!isPrerelease(identity)) continue
+    const objectName = versionObjectName(name, identity.plain)
+    if (!names.has(objectName)) names.set(objectName, identity.plain)
   }
   return names
+}
+
+function isPrerelease({ prerelease }: VersionIdentity): boolean {
+  return prerelease.length > 0
 }
