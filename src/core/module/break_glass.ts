@@ -52,8 +52,13 @@ export function verbsAskedFor(change: Subject): readonly BreakGlassVerb[] {
 
 /** Why this version may go after all, or `undefined`. */
 export function unpublishReason(change: ModuleChange | ProviderChange, plain: string): string | undefined {
+  return change.mayDo.has('unpublish') ? statedReason(change, plain) : undefined
+}
+
+/** Why this version goes, as its annotation says it, whoever wrote that. */
+export function statedReason(change: Subject, plain: string): string | undefined {
   const request = unpublishRequest(change)
-  if (request === undefined || !change.mayDo.has('unpublish')) return undefined
+  if (request === undefined) return undefined
   // Left behind, `*` would be a standing leave to remove anything.
   const isNamed = request.versions.has(plain) || (change.operation === 'DELETE' && request.versions.has('*'))
   return isNamed ? request.reason : undefined

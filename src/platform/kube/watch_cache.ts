@@ -67,6 +67,12 @@ const OPEN_TIMEOUT_MS = 10_000
 /** After a long silence: the bookmark comes two seconds before the end. */
 const CATCH_UP_SECONDS = 3
 
+/** A cache, whatever it holds. */
+export type AnyWatch = Pick<
+  WatchCache<never>,
+  'resource' | 'size' | 'isListed' | 'missing' | 'start' | 'close'
+>
+
 type Entry<T> = { readonly resourceVersion: string; readonly value: T }
 type Outcome = 'ended' | 'expired' | 'failed'
 
@@ -92,6 +98,11 @@ export class WatchCache<T> {
 
   get size(): number {
     return this.#entries.size
+  }
+
+  /** A list was handed over, though it may be old by now. */
+  get isListed(): boolean {
+    return this.#isListed
   }
 
   get resource(): string {

@@ -74,6 +74,10 @@ export class KubeLedger implements Ledger {
     this.#cache.start()
   }
 
+  get isListed(): boolean {
+    return this.#cache.isListed
+  }
+
   get watch(): WatchCache<Kept> {
     return this.#cache
   }
@@ -81,6 +85,15 @@ export class KubeLedger implements Ledger {
   /** Entries that are not written yet. */
   get backlog(): number {
     return this.#pending.size
+  }
+
+  get size(): number {
+    return this.#book.size
+  }
+
+  /** Present entries that were published as immutable, of one namespace or of all. */
+  held(namespace?: string): number {
+    return namespace === undefined ? this.#book.held() : this.#book.heldIn(namespace)
   }
 
   published(module: ModuleKey): ReadonlyMap<string, PublishedFacts> {

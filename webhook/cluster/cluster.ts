@@ -1,0 +1,117 @@
+// What the webhook knows of its cluster: watches, the indexes over them, and the ledger that they feed. Reviews read all of it from
+// memory; until it is in memory, and again when nothing was heard for too long, `missing` says so and nothing is judged.
+import type { Registry } from 'prom-client'
+import type { Clock } from '#core/clock.ts'
+import type { ChangeSubject } from '#core/module/change.ts'
+import type { LedgerFacts } from '#core/module/ledger.ts'
+import type { IdentityList } from '#core/module/module_policy.ts'
+import type { KubeConnection } from '#platform/kube/kube_connection.ts'
+import type { WatchDeps } from '#platform/kube/watch_cache.ts'
+import { KubeLedger } from '#platform/ledger/kube_ledger.ts'
+import type { Ledger } from '#platform/ledger/ledger.ts'
+import type { Log } from '#platform/log.ts'
+import type { ClusterPort } from '../judge/cluster_port.ts'
+import { Feeder } from '../ledger/feeder.ts'
+import { JudgedRequests } from '../ledger/judged_requests.ts'
+import { askAccess } from './access_review.ts'
+import { factsOf } from './facts.ts'
+import { Holdings } from './holdings.ts'
+import { clusterMetrics } from './metrics.ts'
+import { findOwnName } from './own_name.ts'
+import type { StoredModule, StoredProvider } from './stored.ts'
+
+export type ClusterOptions = {
+  readonly connection: KubeConnection
+  readonly log: Log
+  readonly clock: Clock
+  readonly registry?: Registry
+  /** Silence that is borne until nothing is judged any more; half a minute unless said. */
+  readonly staleAfterMs?: number
+  /** Monotonic milliseconds, and from 0 up to 1. */
+  readonly now?: () => number
+  readonly random?: () => number
+}
+
+export type Cluster = ClusterPort & {
+  readonly ledger: Ledger
+  /** What an operator should mend, though reviews are judged: policies that cannot be read. */
+  readonly troubles: () => readonly string[]
+  readonly modules: () => Iterable<StoredModule>
+  readonly providers: () => Iterable<StoredProvider>
+  /** Resolves when `missing` is empty for the first time. */
+  readonly synced: Promise<void>
+  close(): Promise<void>
+}
+
+const STALE_AFTER_MS = 30_000
+/** What a lost write or another writer left behind is found so often. */
+const RECONCILE_MS = 300_000
+
+/** Begins to watch; `missing` says what is not there yet. The connection stays the caller's. */
+export async function openCluster(options: ClusterOptions): Promise<Cluster> {
+  const { connection, log, clock, registry, staleAfterMs = STALE_AFTER_MS } = options
+  const { now = () => performance.now(), random = Math.random } = options
+  const deps: WatchDeps = { connection, log, now, random, staleAfterMs }
+  const metrics = clusterMetrics(registry)
+  const judged = new JudgedRequests()
+  const closing = new AbortController()
+  const synced = Promise.withResolvers<void>()
+  const ledger = new KubeLedger({ ...deps, onWrite: metrics.written, onListed: () => begin() })
+  const holdings = new Holdings(deps, {
+    onPublishing: (change) => feeder.changed(change),
+    onArchived: (module, plain, digest) => feeder.archived(module, plain, digest),
+    onListed: () => begin(),
+  })
+  const feeder = new Feeder({
+    ledger,
+    judged,
+    clock,
+    log,
+    isRequiredImmutable: (body) => holdings.isRequiredImmutable(body),
+    digestOf: (body, plain) => holdings.digestOf(body, plain),
+    stored: () => holdings.publishing(),
+  })
+  let own: IdentityList | undefined
+  let isBegun = false
+  function begin(): void {
+    if (isBegun || !holdings.isListed || !ledger.isListed) return
+    isBegun = true
+    void feeder.start().then(() => synced.resolve())
+  }
+  const missing = (): readonly string[] => {
+    const why = [...holdings.missing(), ...[ledger.missing()].filter((text) => text !== undefined)]
+    if (own === undefined) why.push('own name: not known yet')
+    if (why.length === 0 && !feeder.isFed)
+      why.push(`ledger: ${ledger.backlog} entries of what is stored are not written yet`)
+    return why
+  }
+  metrics.watch({ caches: [...holdings.caches, ledger.watch], ledger })
+  holdings.start()
+  ledger.start()
+  const learnName = async (): Promise<void> => {
+    const name = await findOwnName(connection, log, closing.signal)
+    if (name !== undefined) own = { users: [name], groups: [] }
+  }
+  const naming = learnName()
+  const timer = setInterval(() => void feeder.reconcile(), RECONCILE_MS * (0.9 + random() / 5)).unref()
+  return {
+    ledger,
+    missing,
+    troubles: () => holdings.troubles(),
+    policies: () => holdings.policies(),
+    factsOf: (subject: ChangeSubject): LedgerFacts =>
+      factsOf(subject, { holdings, ledger, ownIdentities: own ?? NOBODY }),
+    remember: (request) => judged.add(request),
+    mayDo: (user, verb, object) => askAccess(connection, user, { verb, ...object }),
+    modules: () => holdings.modules.values(),
+    providers: () => holdings.providers.values(),
+    synced: Promise.all([synced.promise, naming]).then(() => undefined),
+    async close() {
+      clearInterval(timer)
+      closing.abort()
+      await Promise.all([holdings.close(), ledger.close(), naming])
+    },
+  }
+}
+
+const NOBODY: IdentityList = { users: [], groups: [] }

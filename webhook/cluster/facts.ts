@@ -1,0 +1,92 @@
+// What the rules are told of the cluster, for one change: looked up by name, never searched for.
+import type { ChangeSubject } from '#core/module/change.ts'
+import { NO_FACTS } from '#core/module/ledger.ts'
+import type { LedgerFacts, ModuleKey, PublishedFacts } from '#core/module/ledger.ts'
+import type { ModuleObject, ProviderObject } from '#core/module/module_object.ts'
+import type { IdentityList } from '#core/module/module_policy.ts'
+import type { KubeLedger } from '#platform/ledger/kube_ledger.ts'
+import type { Holdings } from './holdings.ts'
+
+type VersionSubject = Extract<ChangeSubject, { resource: 'versions' }>
+
+export type FactSources = {
+  readonly holdings: Holdings
+  readonly ledger: Pick<KubeLedger, 'published' | 'held'>
+  readonly ownIdentities: IdentityList
+}
+
+export function factsOf(subject: ChangeSubject, sources: FactSources): LedgerFacts {
+  const { holdings, ledger, ownIdentities } = sources
+  const common = {
+    ...NO_FACTS,
+    ownIdentities,
+    isNamespaceTerminating: holdings.isTerminating(subject.namespace),
+  }
+  switch (subject.resource) {
+    case 'modules': {
+      const body = subject.new ?? subject.old
+      return { ...common, ...publishing(body, 'Module', subject, sources) }
+    }
+    case 'providers': {
+      const body = subject.new ?? subject.old
+      return { ...common, ...publishing(body, 'Provider', subject, sources) }
+    }
+    case 'versions':
+      return { ...common, ...ofVersion(subject, sources) }
+    case 'groupbindings':
+      return { ...common, groupBindings: holdings.groupBindings(subject.namespace) }
+    case 'namespaces':
+      return { ...common, publishedInNamespace: ledger.held(subject.name) }
+    case 'customresourcedefinitions':
+      return { ...common, publishedInCluster: ledger.held() }
+    case 'depots':
+    case 'publishedversions':
+    case 'modulepolicies':
+      return common
+  }
+}
+
+function publishing(
+  body: ModuleObject | ProviderObject | undefined,
+  kind: ModuleKey['kind'],
+  { namespace, name }: ChangeSubject,
+  { holdings, ledger }: FactSources,
+): Partial<LedgerFacts> {
+  const published = ledger.published({ kind, namespace, name })
+  const key = `${namespace}/${name}`
+  const stored = { module: holdings.modules.get(key)?.body, provider: holdings.providers.get(key)?.body }
+  return {
+    published,
+    firstPublisher: firstPublisher(published),
+    namesakes: body === undefined ? [] : holdings.namesakes(body),
+    versionNameOwner: (objectName) =>
+      body === undefined ? undefined : holdings.versionNameOwner(body, objectName),
+    ...(kind === 'Module' ? { module: stored.module } : { provider: stored.provider }),
+  }
+}
+
+function ofVersion(subject: VersionSubject, { holdings, ledger }: FactSources): Partial<LedgerFacts> {
+  const version = subject.old ?? subject.new
+  const owner = version === undefined ? undefined : holdings.ownerOf(version)
+  const name = owner?.meta.name ?? version?.moduleConfig?.name ?? ''
+  const kind = version?.type === 'Provider' ? 'Provider' : 'Module'
+  const published = ledger.published({ kind, namespace: subject.namespace, name })
+  return {
+    published,
+    firstPublisher: firstPublisher(published),
+    module: owner?.kind === 'Module' ? owner : undefined,
+    provider: owner?.kind === 'Provider' ? owner : undefined,
+  }
+}
+
+/** Whoever published the earliest version of which it is known. */
+function firstPublisher(published: ReadonlyMap<string, PublishedFacts>): LedgerFacts['firstPublisher'] {
+  let first: PublishedFacts | undefined
+  for (const facts of published.values()) {
+    if (facts.sourceId === undefined) continue
+    if (first === undefined || (facts.atSeconds ?? Infinity) < (first.atSeconds ?? Infinity)) first = facts
+  }
+  const source = first?.publisher ?? first?.source
+  if (first?.sourceId === undefined || source === undefined) return undefined
+  return { source, sourceId: first.sourceId }
+}

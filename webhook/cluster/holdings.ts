@@ -1,0 +1,242 @@
+// The watches, and the indexes that follow them.
+import { isJsonObject } from '#core/claims.ts'
+import type { JsonObject } from '#core/claims.ts'
+import type { ModuleKey } from '#core/module/ledger.ts'
+import { isSelected } from '#core/module/module_policy.ts'
+import type { ModuleObject, ProviderObject, VersionObject } from '#core/module/module_object.ts'
+import type { NamedPolicy } from '#core/module/policy_choice.ts'
+import type { Reading } from '#core/module/reading.ts'
+import { versionObjectName } from '#core/module/version_identity.ts'
+import { WatchCache } from '#platform/kube/watch_cache.ts'
+import type { AnyWatch, ObjectRef, WatchChange, WatchDeps, Watched } from '#platform/kube/watch_cache.ts'
+import type { Publishing } from '../ledger/feeder.ts'
+import { configNameOf, keyOf, moduleVersionNames, NameIndex, providerVersionNames } from './name_index.ts'
+import { storedPolicy } from './policy_list.ts'
+import type { StoredPolicy } from './policy_list.ts'
+import { storedModule, storedProvider, storedVersion } from './stored.ts'
+import type { StoredModule, StoredProvider, StoredVersion } from './stored.ts'
+
+export type HoldingsEvents = {
+  readonly onPublishing: (change: WatchChange<Publishing>) => void
+  readonly onArchived: (module: ModuleKey, plain: string, digest: string) => void
+  /** One more resource was listed. */
+  readonly onListed: () => void
+}
+
+const OPENDEPOT = '/apis/opendepot.defdev.io/v1alpha1'
+/** Objects of a page: a Module may have megabytes. */
+const [FEW, MANY] = [100, 500]
+const NO_NAMES: readonly string[] = []
+
+export class Holdings {
+  readonly modules: WatchCache<StoredModule>
+  readonly providers: WatchCache<StoredProvider>
+  readonly caches: readonly AnyWatch[]
+  readonly #versions: WatchCache<StoredVersion>
+  readonly #policies: WatchCache<StoredPolicy>
+  readonly #bindings: WatchCache<true>
+  readonly #namespaces: WatchCache<true>
+  readonly #moduleNames = new NameIndex(moduleVersionNames)
+  readonly #providerNames = new NameIndex(providerVersionNames)
+  /** Namespace -> names of its GroupBindings, sorted. */
+  readonly #bindingNames = new Map<string, readonly string[]>()
+  readonly #deps: WatchDeps
+  #policyList: readonly StoredPolicy[] = []
+
+  constructor(deps: WatchDeps, { onPublishing, onArchived, onListed }: HoldingsEvents) {
+    this.#deps = deps
+    const watched = <T>(options: Omit<Watched<T>, 'onListed'>): WatchCache<T> =>
+      new WatchCache<T>({ ...options, onListed }, deps)
+    this.modules = watched<StoredModule>({
+      resource: 'modules',
+      path: `${OPENDEPOT}/modules`,
+      pageSize: FEW,
+      whenUnknown: 'empty',
+      project: (object, ref) => this.#readable('Module', ref, storedModule(object, ref)),
+      onChange: (change) => {
+        this.#moduleNames.change(change.before?.body, change.after?.body)
+        onPublishing(change)
+      },
+    })
+    this.providers = watched<StoredProvider>({
+      resource: 'providers',
+      path: `${OPENDEPOT}/providers`,
+      pageSize: FEW,
+      whenUnknown: 'empty',
+      project: (object, ref) => this.#readable('Provider', ref, storedProvider(object, ref)),
+      onChange: (change) => {
+        this.#providerNames.change(change.before?.body, change.after?.body)
+        onPublishing(change)
+      },
+    })
+    this.#versions = watched<StoredVersion>({
+      resource: 'versions',
+      path: `${OPENDEPOT}/versions`,
+      pageSize: MANY,
+      whenUnknown: 'empty',
+      project: (object, ref) => this.#readable('Version', ref, storedVersion(object, ref)),
+      onChange: ({ after }) => {
+        const owner = after?.digest === undefined ? undefined : this.#moduleOf(after)
+        if (after?.digest === undefined || owner === undefined || after.version === '') return
+        const { namespace, name } = owner.meta
+        onArchived({ kind: 'Module', namespace, name }, after.version, after.digest)
+      },
+    })
+    this.#policies = watched<StoredPolicy>({
+      resource: 'modulepolicies',
+      path: '/apis/sallyport.dev/v1alpha1/modulepolicies',
+      pageSize: FEW,
+      // Without the definition nobody could have written one down; judging then would be judging without any.
+      whenUnknown: 'missing',
+      project: (object, { name }) => storedPolicy(object, name),
+      onChange: (change) => this.#policyChanged(change),
+    })
+    this.#bindings = watched<true>({
+      resource: 'groupbindings',
+      path: `${OPENDEPOT}/groupbindings`,
+      pageSize: MANY,
+      metadataOnly: true,
+      whenUnknown: 'empty',
+      project: () => true,
+      onChange: (change) => this.#bindingChanged(change),
+    })
+    this.#namespaces = watched<true>({
+      resource: 'namespaces',
+      path: '/api/v1/namespaces',
+      pageSize: MANY,
+      metadataOnly: true,
+      whenUnknown: 'missing',
+      // The few that are about to go are all that is kept.
+      project: (object) => (isTerminating(object) ? true : undefined),
+      onChange: () => undefined,
+    })
+    this.caches = [
+      this.modules,
+      this.providers,
+      this.#versions,
+      this.#policies,
+      this.#bindings,
+      this.#namespaces,
+    ]
+  }
+
+  get isListed(): boolean {
+    return this.caches.every((cache) => cache.isListed)
+  }
+
+  start(): void {
+    for (const cache of this.caches) cache.start()
+  }
+
+  missing(): string[] {
+    return this.caches.map((cache) => cache.missing()).filter((why) => why !== undefined)
+  }
+
+  troubles(): readonly string[] {
+    return this.#policyList.flatMap(({ name, problem }) =>
+      problem === undefined
+        ? []
+        : [`ModulePolicy ${name} cannot be read, so nobody publishes what it selects: ${problem}`],
+    )
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.caches.map((cache) => cache.close()))
+  }
+
+  policies(): readonly NamedPolicy[] {
+    return this.#policyList
+  }
+
+  *publishing(): IterableIterator<Publishing> {
+    yield* this.modules.values()
+    yield* this.providers.values()
+  }
+
+  isTerminating(namespace: string): boolean {
+    return this.#namespaces.get(namespace) === true
+  }
+
+  groupBindings(namespace: string): readonly string[] {
+    return this.#bindingNames.get(namespace) ?? NO_NAMES
+  }
+
+  isRequiredImmutable({ meta }: Publishing['body']): boolean {
+    return this.#policyList.some(
+      ({ spec }) =>
+        spec.immutability === 'required' && isSelected(spec.selector, meta.namespace, meta.labels),
+    )
+  }
+
+  /** A provider's version has an archive for each platform, and no one digest. */
+  digestOf(body: Publishing['body'], plain: string): string | undefined {
+    if (body.kind === 'Provider') return undefined
+    const name = configNameOf(body)
+    const stored = this.#versions.get(`${body.meta.namespace}/${versionObjectName(name, plain)}`)
+    const isIts = stored?.type === 'Module' && stored.owner === name && stored.version === plain
+    return isIts ? stored.digest : undefined
+  }
+
+  /** OpenDepot's names of Modules hold in every namespace, of Providers in each. */
+  namesakes(body: Publishing['body']): readonly string[] {
+    return body.kind === 'Module' ? this.#moduleNames.namesakes(body) : this.#providerNames.namesakes(body)
+  }
+
+  /** Who else has a Version object of this name, or lists a version that will have. */
+  versionNameOwner(body: Publishing['body'], objectName: string): string | undefined {
+    const { namespace } = body.meta
+    const stored = this.#versions.get(`${namespace}/${objectName}`)
+    if (stored !== undefined && (stored.type !== body.kind || stored.owner !== configNameOf(body))) {
+      return `${namespace}/${stored.owner === '' ? stored.name : stored.owner}`
+    }
+    const [exceptModule, exceptProvider] = body.kind === 'Module' ? [keyOf(body), ''] : ['', keyOf(body)]
+    return (
+      this.#moduleNames.ownerOf(namespace, objectName, exceptModule) ??
+      this.#providerNames.ownerOf(namespace, objectName, exceptProvider)
+    )
+  }
+
+  /** Whose version it is, as that is stored. */
+  ownerOf(version: VersionObject): ModuleObject | ProviderObject | undefined {
+    const { namespace, name } = version.meta
+    const label = version.type === 'Provider' ? 'provider' : 'module'
+    const told = version.moduleConfig?.name ?? ''
+    const owner = told === '' ? version.meta.labels.get(`opendepot.defdev.io/${label}`) : told
+    const known = owner ?? this.#versions.get(`${namespace}/${name}`)?.owner ?? ''
+    const names = version.type === 'Provider' ? this.#providerNames : this.#moduleNames
+    return names.find(namespace, known)
+  }
+
+  #moduleOf({ type, namespace, owner }: StoredVersion): ModuleObject | undefined {
+    const found = type === 'Module' ? this.#moduleNames.find(namespace, owner) : undefined
+    return found?.kind === 'Module' ? found : undefined
+  }
+
+  #readable<T>(kind: string, { namespace, name }: ObjectRef, read: Reading<T>): T | undefined {
+    if (read.ok) return read.value
+    this.#deps.log.error({ kind, namespace, name, why: read.denial }, 'a stored object cannot be read')
+    return undefined
+  }
+
+  #policyChanged({ after }: WatchChange<StoredPolicy>): void {
+    this.#policyList = [...this.#policies.values()].sort((left, right) => (left.name < right.name ? -1 : 1))
+    if (after?.problem === undefined) return
+    const { name, problem } = after
+    this.#deps.log.error(
+      { policy: name, why: problem },
+      'a ModulePolicy cannot be read: nobody publishes what it selects',
+    )
+  }
+
+  #bindingChanged({ key, after }: WatchChange<true>): void {
+    const [namespace = '', name = ''] = key.split('/')
+    const others = this.groupBindings(namespace).filter((other) => other !== name)
+    const names = after === undefined ? others : [...others, name].sort()
+    if (names.length === 0) this.#bindingNames.delete(namespace)
+    else this.#bindingNames.set(namespace, names)
+  }
+}
+
+function isTerminating({ metadata }: JsonObject): boolean {
+  return isJsonObject(metadata) && typeof metadata['deletionTimestamp'] === 'string'
+}

@@ -1,0 +1,166 @@
+// Who did what: requests that this replica let through, until their commit is seen. Of what a request asks, the object may become
+// something else (a conflict, another webhook's denial), so a commit is matched by object, state that it began with, and what
+// became of the list. Nothing here is truth; what nobody claims has no author.
+import { statedReason } from '#core/module/break_glass.ts'
+import { claimOf, isFromToken } from '#core/module/actor.ts'
+import type { KubeUser } from '#core/kube/kube_user.ts'
+import { identitiesOf } from '#core/module/ledger.ts'
+import type { Attribution, Listing } from '#core/module/ledger.ts'
+import type { ModuleSubject, ProviderSubject } from '#core/module/change.ts'
+import { cutToBytes, printable } from '#core/module/printable.ts'
+import { foldSource } from '#core/module/source_of.ts'
+import type { JudgedRequest } from '../judge/cluster_port.ts'
+
+/** What is remembered of one request: no object is kept alive by it. */
+export type Author = {
+  readonly attribution: Attribution
+  readonly reasonOf: (plain: string) => string | undefined
+  readonly atSeconds: number
+}
+
+type Remembered = Author & {
+  readonly operation: 'CREATE' | 'UPDATE' | 'DELETE'
+  readonly oldResourceVersion: string
+  /** `+1.1.0`, `-1.0.0`, sorted, a line each. */
+  readonly difference: string
+  readonly untilSeconds: number
+}
+
+export type Commit = {
+  readonly uid: string
+  readonly oldResourceVersion: string
+  readonly before: Listing | undefined
+  readonly after: Listing | undefined
+}
+
+/** A commit follows its review within the request's own timeout, which is a minute at most. */
+const TTL_SECONDS = 120
+/** Requests at a time, whatever they are about: 10,000 of them have about 5 MB. */
+const MOST = 10_000
+
+export class JudgedRequests {
+  /** By uid of the object; oldest first. */
+  readonly #requests = new Map<string, Remembered[]>()
+  /** Who deleted what finalizers still hold, by uid. */
+  readonly #leaving = new Map<string, Author>()
+  #count = 0
+
+  add(judged: JudgedRequest): void {
+    const { subject, objectUid, oldResourceVersion, atSeconds } = judged
+    if (subject.resource !== 'modules' && subject.resource !== 'providers') return
+    if (subject.subResource !== '' || objectUid === '') return
+    this.#expire(atSeconds)
+    const difference = differenceOf(subject.old, subject.new)
+    if (difference === '' && subject.operation !== 'DELETE') return
+    const remembered: Remembered = {
+      attribution: attributionOf(judged.user),
+      reasonOf: reasonsOf(subject),
+      atSeconds,
+      operation: subject.operation,
+      oldResourceVersion,
+      difference,
+      untilSeconds: atSeconds + TTL_SECONDS,
+    }
+    this.#requests.set(objectUid, [...(this.#requests.get(objectUid) ?? []), remembered])
+    this.#count += 1
+  }
+
+  /** Whoever made the list what it is. */
+  authorOf({ uid, oldResourceVersion, before, after }: Commit): Author | undefined {
+    const difference = differenceOf(before, after)
+    const wanted = (this.#requests.get(uid) ?? []).filter(
+      (one) => one.oldResourceVersion === oldResourceVersion && one.difference === difference,
+    )
+    // Two that asked for the same of the same state: the apiserver took one of them, and nobody says which.
+    const [author] = wanted
+    return wanted.length === 1 || hasOneName(wanted) ? author : undefined
+  }
+
+  /** Its deletion was committed, and something holds it. */
+  isLeaving(uid: string): void {
+    const author = this.#deletionOf(uid)
+    if (author === undefined) return
+    if (this.#leaving.size >= MOST) this.#leaving.clear()
+    this.#leaving.set(uid, author)
+  }
+
+  /** Whoever deleted what is gone now. */
+  removerOf(uid: string): Author | undefined {
+    const author = this.#leaving.get(uid) ?? this.#deletionOf(uid)
+    this.#leaving.delete(uid)
+    this.#count -= this.#requests.get(uid)?.length ?? 0
+    this.#requests.delete(uid)
+    return author
+  }
+
+  #deletionOf(uid: string): Author | undefined {
+    const deletions = (this.#requests.get(uid) ?? []).filter(({ operation }) => operation === 'DELETE')
+    return hasOneName(deletions) ? deletions[0] : undefined
+  }
+
+  /** Whole objects at a time, from the oldest on: the order of the map is that of its first requests. */
+  #expire(nowSeconds: number): void {
+    for (const [uid, list] of this.#requests) {
+      const living = list.filter(({ untilSeconds }) => untilSeconds > nowSeconds)
+      const isOver = this.#count >= MOST
+      if (living.length === list.length && !isOver) return
+      const kept = isOver ? [] : living
+      this.#count -= list.length - kept.length
+      if (kept.length === 0) this.#requests.delete(uid)
+      else this.#requests.set(uid, kept)
+    }
+  }
+}
+
+function hasOneName(authors: readonly Author[]): boolean {
+  const [first] = authors
+  return first !== undefined && authors.every(({ attribution }) => attribution.by === first.attribution.by)
+}
+
+/** By text: of a very large request what both lists have is not here, and spellings are as they were sent. */
+function differenceOf(before: Listed, after: Listed): string {
+  const [old, next] = [textsOf(before), textsOf(after)]
+  const added = [...next].filter((text) => !old.has(text)).map((text) => `+${text}`)
+  const removed = [...old].filter((text) => !next.has(text)).map((text) => `-${text}`)
+  return [...added, ...removed].sort().join('\n')
+}
+
+type Listed = Pick<Listing, 'versions'> | undefined
+
+function textsOf(listing: Listed): ReadonlySet<string> {
+  return new Set(listing?.versions.map(({ version }) => version))
+}
+
+/** Worked out now, so that the objects are not kept. */
+function reasonsOf(subject: ModuleSubject | ProviderSubject): Author['reasonOf'] {
+  const kept = textsOf(subject.new)
+  const gone = subject.old?.versions.filter(({ version }) => !kept.has(version)) ?? []
+  const reasons = [...identitiesOf({ versions: gone }).keys()].flatMap((plain) => {
+    const reason = statedReason(subject, plain)
+    return reason === undefined ? [] : [[plain, cutToBytes(printable(reason), MAX_REASON)] as const]
+  })
+  if (reasons.length === 0) return () => undefined
+  const byVersion = new Map(reasons)
+  return (plain) => byVersion.get(plain)
+}
+
+/** As the PublishedVersion's schema has them. */
+const MAX_REASON = 1024
+const MAX_NAME = 512
+const MAX_ID = 128
+const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/
+
+/** `publisher` stands here for every pipeline; whose repository is the Module's own, the feeder knows. */
+function attributionOf(user: KubeUser): Attribution {
+  const by = cutToBytes(printable(user.username), MAX_NAME)
+  const claimed = isFromToken(user) ? claimOf(user, 'source') : undefined
+  if (claimed === undefined || claimed.length > MAX_NAME) return by === '' ? {} : { by }
+  const id = claimOf(user, 'repository_id')
+  const commit = claimOf(user, 'sha')?.toLowerCase()
+  return {
+    ...(by === '' ? {} : { by }),
+    publisher: foldSource(claimed),
+    ...(id === undefined || id.length > MAX_ID ? {} : { sourceId: id }),
+    ...(commit === undefined || !COMMIT.test(commit) ? {} : { commit }),
+  }
+}
