@@ -233,7 +233,7 @@ export const G_ROWS: readonly Row[] = [
     actor: 'root',
     run: 'kubectl label namespace relabelled sallyport.dev/ignore=true',
     expect: { forbidden: ['WH-M15'] },
-    blind: { offline: ['other objects', {}], ...OTHERS },
+    blind: OTHERS,
   },
   {
     name: 'm15-labelled',
@@ -267,13 +267,14 @@ export const G_ROWS: readonly Row[] = [
   },
   {
     name: 'm15-definition-narrowed',
+    ledger: { '1.0.0': { state: 'present', immutable: true } },
     title: 'WH-M15 the definition of Modules stops being served',
     policy: 'team',
     about: MODULES,
     actor: 'root',
     run: `${PATCH} crd ${MODULES} --type json -p '[{"op":"replace","path":"/spec/versions/0/served","value":false}]' --dry-run=server`,
     expect: { forbidden: ['WH-M15'] },
-    blind: { offline: ['other objects', {}], ...OTHERS },
+    blind: OTHERS,
   },
   {
     name: 'm15-definition-labelled',
@@ -286,6 +287,7 @@ export const G_ROWS: readonly Row[] = [
   },
   {
     name: 'm15-definition-deleted',
+    ledger: { '1.0.0': { state: 'present', immutable: true } },
     title: 'WH-M15 the definition of Modules is deleted',
     policy: 'team',
     about: MODULES,

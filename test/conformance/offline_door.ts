@@ -1,5 +1,4 @@
 // The offline review of the conformance table: two states of a file, a ledger and the policies, and the same rules.
-import { NO_FACTS } from '../../src/core/module/ledger.ts'
 import type { LedgerFacts } from '../../src/core/module/ledger.ts'
 import type { KubeUser } from '../../src/core/kube/kube_user.ts'
 import type { BreakGlassVerb, ChangeSubject } from '../../src/core/module/change.ts'
@@ -12,9 +11,10 @@ import type { Review } from '../../webhook/review/review.ts'
 import { subjectOf } from '../../webhook/review/subject.ts'
 import type { Expectation, Json, Row } from './module_cases.ts'
 import { POLICIES } from './module_policies.ts'
+import { factsOf } from './row_facts.ts'
 
 /** Seconds; past every exception that has run out, and before the others. */
-const NOW = 1_800_000_000
+export const NOW = 1_800_000_000
 
 export const NAMED_POLICIES: readonly NamedPolicy[] = POLICIES.map((policy) => {
   const read = readModulePolicy(policy)
@@ -27,7 +27,7 @@ export function reviewedOffline(row: Row, request: Json, user: KubeUser | undefi
   const review = reviewOf(request)
   if (review.operation === 'DELETE') return {}
   const subject = { ...subjectIn(review), subResource: '' } as const
-  return expectationOf(judged(subject, user, [], ledgerOf(row)))
+  return expectationOf(judged(subject, user, [], factsOf(row)))
 }
 
 /** What the rules say when they are told everything that a cluster knows. */
@@ -67,19 +67,6 @@ function subjectIn(review: Review): ChangeSubject {
   const subject = subjectOf(review)
   if (!subject.ok) throw new Error(subject.denial.reason)
   return subject.value
-}
-
-/** As its lines say, and no more. */
-function ledgerOf({ ledger = {} }: Row): LedgerFacts {
-  const lines = Object.entries(ledger)
-  const first = lines.map(([, { source, sourceId }]) =>
-    source === undefined || sourceId === undefined ? undefined : { source, sourceId },
-  )
-  return {
-    ...NO_FACTS,
-    published: new Map(lines),
-    firstPublisher: first.find((publisher) => publisher !== undefined),
-  }
 }
 
 /** Rules by what they did, in the order of the rules. */

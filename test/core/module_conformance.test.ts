@@ -2,20 +2,16 @@
 // review says. The same rows go through a real kube-apiserver in test/e2e/webhook_conformance*.test.ts.
 import t from 'tap'
 import type { BreakGlassVerb } from '../../src/core/module/change.ts'
-import { identitiesOf, NO_FACTS } from '../../src/core/module/ledger.ts'
-import type { LedgerFacts, PublishedFacts } from '../../src/core/module/ledger.ts'
-import { readModule } from '../../src/core/module/module_object.ts'
-import type { ModuleObject } from '../../src/core/module/module_object.ts'
 import { RULE_IDS } from '../../src/core/module/rule_id.ts'
 import type { RuleId } from '../../src/core/module/rule_id.ts'
 import { denialOf } from '../../src/core/module/verdict_message.ts'
-import { versionObjectName } from '../../src/core/module/version_identity.ts'
 import { ACTORS } from '../conformance/module_actors.ts'
-import { BLIND_REASONS, expectedAt, moduleManifest, placed } from '../conformance/module_cases.ts'
-import type { Expectation, Json, Row } from '../conformance/module_cases.ts'
+import { BLIND_REASONS, expectedAt } from '../conformance/module_cases.ts'
+import type { Expectation, Row } from '../conformance/module_cases.ts'
 import { ROWS } from '../conformance/module_table.ts'
 import { expectationOf, judgedWithEverything, reviewedOffline, userOf } from '../conformance/offline_door.ts'
 import { recordedRequests } from '../conformance/recorded.ts'
+import { factsOf } from '../conformance/row_facts.ts'
 
 const REQUESTS = recordedRequests()
 
@@ -76,50 +72,4 @@ function sorted(expectation: Expectation): Expectation {
 function mayDoOf({ actor }: Row): readonly BreakGlassVerb[] {
   if (typeof actor !== 'string' || ACTORS[actor].role === 'editor') return []
   return ['unpublish', 'migrate']
-}
-
-/** What a webhook in sync would know. */
-function factsOf(row: Row): LedgerFacts {
-  const stored = row.stored === undefined ? undefined : moduleOf(moduleManifest(row, row.stored))
-  const others = (row.beside ?? [])
-    .map((object) => placed(row, object))
-    .filter(({ kind }) => kind === 'Module')
-    .map(moduleOf)
-  const neighbours = new Map(
-    others
-      .filter(({ meta }) => meta.name !== row.name && meta.namespace === row.policy)
-      .flatMap(({ meta, versions }) =>
-        versions.map(({ version }) => [versionObjectName(meta.name, version), meta.name] as const),
-      ),
-  )
-  const lines = Object.entries(row.ledger ?? {})
-  const first = lines.map(([, { source, sourceId }]) =>
-    source === undefined || sourceId === undefined ? undefined : { source, sourceId },
-  )
-  return {
-    ...NO_FACTS,
-    published: new Map([...publishedIn(stored), ...lines]),
-    firstPublisher: first.find((publisher) => publisher !== undefined),
-    namesakes: others
-      .filter(({ meta }) => meta.name === row.name)
-      .map(({ meta }) => `${meta.namespace}/${meta.name}`),
-    versionNameOwner: (objectName) => neighbours.get(objectName),
-    module: stored,
-    publishedInNamespace: others.filter(
-      ({ meta, config }) => meta.namespace === row.about && config.immutable,
-    ).length,
-    publishedInCluster: 1,
-  }
-}
-
-function publishedIn(module: ModuleObject | undefined): ReadonlyMap<string, PublishedFacts> {
-  const immutable = module?.config.immutable ?? false
-  const plain = [...identitiesOf(module).keys()]
-  return new Map(plain.map((version) => [version, { state: 'present', immutable }]))
-}
-
-function moduleOf(manifest: Json): ModuleObject {
-  const read = readModule(manifest)
-  if (!read.ok) throw new Error(read.denial)
-  return read.value
 }
