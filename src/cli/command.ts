@@ -12,7 +12,7 @@ export type { ExitCode } from './exit_code.ts'
 export type CommandIo = {
   readonly stdin: AsyncIterable<Uint8Array | string>
   readonly stdout: TextSink & { readonly isTTY?: boolean | undefined }
-  readonly stderr: TextSink
+  readonly stderr: TextSink & { readonly isTTY?: boolean | undefined }
   readonly env: Readonly<Record<string, string | undefined>>
   /** Relative file names are resolved against it. */
   readonly cwd: string
@@ -97,6 +97,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'kube',
     summary: 'make a kube-apiserver trust the broker, and see why it does not',
     load: async () => (await import('./kube.ts')).kube,
+  },
+  {
+    name: 'review',
+    summary: 'say before the merge what the webhook would say of a change to manifests',
+    load: async () => (await import('./review.ts')).review,
   },
   {
     name: 'hash-secret',

@@ -55,7 +55,12 @@ export function withGuardedErrors(io: CommandIo): CommandIo {
     get stdout() {
       return io.stdout
     },
-    stderr: { write: (text) => io.stderr.write(withoutTokens(text)) },
+    stderr: {
+      get isTTY() {
+        return io.stderr.isTTY
+      },
+      write: (text) => io.stderr.write(withoutTokens(text)),
+    },
     env: io.env,
     cwd: io.cwd,
     clock: io.clock,

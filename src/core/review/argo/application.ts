@@ -1,0 +1,206 @@
+// An Argo CD Application (argoproj.io/v1alpha1, 3.1) as far as it decides what happens to published versions. The template of an
+// ApplicationSet is read the same way, as far as it is written out.
+import { reading } from '#core/module/reading.ts'
+import type { FieldReader, Reading } from '#core/module/reading.ts'
+import { asStored } from '#core/review/subject.ts'
+import type { ReviewedObject } from '#core/review/reviewed_object.ts'
+
+export type SyncOption = {
+  readonly name: string
+  readonly value: string
+  /** Path of the option, or of the annotation that holds it. */
+  readonly path: string
+}
+
+export type IgnoredDifference = {
+  readonly path: string
+  readonly group: string
+  readonly kind: string
+  /** '' for every one. */
+  readonly name: string
+  readonly namespace: string
+  readonly pointers: readonly string[]
+  readonly queries: readonly string[]
+  readonly managers: readonly string[]
+}
+
+export type ArgoSource = {
+  readonly path: string
+  /** The folder in its repository; '' of the root. */
+  readonly folder: string
+  /** Files in folders below are applied, too. */
+  readonly isRecursive: boolean
+  /** Something that is not read here makes its manifests: a chart, a plugin. '' when nothing does. */
+  readonly madeBy: string
+}
+
+export type ArgoRetry = {
+  /** Attempts after the first; below 0: for ever. */
+  readonly limit: number
+  /** How long a denied sync goes on trying, seconds; `undefined` when that is not plain. */
+  readonly lastsSeconds: number | undefined
+  /** A new commit ends the attempts at the old one. */
+  readonly isRefreshed: boolean
+}
+
+export type ArgoApplication = {
+  readonly object: ReviewedObject
+  /** '' of an Application, `spec.template.` of an ApplicationSet. */
+  readonly prefix: string
+  readonly project: string
+  readonly finalizers: readonly string[]
+  readonly compareOptions: readonly SyncOption[]
+  readonly automated: {
+    readonly isOn: boolean
+    readonly prune: boolean
+    readonly selfHeal: boolean
+    readonly allowEmpty: boolean
+  }
+  readonly syncOptions: readonly SyncOption[]
+  /** `undefined` when it is not there: five attempts. */
+  readonly retry: ArgoRetry | undefined
+  readonly ignoreDifferences: readonly IgnoredDifference[]
+  readonly sources: readonly ArgoSource[]
+  /** Of objects that name no namespace; '' when it says none. */
+  readonly namespace: string
+}
+
+export const SYNC_OPTIONS_ANNOTATION = 'argocd.argoproj.io/sync-options'
+export const COMPARE_OPTIONS_ANNOTATION = 'argocd.argoproj.io/compare-options'
+
+/** The denial names the field that has the wrong type. */
+export function readApplication(object: ReviewedObject): Reading<ArgoApplication> {
+  const isSet = object.resource === 'applicationsets'
+  return reading(asStored(object), (root) => {
+    const holder = isSet ? root.mapping('spec').mapping('template') : root
+    return readParts(object, isSet ? 'spec.template.' : '', holder)
+  })
+}
+
+function readParts(object: ReviewedObject, prefix: string, holder: FieldReader): ArgoApplication {
+  const metadata = holder.mapping('metadata')
+  const spec = holder.mapping('spec')
+  const policy = spec.mapping('syncPolicy')
+  const annotations = metadata.texts('annotations')
+  const optionPath = `${prefix}spec.syncPolicy.syncOptions`
+  return {
+    object,
+    prefix,
+    project: spec.text('project'),
+    finalizers: metadata.textList('finalizers'),
+    compareOptions: optionsOf(annotations, COMPARE_OPTIONS_ANNOTATION, prefix),
+    automated: readAutomated(policy),
+    syncOptions: policy
+      .textList('syncOptions')
+      .map((text, index) => syncOption(text, `${optionPath}[${index}]`)),
+    retry: policy.has('retry') ? readRetry(policy.mapping('retry')) : undefined,
+    ignoreDifferences: spec.mappings('ignoreDifferences').map((entry, index) => ({
+      path: `${prefix}spec.ignoreDifferences[${index}]`,
+      group: entry.text('group'),
+      kind: entry.text('kind'),
+      name: entry.text('name'),
+      namespace: entry.text('namespace'),
+      pointers: entry.textList('jsonPointers'),
+      queries: entry.textList('jqPathExpressions'),
+      managers: entry.textList('managedFieldsManagers'),
+    })),
+    sources: readSources(spec, prefix),
+    namespace: spec.mapping('destination').text('namespace'),
+  }
+}
+
+function readAutomated(policy: FieldReader): ArgoApplication['automated'] {
+  const automated = policy.mapping('automated')
+  const isSwitchedOff = automated.has('enabled') && !automated.flag('enabled')
+  return {
+    isOn: policy.has('automated') && !isSwitchedOff,
+    prune: automated.flag('prune'),
+    selfHeal: automated.flag('selfHeal'),
+    allowEmpty: automated.flag('allowEmpty'),
+  }
+}
+
+function readSources(spec: FieldReader, prefix: string): readonly ArgoSource[] {
+  const several = spec
+    .mappings('sources')
+    .map((source, index) => readSource(source, `${prefix}spec.sources[${index}]`))
+  // Argo CD passes over `source` where there are `sources`.
+  if (several.length > 0 || !spec.has('source')) return several
+  return [readSource(spec.mapping('source'), `${prefix}spec.source`)]
+}
+
+const MAKERS = ['chart', 'helm', 'plugin'] as const
+
+function readSource(source: FieldReader, path: string): ArgoSource {
+  return {
+    path,
+    folder: folderOf(source.text('path')),
+    isRecursive: source.mapping('directory').flag('recurse'),
+    madeBy: MAKERS.find((maker) => source.has(maker)) ?? '',
+  }
+}
+
+/** `./modules/` is `modules`. */
+function folderOf(path: string): string {
+  return path
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .join('/')
+}
+
+/** Options of an object's own annotation. */
+export function optionsOf(
+  annotations: ReadonlyMap<string, string>,
+  annotation: string,
+  prefix: string,
+): readonly SyncOption[] {
+  const texts = (annotations.get(annotation) ?? '').split(',').filter((text) => text.trim() !== '')
+  return texts.map((text) => syncOption(text, `${prefix}metadata.annotations[${JSON.stringify(annotation)}]`))
+}
+
+function syncOption(text: string, path: string): SyncOption {
+  const [name = '', ...value] = text.trim().split('=')
+  return { name, value: value.join('='), path }
+}
+
+/** Defaults of Argo CD 3.1. */
+const BACKOFF = { seconds: 5, factor: 2, mostSeconds: 180 }
+export const DEFAULT_ATTEMPTS = 5
+/** A loop of attempts longer than this is told as endless. */
+const MAX_ATTEMPTS = 1000
+
+function readRetry(retry: FieldReader): ArgoRetry {
+  const backoff = retry.mapping('backoff')
+  const limit = retry.integer('limit') ?? 0
+  const seconds = secondsOf(backoff, 'duration', BACKOFF.seconds)
+  const most = secondsOf(backoff, 'maxDuration', BACKOFF.mostSeconds)
+  const factor = backoff.integer('factor') ?? BACKOFF.factor
+  const isPlain = seconds !== undefined && most !== undefined && limit >= 0 && limit <= MAX_ATTEMPTS
+  const lastsSeconds = isPlain ? attemptsLast(limit, seconds, factor, most) : undefined
+  return { limit, lastsSeconds, isRefreshed: retry.flag('refresh') }
+}
+
+/** duration * factor^n before the n-th retry, at most maxDuration (0: no most). */
+export function attemptsLast(
+  limit: number,
+  seconds = BACKOFF.seconds,
+  factor = BACKOFF.factor,
+  most = BACKOFF.mostSeconds,
+): number {
+  let sum = 0
+  for (let attempt = 1; attempt <= limit; attempt += 1) {
+    const wait = seconds * factor ** attempt
+    sum += most > 0 ? Math.min(most, wait) : wait
+  }
+  return sum
+}
+
+/** `5s`, `3m`, `1h`, or seconds without a unit. */
+function secondsOf(backoff: FieldReader, key: string, missing: number): number | undefined {
+  const text = backoff.text(key)
+  if (text === '') return missing
+  const match = /^(\d{1,6})(s|m|h)?$/.exec(text)
+  if (match === null) return undefined
+  const [, digits = '0', unit = 's'] = match
+  return Number(digits) * (unit === 'h' ? 3600 : unit === 'm' ? 60 : 1)
+}

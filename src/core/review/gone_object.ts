@@ -1,0 +1,39 @@
+// GIT-4: an object that is gone from the files. What that does depends on who applies them: kubectl leaves it where it is, Argo
+// CD too unless it prunes.
+import { applicationOf } from './argo/coverage.ts'
+import { isKeptBy } from './argo/judge_argo.ts'
+import { reading } from '#core/module/reading.ts'
+import { changeFindings } from './object_change.ts'
+import type { ReviewCase } from './object_change.ts'
+import { findingAt } from './review_finding.ts'
+import type { ReviewFinding, Severity } from './review_finding.ts'
+import { asStored } from './subject.ts'
+import type { ReviewedObject } from './reviewed_object.ts'
+
+export function goneFindings(old: ReviewedObject, subject: ReviewCase): readonly ReviewFinding[] {
+  const application = applicationOf(old, subject.applications)
+  const isKept = isKeptBy(annotationsOf(old))
+  const deleted = changeFindings(old, undefined, subject)
+  const isPrunedByArgo =
+    application !== undefined && application.automated.isOn && application.automated.prune
+  if (subject.isPruned || (isPrunedByArgo && !isKept)) return deleted
+  const denials = deleted.filter(({ severity }) => severity === 'deny')
+  const refused = denials.map(({ rule, message }) => `${rule}: ${message}`).join('; ')
+  if (application === undefined) {
+    const ifDeleted = refused === '' ? '' : `; where it does, the webhook refuses: ${refused}`
+    const message = `gone from the files; whether anybody deletes it depends on who applies them (kubectl apply does not)${ifDeleted}`
+    return [gone(old, 'notice', message, 'say who applies them: --application FILE, or --prune')]
+  }
+  const name = `${application.object.kind} ${application.object.name}`
+  const message = `gone from the files, and ${name} does not prune: it stays in the cluster with all its versions, and the Application is OutOfSync until somebody deletes it there${refused === '' ? '' : ` (which the webhook refuses: ${refused})`}`
+  return [gone(old, refused === '' ? 'notice' : 'warn', message, refused === '' ? '' : 'bring the file back')]
+}
+
+function gone(old: ReviewedObject, severity: Severity, message: string, wayOut: string): ReviewFinding {
+  return findingAt('GIT-4', { severity, path: '', message, wayOut }, old, undefined, old.placeOf([]))
+}
+
+function annotationsOf(object: ReviewedObject): ReadonlyMap<string, string> {
+  const read = reading(asStored(object), (root) => root.mapping('metadata').texts('annotations'))
+  return read.ok ? read.value : new Map()
+}

@@ -1,0 +1,106 @@
+// One object going from one state to another, judged by the rules of the webhook, each problem with its place.
+import type { ChangeSubject } from '#core/module/change.ts'
+import { judgeUnderPolicies } from '#core/module/policy_choice.ts'
+import type { Asker, NamedPolicy } from '#core/module/policy_choice.ts'
+import { quoted } from '#core/module/printable.ts'
+import type { JudgedFinding } from '#core/module/verdict.ts'
+import type { KnownApplication } from './argo/coverage.ts'
+import { objectPath } from './object_path.ts'
+import { removedEntry } from './removed_entry.ts'
+import { findingAt, severityOf } from './review_finding.ts'
+import type { ReviewFinding } from './review_finding.ts'
+import type { ReviewFacts } from './review_facts.ts'
+import { shownObject } from './reviewed_object.ts'
+import type { JudgedResource, ReviewedObject } from './reviewed_object.ts'
+import { subjectOf } from './subject.ts'
+
+export type ReviewCase = {
+  readonly asker: Asker
+  readonly policies: readonly NamedPolicy[]
+  readonly facts: ReviewFacts
+  readonly applications: readonly KnownApplication[]
+  /** Named beside the change: Argo CD's objects, definitions. */
+  readonly around: readonly ReviewedObject[]
+  readonly isPruned: boolean
+}
+
+export function isJudged(resource: ReviewedObject['resource']): resource is JudgedResource {
+  return resource !== 'applications' && resource !== 'applicationsets' && resource !== 'appprojects'
+}
+
+export function changeFindings(
+  before: ReviewedObject | undefined,
+  after: ReviewedObject | undefined,
+  subject: ReviewCase,
+): readonly ReviewFinding[] {
+  const object = after ?? before
+  if (object === undefined || !isJudged(object.resource)) return []
+  if (object.name === '') return [nameless(object)]
+  const change = subjectOf(before, after, object.resource)
+  if (!change.ok) return [unreadable(object, change.denial.sentence)]
+  const verdict = judgeUnderPolicies(
+    change.value,
+    subject.asker,
+    subject.policies,
+    subject.facts.factsOf(change.value),
+  )
+  const isUncertain = before !== undefined && change.value.operation === 'CREATE'
+  return [
+    ...(isUncertain ? [unknownPast(before, object)] : []),
+    ...verdict.findings.map((finding) => placed(finding, change.value, before, after)),
+  ]
+}
+
+function placed(
+  finding: JudgedFinding,
+  change: ChangeSubject,
+  before: ReviewedObject | undefined,
+  after: ReviewedObject | undefined,
+): ReviewFinding {
+  const { rule, path, message, wayOut, version, exceptedBy } = finding
+  const removed = removedEntry(finding, change, before, after)
+  const at = objectPath(path)
+  const excepted = exceptedBy === undefined ? '' : ` (exception approved by ${quoted(exceptedBy)})`
+  return {
+    rule,
+    severity: severityOf(finding),
+    object: shownObject(after ?? before ?? { kind: '', namespace: '', name: '' }),
+    path,
+    message: `${message}${excepted}`,
+    wayOut: removed.wayOut ?? wayOut,
+    version,
+    place: removed.place ?? after?.placeOf(at),
+    was: removed.was ?? (after === undefined ? before?.placeOf(at) : undefined),
+  }
+}
+
+function nameless(object: ReviewedObject): ReviewFinding {
+  const message = `this ${object.kind} has no metadata.name, so nothing says which one it changes`
+  const wayOut = 'write metadata.name'
+  return findingAt(
+    'GIT-1',
+    { severity: 'deny', path: 'metadata.name', message, wayOut },
+    object,
+    object.placeOf(['metadata']),
+  )
+}
+
+function unreadable(object: ReviewedObject, sentence: string): ReviewFinding {
+  const [field = ''] = sentence.split(' is not ', 1)
+  const message = `the API server would refuse it: ${sentence}`
+  const wayOut = 'write it as the definition of its kind wants it'
+  return findingAt(
+    'GIT-1',
+    { severity: 'deny', path: field, message, wayOut },
+    object,
+    object.placeOf(objectPath(field)),
+  )
+}
+
+function unknownPast(before: ReviewedObject, object: ReviewedObject): ReviewFinding {
+  const place = before.placeOf([])
+  const where = place === undefined ? '' : ` (${place.file}:${place.line})`
+  const message = `the old state cannot be read${where}, so this is judged as new: what the cluster holds is not known`
+  const said = { severity: 'warn', path: '', message, wayOut: 'give the ledger: --ledger FILE' } as const
+  return findingAt('GIT-1', said, object, object.placeOf([]))
+}

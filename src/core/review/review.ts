@@ -1,0 +1,139 @@
+// The whole offline review: two states of files in, every problem of going from one to the other out. Pure; the same rules as the
+// webhook's, then what the files themselves and Argo CD's objects mean for what is published.
+import type { KubeUser } from '#core/kube/kube_user.ts'
+import type { BreakGlassVerb } from '#core/module/change.ts'
+import type { LedgerEntry } from '#core/module/ledger.ts'
+import type { Asker, NamedPolicy } from '#core/module/policy_choice.ts'
+import { argoFindings } from './argo_review.ts'
+import { knownApplications } from './known_applications.ts'
+import { fileFindings } from './file_findings.ts'
+import type { UnreadFile } from './file_findings.ts'
+import { pairFindings } from './judge_pairing.ts'
+import type { ReviewCase } from './object_change.ts'
+import { isUnchanged, pairObjects } from './pairing.ts'
+import type { Pairing } from './pairing.ts'
+import { policiesOf } from './reviewed_policies.ts'
+import { reviewFacts } from './review_facts.ts'
+import type { ReviewFinding, Severity } from './review_finding.ts'
+import { objectsIn } from './reviewed_object.ts'
+import type { ObjectsRead, ReviewedDocument, ReviewedObject } from './reviewed_object.ts'
+
+export type ReviewedTree = {
+  readonly documents: readonly ReviewedDocument[]
+  readonly unread: readonly UnreadFile[]
+}
+
+export type ReviewInput = {
+  readonly before: ReviewedTree
+  readonly after: ReviewedTree
+  /** Argo CD objects and definitions that are not part of the change. */
+  readonly around: readonly ReviewedDocument[]
+  readonly policies: readonly NamedPolicy[]
+  readonly ledger: readonly LedgerEntry[]
+  /** Who will ask the API server; `undefined`: nobody knows, and rules about who asks say nothing. */
+  readonly user: KubeUser | undefined
+  readonly mayDo: ReadonlySet<BreakGlassVerb>
+  /** Seconds since the epoch. */
+  readonly atSeconds: number
+  /** Of objects that name no namespace. */
+  readonly namespace: string
+  /** Whoever applies the files deletes what is gone from them. */
+  readonly isPruned: boolean
+}
+
+export type Review = {
+  /** Denials first, then in the order of the files. */
+  readonly findings: readonly ReviewFinding[]
+  /** Objects that were created, changed or gone. */
+  readonly judged: number
+  readonly unchanged: number
+  /** Something could not be read that this change brings or changes. */
+  readonly isIncomplete: boolean
+}
+
+export function review(input: ReviewInput): Review {
+  const before = readTree(input.before, input.namespace)
+  const after = readTree(input.after, input.namespace)
+  const around = input.around.map((document) => objectsIn(document, input.namespace))
+  const pairings = pairObjects(before.objects, after.objects)
+  const subject = reviewCase(
+    input,
+    pairings,
+    around.flatMap(({ objects }) => objects),
+  )
+  const files = fileFindings(
+    { before: input.before.unread, after: input.after.unread },
+    before.unknown,
+    after.unknown,
+  )
+  const findings = [
+    ...files.findings,
+    ...pairings.flatMap((pairing) => pairFindings(pairing, subject)),
+    ...argoFindings(pairings, subject),
+  ]
+  const unchanged = pairings.filter(isUnchanged).length
+  return {
+    findings: withoutDoubles(findings).toSorted(byPlace),
+    judged: pairings.length - unchanged,
+    unchanged,
+    isIncomplete: files.isIncomplete,
+  }
+}
+
+function readTree(tree: ReviewedTree, namespace: string): ObjectsRead {
+  const read = tree.documents.map((document) => objectsIn(document, namespace))
+  return {
+    objects: read.flatMap(({ objects }) => objects),
+    unknown: read.flatMap(({ unknown }) => unknown),
+  }
+}
+
+function reviewCase(
+  input: ReviewInput,
+  pairings: readonly Pairing[],
+  around: readonly ReviewedObject[],
+): ReviewCase {
+  const { user, mayDo, atSeconds, isPruned } = input
+  const asker: Asker = { user, mayDo, atSeconds }
+  return {
+    asker,
+    isPruned,
+    policies: [...input.policies, ...policiesOf(pairings)],
+    facts: reviewFacts(pairings.flatMap(asTheyWillBe), input.ledger),
+    applications: knownApplications(pairings, around),
+    around,
+  }
+}
+
+/** What is gone from the files is still in the cluster, as far as files say. */
+function asTheyWillBe({ before, after }: Pairing): readonly ReviewedObject[] {
+  return after.length > 0 ? after : before
+}
+
+const ORDER: Readonly<Record<Severity, number>> = { deny: 0, warn: 1, notice: 2 }
+
+function byPlace(left: ReviewFinding, right: ReviewFinding): number {
+  const order = ORDER[left.severity] - ORDER[right.severity]
+  if (order !== 0) return order
+  const [one, other] = [left.place ?? left.was, right.place ?? right.was]
+  const file = compareText(one?.file ?? '', other?.file ?? '')
+  if (file !== 0) return file
+  return (one?.line ?? 0) - (other?.line ?? 0) || (one?.column ?? 0) - (other?.column ?? 0)
+}
+
+function compareText(left: string, right: string): number {
+  if (left === right) return 0
+  return left < right ? -1 : 1
+}
+
+/** An object that stood twice in the old files is judged against both. */
+function withoutDoubles(findings: readonly ReviewFinding[]): readonly ReviewFinding[] {
+  const kept = new Map<string, ReviewFinding>()
+  for (const finding of findings) {
+    const { rule, object, path, message, place } = finding
+    const key = JSON.stringify([rule, object, path, message, place])
+    const known = kept.get(key)
+    if (known === undefined || ORDER[finding.severity] < ORDER[known.severity]) kept.set(key, finding)
+  }
+  return [...kept.values()]
+}
