@@ -83,6 +83,7 @@ const result = await build({
   entryPoints: [
     { in: 'src/main.ts', out: 'sallyport' },
     { in: 'src/platform/signature_thread/thread.ts', out: 'signature_thread' },
+    { in: 'webhook/judge/large_review_thread.ts', out: 'large_review_thread' },
   ],
   chunkNames: '[name]-[hash]',
   splitting: true,
