@@ -58,7 +58,11 @@ export async function listenForReviews(app: App, options: ReviewListenerOptions)
   const sockets = trackSockets(server, options.connected)
   const sessions = trackSessions(server)
   if (clients !== undefined && clients.names.length > 0) closeStrangers(server, clients.names, log)
-  server.on('tlsClientError', (error) => log.warn({ why: codeOf(error) }, 'TLS handshake failed'))
+  server.on('tlsClientError', (error) => {
+    const why = codeOf(error)
+    // A port that is looked at, not an API server that trusts another CA.
+    if (why !== 'ECONNRESET') log.warn({ why }, 'TLS handshake failed')
+  })
   server.on('request', (request, response) => app.handle(request, response))
   const endChanges = certificate.onChange(() => {
     try {

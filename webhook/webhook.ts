@@ -12,13 +12,14 @@ import type { WebhookConfig } from './config/webhook_config.ts'
 import { webhookChecks } from './health.ts'
 import type { ClusterPort } from './judge/cluster_port.ts'
 import { judgeReview } from './judge/judge_review.ts'
-import { startLargeReviews } from './judge/large_reviews.ts'
+import type { LargeReviews } from './judge/judge_review.ts'
 import { listenForReviews } from './listen.ts'
 import type { ClientCertificates, ReviewListener } from './listen.ts'
 import type { WebhookMetrics } from './metrics.ts'
 
 export type WebhookParts = {
   readonly cluster: ClusterPort
+  readonly large: LargeReviews
   readonly certificate: CertificateSource
   readonly clients: ClientCertificates | undefined
   readonly audit: AuditSink<AdmissionEvent>
@@ -33,8 +34,6 @@ export type Webhook = {
   readonly url: string
   /** `undefined` when there is no ops listener. */
   readonly opsUrl: string | undefined
-  /** Of the thread for large reviews. */
-  readonly largeThreadId: () => number | undefined
   /** Not ready any more, and every connection ends with its next answer; reviews are answered as before. */
   drain(): void
   /** Answers what is under way and closes the listeners; the parts stay open. */
@@ -45,10 +44,9 @@ type Settings = Pick<WebhookConfig, 'host' | 'port' | 'ops' | 'limits'>
 
 /** Rejects when it cannot listen; nothing stays open then. */
 export async function openWebhook(settings: Settings, parts: WebhookParts): Promise<Webhook> {
-  const { cluster, certificate, clients, audit, metrics, log, clock, connected } = parts
+  const { cluster, large, certificate, clients, audit, metrics, log, clock, connected } = parts
   const { host, port, ops, limits } = settings
   let isDraining = false
-  const large = startLargeReviews({ log })
   const judgeDeps = { cluster, large, audit, metrics, log, clock }
   const app = createApp({
     judge: (body) => judgeReview(body, judgeDeps),
@@ -65,7 +63,6 @@ export async function openWebhook(settings: Settings, parts: WebhookParts): Prom
     await reviews?.close()
     await opsListening?.close()
     app.close()
-    await large.close()
   }
   try {
     // First, so that probes hear why nothing else is there yet.
@@ -83,7 +80,6 @@ export async function openWebhook(settings: Settings, parts: WebhookParts): Prom
   return {
     url: reviews.url,
     opsUrl: opsListening?.url,
-    largeThreadId: () => large.threadId(),
     drain() {
       isDraining = true
       reviews.drain()

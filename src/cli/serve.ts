@@ -1,4 +1,4 @@
-// `sallyport serve`: the broker on the configuration that the flags name. Without any configuration a first start makes
+// `sallyport serve`: the broker, or the webhook, on the configuration that the flags name. Without any configuration a first start makes
 // one, with a development certificate and a demo client, and says what to try.
 import type { CommandIo, CommandModule, ExitCode } from './command.ts'
 import type { ConfigFlags } from './config_source.ts'
@@ -20,9 +20,13 @@ export const serve: CommandModule = {
       says: 'the same with policies beside it',
       line: 'sallyport serve --dex-config dex.yaml --config overlay.yaml',
     },
+    {
+      says: 'the admission webhook that guards published modules; in a Pod it needs no configuration',
+      line: 'sallyport serve webhook --config sallyport-webhook.yaml',
+    },
   ],
   define: (command, io, end) => {
-    command.argument('[part]', 'what to serve: broker, or all that there is', 'all')
+    command.argument('[part]', 'what to serve: broker, webhook, or all that one process is', 'all')
     addConfigFlags(command).action(async (part: string, flags: ConfigFlags) =>
       end(await run(part, flags, io)),
     )
@@ -30,6 +34,10 @@ export const serve: CommandModule = {
 }
 
 async function run(part: string, flags: ConfigFlags, io: CommandIo): Promise<ExitCode> {
+  if (part === 'webhook') {
+    const { runWebhookServer } = await import('./serve_webhook_run.ts')
+    return runWebhookServer(flags, io)
+  }
   const { runServer } = await import('./serve_run.ts')
   return runServer(part, flags, io)
 }

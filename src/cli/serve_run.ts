@@ -32,7 +32,7 @@ const CONFIG_CHECK_MS = 2000
 
 export async function runServer(part: string, flags: ConfigFlags, io: CommandIo): Promise<ExitCode> {
   if (part !== 'all' && part !== 'broker') {
-    io.stderr.write(`sallyport: unknown part "${part}": all and broker can be served\n`)
+    io.stderr.write(`sallyport: unknown part "${part}": all, broker and webhook can be served\n`)
     return EXIT.usage
   }
   if (io.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {

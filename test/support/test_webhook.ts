@@ -16,6 +16,7 @@ import type { Result } from '../../src/core/result.ts'
 import { AuditFailure } from '../../src/platform/audit_sink.ts'
 import type { CertificateSource, ServingCertificate } from '../../webhook/certificate/source.ts'
 import type { JudgedRequest } from '../../webhook/judge/cluster_port.ts'
+import { startLargeReviews } from '../../webhook/judge/large_reviews.ts'
 import { createWebhookMetrics } from '../../webhook/metrics.ts'
 import { openWebhook } from '../../webhook/webhook.ts'
 import type { Webhook } from '../../webhook/webhook.ts'
@@ -55,8 +56,8 @@ export type TestWebhook = {
   readonly port: number
   readonly authority: ClusterAuthority
   readonly cluster: FakeCluster
-  /** Breaks and mends the audit destination. */
-  readonly auditSink: { fails: boolean }
+  /** Breaks and mends the audit destination, or holds it up. */
+  readonly auditSink: FakeSink
   audit(): readonly AdmissionEvent[]
   /** `warn no review`, and the fields. */
   log(): readonly LogLine[]
@@ -70,10 +71,14 @@ export type LogLine = { readonly level: string; readonly message: string; readon
 
 type Fields = Readonly<Record<string, unknown>>
 
+export type FakeSink = { fails: boolean; gate: Promise<void> | undefined; isWaiting: boolean }
+
 export type TestWebhookOptions = {
   readonly clientNames?: readonly string[]
   readonly bodyTimeoutSeconds?: number
   readonly maxConcurrentReviews?: number
+  /** Another program for the thread of large reviews. */
+  readonly threadFile?: URL
 }
 
 export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}): Promise<TestWebhook> {
@@ -88,9 +93,14 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
   const certificate = await testCertificate(authority)
   const lines: LogLine[] = []
   const events: AdmissionEvent[] = []
-  const auditSink = { fails: false }
+  const auditSink: FakeSink = { fails: false, gate: undefined, isWaiting: false }
   const log = testLog(lines)
   const { clientNames, bodyTimeoutSeconds = 5, maxConcurrentReviews = 64 } = options
+  const large = startLargeReviews({
+    log,
+    ...(options.threadFile === undefined ? {} : { file: options.threadFile }),
+  })
+  t.teardown(() => large.close())
   const webhook = await openWebhook(
     {
       host: '127.0.0.1',
@@ -106,11 +116,14 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
         remember: (judged) => cluster.remembered.push(judged),
         mayDo: async (_user, verb) => cluster.mayDo(verb),
       },
+      large,
       certificate: certificate.source,
       clients: clientNames === undefined ? undefined : { readCa: () => authority.caPem, names: clientNames },
       audit: {
         write: async (event) => {
           if (auditSink.fails) throw new AuditFailure('the disk is full')
+          auditSink.isWaiting = auditSink.gate !== undefined
+          await auditSink.gate
           events.push(event)
         },
         failure: () => (auditSink.fails ? 'the disk is full' : undefined),

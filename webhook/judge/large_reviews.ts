@@ -6,6 +6,7 @@ import type { Log } from '#platform/log.ts'
 import type { ReviewProblem } from '../review/review.ts'
 import type { LargeReviews, PendingReview } from './judge_review.ts'
 import type { ThreadAnswer, ThreadStep } from './large_review_thread.ts'
+import { plainGiven } from './slim_subject.ts'
 import type { Asked, Decision, Given } from './open_review.ts'
 
 /** Eight bodies of the largest size are 64 MiB; kube-apiserver has given up on those that would wait behind them. */
@@ -14,14 +15,13 @@ const MAX_REVIEWS = 8
 const STEP_TIMEOUT_MS = 4000
 
 export type LargeReviewThread = LargeReviews & {
-  /** Of the thread that works now; for tests that kill it. */
-  readonly threadId: () => number | undefined
   close(): Promise<void>
 }
 
 export type LargeReviewOptions = {
   readonly log: Pick<Log, 'error'>
   readonly stepTimeoutMs?: number
+  /** Another program for the thread. */
   readonly file?: URL
 }
 
@@ -50,10 +50,6 @@ class ReviewThread implements LargeReviewThread {
     this.#worker = this.#start()
   }
 
-  threadId(): number | undefined {
-    return this.#worker?.threadId
-  }
-
   open(body: Uint8Array<ArrayBuffer>): Promise<Result<PendingReview, ReviewProblem>> | undefined {
     if (this.#reviews >= MAX_REVIEWS || this.#isClosed) return undefined
     this.#reviews += 1
@@ -73,16 +69,17 @@ class ReviewThread implements LargeReviewThread {
       if (answer.did !== 'open') throw failureOf(answer)
       if (!answer.opened.ok) return answer.opened
       isPending = true
-      return { ok: true, value: this.#pending(id, answer.opened.value) }
+      const { asked, names } = answer.opened.value
+      return { ok: true, value: this.#pending(id, asked, names) }
     } finally {
       if (!isPending) this.#reviews -= 1
     }
   }
 
-  #pending(id: number, asked: Asked): PendingReview {
+  #pending(id: number, asked: Asked, names: readonly string[]): PendingReview {
     return {
       asked,
-      decide: (given) => this.#decide(id, given),
+      decide: (given) => this.#decide(id, given, names),
       drop: () => {
         this.#reviews -= 1
         this.#worker?.postMessage({ do: 'drop', id } satisfies ThreadStep)
@@ -90,9 +87,10 @@ class ReviewThread implements LargeReviewThread {
     }
   }
 
-  async #decide(id: number, given: Given | undefined): Promise<Decision> {
+  async #decide(id: number, given: Given | undefined, names: readonly string[]): Promise<Decision> {
     try {
-      const answer = await this.#run({ do: 'decide', id, given })
+      const plain = given === undefined ? undefined : plainGiven(given, names)
+      const answer = await this.#run({ do: 'decide', id, given: plain })
       if (answer.did !== 'decide') throw failureOf(answer)
       return answer.decision
     } finally {
@@ -120,7 +118,15 @@ class ReviewThread implements LargeReviewThread {
     }, stepTimeoutMs)
     this.#current = { waiting, timer }
     const { step } = waiting
-    worker.postMessage(step, step.do === 'open' ? [step.body.buffer] : [])
+    try {
+      worker.postMessage(step, step.do === 'open' ? [step.body.buffer] : [])
+    } catch (error) {
+      // What cannot be copied is nothing that waiting would mend.
+      clearTimeout(timer)
+      this.#current = undefined
+      waiting.reject(new Error('the thread was not reached', { cause: error }))
+      this.#next()
+    }
   }
 
   #start(): Worker {

@@ -42,7 +42,8 @@ function versionNames({ change, ledger, versions }: ListCase): readonly Finding[
   })
 }
 
-function objectNames(after: ModuleObject | ProviderObject, plain: string): readonly string[] {
+/** Of the Version objects that OpenDepot makes of one version. */
+export function objectNames(after: ModuleObject | ProviderObject, plain: string): readonly string[] {
   const name = configName(after)
   if (after.kind === 'Module') return [versionObjectName(name, plain)]
   const { operatingSystems, architectures } = after.config
