@@ -50,7 +50,7 @@ export function renderConfigurationDocs(): string {
 }
 
 /** A section for each key on top (or for those of `only`), under a heading of that level. */
-function sectionsOf(schema: TSchema, level: string, only?: ReadonlySet<string>): string[] {
+export function sectionsOf(schema: TSchema, level: string, only?: ReadonlySet<string>): string[] {
   const root: SchemaNode = schema
   const required = new Set(root.required)
   return Object.entries(root.properties ?? {})
@@ -235,7 +235,7 @@ instead; [policies.md](policies.md) explains them.
 `
 }
 
-function codeTable(codes: Readonly<Record<string, string>>): string {
+export function codeTable(codes: Readonly<Record<string, string>>): string {
   const rows = Object.entries(codes).map(([key, text]) => `| \`${key}\` | ${text} |`)
   return ['| code | meaning |', '|---|---|', ...rows].join('\n')
 }

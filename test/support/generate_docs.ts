@@ -3,10 +3,12 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { OverlaySchema } from '../../src/broker/config/dex/overlay_schema.ts'
 import { SallyportSchema } from '../../src/broker/config/schema.ts'
+import { WebhookSchema } from '../../webhook/config/schema.ts'
 import { renderConfigurationDocs } from './configuration_docs.ts'
 import { renderAudit, renderDifferences } from './dialect_docs.ts'
 import { renderJsonSchema } from './json_schema.ts'
 import { renderLintDocs } from './kube_lint_docs.ts'
+import { renderWebhookConfigurationDocs } from './webhook_configuration_docs.ts'
 
 /** One generated file: where it lies below the root of the project, and its whole text. */
 type Generated = { readonly path: string; readonly render: () => string }
@@ -16,6 +18,8 @@ const GENERATED: readonly Generated[] = [
   { path: 'docs/differences-from-dex.md', render: renderDifferences },
   { path: 'docs/audit.md', render: renderAudit },
   { path: 'docs/kube-lint.md', render: renderLintDocs },
+  { path: 'docs/webhook-configuration.md', render: renderWebhookConfigurationDocs },
+  { path: 'deploy/schema/sallyport-webhook.schema.json', render: () => renderJsonSchema(WebhookSchema) },
   { path: 'deploy/schema/sallyport.schema.json', render: () => renderJsonSchema(SallyportSchema) },
   { path: 'deploy/schema/sallyport-overlay.schema.json', render: () => renderJsonSchema(OverlaySchema) },
 ]
