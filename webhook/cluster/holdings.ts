@@ -9,6 +9,7 @@ import type { Reading } from '#core/module/reading.ts'
 import { versionObjectName } from '#core/module/version_identity.ts'
 import { WatchCache } from '#platform/kube/watch_cache.ts'
 import type { AnyWatch, ObjectRef, WatchChange, WatchDeps, Watched } from '#platform/kube/watch_cache.ts'
+import type { PublishingObject } from '#core/module/ledger_feed.ts'
 import type { Publishing } from '../ledger/feeder.ts'
 import { configNameOf, keyOf, moduleVersionNames, NameIndex, providerVersionNames } from './name_index.ts'
 import { storedPolicy } from './policy_list.ts'
@@ -148,9 +149,9 @@ export class Holdings {
     return this.#policyList
   }
 
-  *publishing(): IterableIterator<Publishing> {
-    yield* this.modules.values()
-    yield* this.providers.values()
+  *publishing(): IterableIterator<PublishingObject> {
+    for (const { body } of this.modules.values()) yield body
+    for (const { body } of this.providers.values()) yield body
   }
 
   isTerminating(namespace: string): boolean {
@@ -161,7 +162,7 @@ export class Holdings {
     return this.#bindingNames.get(namespace) ?? NO_NAMES
   }
 
-  isRequiredImmutable({ meta }: Publishing['body']): boolean {
+  isRequiredImmutable({ meta }: PublishingObject): boolean {
     return this.#policyList.some(
       ({ spec }) =>
         spec.immutability === 'required' && isSelected(spec.selector, meta.namespace, meta.labels),
@@ -169,7 +170,7 @@ export class Holdings {
   }
 
   /** A provider's version has an archive for each platform, and no one digest. */
-  digestOf(body: Publishing['body'], plain: string): string | undefined {
+  digestOf(body: PublishingObject, plain: string): string | undefined {
     if (body.kind === 'Provider') return undefined
     const name = configNameOf(body)
     const stored = this.#versions.get(`${body.meta.namespace}/${versionObjectName(name, plain)}`)
@@ -178,12 +179,12 @@ export class Holdings {
   }
 
   /** OpenDepot's names of Modules hold in every namespace, of Providers in each. */
-  namesakes(body: Publishing['body']): readonly string[] {
+  namesakes(body: PublishingObject): readonly string[] {
     return body.kind === 'Module' ? this.#moduleNames.namesakes(body) : this.#providerNames.namesakes(body)
   }
 
   /** Who else has a Version object of this name, or lists a version that will have. */
-  versionNameOwner(body: Publishing['body'], objectName: string): string | undefined {
+  versionNameOwner(body: PublishingObject, objectName: string): string | undefined {
     const { namespace } = body.meta
     const stored = this.#versions.get(`${namespace}/${objectName}`)
     if (stored !== undefined && (stored.type !== body.kind || stored.owner !== configNameOf(body))) {

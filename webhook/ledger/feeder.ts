@@ -4,43 +4,36 @@
 // What nobody saw (a first look, a gap that was listed) gets entries without who and when.
 import { epochSeconds } from '#core/clock.ts'
 import type { Clock } from '#core/clock.ts'
-import { ledgerWrites } from '#core/module/ledger.ts'
-import type { Attribution, ModuleKey, Observation, PublishedFacts } from '#core/module/ledger.ts'
-import type { ModuleObject, ProviderObject } from '#core/module/module_object.ts'
-import { readPins } from '#core/module/pins.ts'
-import { sourceOf } from '#core/module/source_of.ts'
+import type { ModuleKey } from '#core/module/ledger.ts'
+import { LOST_FOR_GOOD, moduleKeyOf, rebuildLedger, writesOfCommit } from '#core/module/ledger_feed.ts'
+import type { FeedLookups, PublishingObject, Rebuild } from '#core/module/ledger_feed.ts'
 import type { WatchChange } from '#platform/kube/watch_cache.ts'
 import type { Ledger } from '#platform/ledger/ledger.ts'
 import type { Log } from '#platform/log.ts'
 import type { Stored } from '../cluster/stored.ts'
 import type { Author, JudgedRequests } from './judged_requests.ts'
 
-export type Publishing = Stored<ModuleObject> | Stored<ProviderObject>
+export type Publishing = Stored<PublishingObject>
 
-export type FeederOptions = {
+export type FeederOptions = Omit<FeedLookups, 'published'> & {
   readonly ledger: Ledger
   readonly judged: JudgedRequests
   readonly clock: Clock
   readonly log: Log
-  /** Whether a policy requires that what it publishes never changes. */
-  readonly isRequiredImmutable: (body: Publishing['body']) => boolean
-  /** Of the archive of one version, as far as it is stored. */
-  readonly digestOf: (body: Publishing['body'], plain: string) => string | undefined
   /** Everything that is stored now. */
-  readonly stored: () => Iterable<Publishing>
+  readonly stored: () => Iterable<PublishingObject>
 }
-
-/** What one look at the whole cluster added to the ledger. */
-type FirstLook = { readonly versions: number; readonly objects: number; readonly gone: number }
 
 export class Feeder {
   readonly #options: FeederOptions
+  readonly #lookups: FeedLookups
   /** What came before the ledger was read: its order matters. `undefined` once it is followed. */
   #early: WatchChange<Publishing>[] | undefined = []
   #isFed = false
 
   constructor(options: FeederOptions) {
     this.#options = options
+    this.#lookups = { ...options, published: (module) => options.ledger.published(module) }
   }
 
   /** Everything that was there at the start is kept in the ledger. */
@@ -54,9 +47,7 @@ export class Feeder {
     if (early === undefined) return
     this.#early = undefined
     const writes = early.map((change) => this.#observe(change))
-    const look = this.#look()
-    this.#tell(look)
-    await Promise.all([...writes, look.written])
+    await Promise.all([...writes, this.reconcile()])
     this.#isFed = true
   }
 
@@ -84,67 +75,34 @@ export class Feeder {
     )
   }
 
-  /** Compares the ledger with what is stored: what another writer or a lost write left behind. */
+  /** Compares the ledger with what is stored: the first look, and later what another writer or a lost write left behind. */
   async reconcile(): Promise<void> {
-    if (this.#early === undefined) await this.#look().written
+    if (this.#early !== undefined) return
+    const { ledger, stored } = this.#options
+    const rebuild = rebuildLedger(ledger.entries(), stored(), this.#lookups)
+    this.#tell(rebuild)
+    await Promise.all(rebuild.writes.map(({ module, facts }) => ledger.record(module, facts)))
   }
 
-  #tell({ versions, objects, gone }: FirstLook): void {
+  #tell({ versions, objects, gone }: Rebuild): void {
     const { log } = this.#options
     if (versions > 0) {
       log.warn(
-        { versions, objects },
-        'these were published and not in the ledger, which is new or was lost: they are recorded as they are now. Not known: who published them and when, and what was unpublished before',
+        { versions, objects, lost: LOST_FOR_GOOD },
+        'published versions that the ledger did not know, new or lost as it is, are recorded as they are now',
       )
     }
-    if (gone > 0)
-      log.warn({ versions: gone }, 'these were present and are gone: nobody saw who took them away')
-  }
-
-  /** What is stored, and what the ledger has of Modules that are not there any more. */
-  #look(): FirstLook & { readonly written: Promise<unknown> } {
-    const { ledger, stored } = this.#options
-    const there = new Set<string>()
-    const written: Promise<void>[] = []
-    let [versions, objects, gone] = [0, 0, 0]
-    const record = (module: ModuleKey, writes: ReadonlyMap<string, PublishedFacts>): void => {
-      if (writes.size === 0) return
-      const known = ledger.published(module)
-      const fresh = [...writes.keys()].filter((plain) => !known.has(plain)).length
-      versions += fresh
-      objects += fresh > 0 ? 1 : 0
-      gone += [...writes].filter(
-        ([plain, { state }]) => state !== 'present' && known.get(plain)?.state === 'present',
-      ).length
-      written.push(ledger.record(module, writes))
+    if (gone > 0) {
+      log.warn(
+        { versions: gone },
+        'versions that the ledger calls present are gone, and nobody saw who took them away',
+      )
     }
-    for (const one of stored()) {
-      const module = moduleKeyOf(one.body)
-      there.add(textOf(module))
-      // Before as after: nobody saw what came between.
-      record(module, this.#writesOf(module, { before: one.body, after: one.body }, undefined))
-    }
-    const left = new Map<string, ModuleKey>()
-    for (const { module, facts } of ledger.entries()) {
-      if (facts.state === 'present' && !there.has(textOf(module))) left.set(textOf(module), module)
-    }
-    for (const module of left.values()) {
-      const nothing = {
-        before: undefined,
-        after: undefined,
-        immutable: false,
-        atSeconds: undefined,
-        attribution: {},
-      }
-      record(module, ledgerWrites(ledger.published(module), nothing))
-    }
-    return { versions, objects, gone, written: Promise.all(written) }
   }
 
   async #observe({ before, after, isListed }: WatchChange<Publishing>): Promise<void> {
-    const body = after?.body ?? before?.body
-    if (body === undefined) return
-    const module = moduleKeyOf(body)
+    const object = after?.body ?? before?.body
+    if (object === undefined) return
     // Between two lists it was deleted and made again.
     if (before !== undefined && after !== undefined && before.body.meta.uid !== after.body.meta.uid) {
       const gone = this.#observe({ key: '', before, after: undefined, isListed: true })
@@ -152,14 +110,14 @@ export class Feeder {
       await Promise.all([gone, made])
       return
     }
+    const { ledger, clock } = this.#options
     const author = this.#authorOf(before, after)
     const isSeen = !isListed || author !== undefined
-    const commit = { before: before?.body, after: after?.body }
     // What a list shows for the first time was not published just now.
-    const listing = before === undefined && !isSeen ? { before: after?.body, after: after?.body } : commit
-    const atSeconds = author?.atSeconds ?? epochSeconds(this.#options.clock)
-    const writes = this.#writesOf(module, listing, isSeen ? { author, atSeconds } : undefined)
-    if (writes.size > 0) await this.#options.ledger.record(module, writes)
+    const was = before === undefined && !isSeen ? after : before
+    const seen = isSeen ? { author, atSeconds: author?.atSeconds ?? epochSeconds(clock) } : undefined
+    const writes = writesOfCommit({ before: was?.body, after: after?.body, seen }, this.#lookups)
+    if (writes.size > 0) await ledger.record(moduleKeyOf(object), writes)
   }
 
   #authorOf(before: Publishing | undefined, after: Publishing | undefined): Author | undefined {
@@ -171,98 +129,4 @@ export class Feeder {
     const oldResourceVersion = before?.resourceVersion ?? ''
     return judged.authorOf({ uid: meta.uid, oldResourceVersion, before: before?.body, after: after.body })
   }
-
-  #writesOf(
-    module: ModuleKey,
-    { before, after }: Pick<WatchChange<Publishing['body']>, 'before' | 'after'>,
-    seen: { readonly author: Author | undefined; readonly atSeconds: number } | undefined,
-  ): ReadonlyMap<string, PublishedFacts> {
-    const { ledger, digestOf, isRequiredImmutable } = this.#options
-    const body = after ?? before
-    const known = ledger.published(module)
-    if (before !== undefined && after !== undefined && isUntouched(before, after) && seen !== undefined)
-      return NOTHING
-    const observed: Observation = {
-      before,
-      after,
-      immutable: after !== undefined && isImmutable(after),
-      atSeconds: seen?.atSeconds,
-      attribution: attributionOf(body, seen?.author?.attribution ?? {}),
-      commits: commitsOf(after),
-      ...(seen?.author === undefined ? {} : { reasonOf: seen.author.reasonOf }),
-    }
-    const writes = ledgerWrites(known, observed)
-    if (after === undefined) return writes
-    const complete = ([plain, facts]: readonly [string, PublishedFacts]): readonly [
-      string,
-      PublishedFacts,
-    ] => {
-      const withArchive = withDigest(facts, () => digestOf(after, plain))
-      // What a policy requires counts for what is published under it; it holds for the rest as long as it is there.
-      const isFresh = !known.has(plain) && facts.state === 'present'
-      const immutable = facts.immutable || (isFresh && isRequiredImmutable(after))
-      return [plain, immutable === facts.immutable ? withArchive : { ...withArchive, immutable }]
-    }
-    const completed = new Map([...writes].map(complete))
-    // An archive that was stored while nobody looked.
-    for (const [plain, facts] of seen === undefined ? known : []) {
-      const whole = completed.has(plain) ? facts : withDigest(facts, () => digestOf(after, plain))
-      if (whole !== facts) completed.set(plain, whole)
-    }
-    return completed
-  }
 }
-
-const NOTHING: ReadonlyMap<string, PublishedFacts> = new Map()
-
-function withDigest(facts: PublishedFacts, digestOf: () => string | undefined): PublishedFacts {
-  if (facts.state !== 'present' || facts.digest !== undefined) return facts
-  const digest = digestOf()
-  return digest === undefined ? facts : { ...facts, digest }
-}
-
-/** Status, labels and the like: nothing that the ledger says. */
-function isUntouched(before: Publishing['body'], after: Publishing['body']): boolean {
-  return (
-    isImmutable(before) === isImmutable(after) &&
-    before.versions.length === after.versions.length &&
-    before.versions.every(({ version }, index) => version === after.versions[index]?.version)
-  )
-}
-
-/** A Provider has no such field; a policy says it of one. */
-function isImmutable(body: Publishing['body']): boolean {
-  return body.kind === 'Module' && body.config.immutable
-}
-
-export function moduleKeyOf({ kind, meta }: Publishing['body']): ModuleKey {
-  return { kind, namespace: meta.namespace, name: meta.name }
-}
-
-function textOf({ kind, namespace, name }: ModuleKey): string {
-  return `${kind}/${namespace}/${name}`
-}
-
-/** What the schema has room for. */
-const MAX_SOURCE = 512
-
-/** A pipeline of the Module's own repository is no other publisher. */
-function attributionOf(body: Publishing['body'] | undefined, author: Attribution): Attribution {
-  const own = body?.kind === 'Module' ? sourceOf(body) : undefined
-  const source = own === undefined || own.length > MAX_SOURCE ? undefined : own
-  const { publisher, ...rest } = author
-  return {
-    ...rest,
-    ...(source === undefined ? {} : { source }),
-    ...(publisher === undefined || publisher === source ? {} : { publisher }),
-  }
-}
-
-/** The Module itself says which commit each version is of; an archive's digest it only claims. */
-function commitsOf(body: Publishing['body'] | undefined): ReadonlyMap<string, string> {
-  const pins = readPins(body)
-  if (!pins.ok) return NO_COMMITS
-  return new Map([...pins.value].filter(([, pin]) => !pin.startsWith('sha256:')))
-}
-
-const NO_COMMITS: ReadonlyMap<string, string> = new Map()

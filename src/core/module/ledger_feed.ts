@@ -1,0 +1,190 @@
+// From objects to entries of the ledger: what one commit, or one look at everything that is stored, adds to what is known.
+import { ledgerWrites } from './ledger.ts'
+import type { Attribution, LedgerEntry, ModuleKey, PublishedFacts } from './ledger.ts'
+import type { ModuleObject, ProviderObject } from './module_object.ts'
+import { readPins } from './pins.ts'
+import { sourceOf } from './source_of.ts'
+
+/** What publishes versions. */
+export type PublishingObject = ModuleObject | ProviderObject
+
+/** What is looked up while entries are made. */
+export type FeedLookups = {
+  readonly published: (module: ModuleKey) => ReadonlyMap<string, PublishedFacts>
+  /** Of the archive of one version, as far as it is stored. */
+  readonly digestOf: (object: PublishingObject, plain: string) => string | undefined
+  /** Whether a policy requires that what it publishes never changes. */
+  readonly isRequiredImmutable: (object: PublishingObject) => boolean
+}
+
+export type CommitAuthor = {
+  readonly attribution: Attribution
+  readonly reasonOf: (plain: string) => string | undefined
+}
+
+export type ObservedCommit = {
+  readonly before: PublishingObject | undefined
+  readonly after: PublishingObject | undefined
+  /** `undefined`: nobody saw it happen. */
+  readonly seen: { readonly author: CommitAuthor | undefined; readonly atSeconds: number } | undefined
+}
+
+export function moduleKeyOf({ kind, meta }: PublishingObject): ModuleKey {
+  return { kind, namespace: meta.namespace, name: meta.name }
+}
+
+/** What to record of one commit to one object. */
+export function writesOfCommit(
+  commit: ObservedCommit,
+  lookups: FeedLookups,
+): ReadonlyMap<string, PublishedFacts> {
+  const { before, after, seen } = commit
+  const object = after ?? before
+  if (object === undefined) return NOTHING
+  if (before !== undefined && after !== undefined && seen !== undefined && isUntouched(before, after))
+    return NOTHING
+  const known = lookups.published(moduleKeyOf(object))
+  const writes = ledgerWrites(known, {
+    before,
+    after,
+    immutable: after !== undefined && isImmutable(after),
+    atSeconds: seen?.atSeconds,
+    attribution: attributionOf(object, seen?.author?.attribution ?? {}),
+    commits: commitsOf(after),
+    ...(seen?.author === undefined ? {} : { reasonOf: seen.author.reasonOf }),
+  })
+  if (after === undefined) return writes
+  const completed = new Map<string, PublishedFacts>()
+  for (const [plain, facts] of writes) {
+    // What a policy requires counts for what is published under it; it holds for the rest as long as it is there.
+    const isFresh = !known.has(plain) && facts.state === 'present'
+    const immutable = facts.immutable || (isFresh && lookups.isRequiredImmutable(after))
+    completed.set(plain, { ...withDigest(facts, after, { plain, lookups }), immutable })
+  }
+  // An archive that was stored while nobody looked.
+  for (const [plain, facts] of seen === undefined ? known : NOTHING) {
+    const whole = completed.has(plain) ? facts : withDigest(facts, after, { plain, lookups })
+    if (whole !== facts) completed.set(plain, whole)
+  }
+  return completed
+}
+
+const NOTHING: ReadonlyMap<string, PublishedFacts> = new Map()
+
+export type Rebuild = {
+  readonly writes: readonly {
+    readonly module: ModuleKey
+    readonly facts: ReadonlyMap<string, PublishedFacts>
+  }[]
+  /** Versions that were not known, of how many objects, and known ones that are gone and nobody saw why. */
+  readonly versions: number
+  readonly objects: number
+  readonly gone: number
+}
+
+/** What the ledger lacks of what is stored now, and what it has of objects that are not there any more. */
+export function rebuildLedger(
+  entries: Iterable<LedgerEntry>,
+  stored: Iterable<PublishingObject>,
+  lookups: FeedLookups,
+): Rebuild {
+  const there = new Set<string>()
+  const writes: { module: ModuleKey; facts: ReadonlyMap<string, PublishedFacts> }[] = []
+  for (const object of stored) {
+    const module = moduleKeyOf(object)
+    there.add(keyText(module))
+    // Before as after: nobody saw what came between.
+    writes.push({
+      module,
+      facts: writesOfCommit({ before: object, after: object, seen: undefined }, lookups),
+    })
+  }
+  const left = new Map<string, ModuleKey>()
+  for (const { module, facts } of entries) {
+    if (facts.state === 'present' && !there.has(keyText(module))) left.set(keyText(module), module)
+  }
+  for (const module of left.values()) {
+    const nobody = {
+      before: undefined,
+      after: undefined,
+      immutable: false,
+      atSeconds: undefined,
+      attribution: {},
+    }
+    writes.push({ module, facts: ledgerWrites(lookups.published(module), nobody) })
+  }
+  return { writes: writes.filter(({ facts }) => facts.size > 0), ...countsOf(writes, lookups) }
+}
+
+function countsOf(writes: Rebuild['writes'], { published }: FeedLookups): Omit<Rebuild, 'writes'> {
+  let [versions, objects, gone] = [0, 0, 0]
+  for (const { module, facts: written } of writes) {
+    const known = published(module)
+    const fresh = [...written.keys()].filter((plain) => !known.has(plain)).length
+    versions += fresh
+    objects += fresh > 0 ? 1 : 0
+    for (const [plain, { state }] of written) {
+      if (state !== 'present' && known.get(plain)?.state === 'present') gone += 1
+    }
+  }
+  return { versions, objects, gone }
+}
+
+/** What no look at a cluster brings back; said wherever a ledger is made anew. */
+export const LOST_FOR_GOOD =
+  'who published them and when, by which pipeline, and what was unpublished or pruned before: none of it stands in the objects'
+
+type Completing = { readonly plain: string; readonly lookups: FeedLookups }
+
+function withDigest(
+  facts: PublishedFacts,
+  object: PublishingObject,
+  { plain, lookups }: Completing,
+): PublishedFacts {
+  if (facts.state !== 'present' || facts.digest !== undefined) return facts
+  const digest = lookups.digestOf(object, plain)
+  return digest === undefined ? facts : { ...facts, digest }
+}
+
+/** Status, labels and the like: nothing that the ledger says. */
+function isUntouched(before: PublishingObject, after: PublishingObject): boolean {
+  return (
+    isImmutable(before) === isImmutable(after) &&
+    before.versions.length === after.versions.length &&
+    before.versions.every(({ version }, index) => version === after.versions[index]?.version)
+  )
+}
+
+/** A Provider has no such field; a policy says it of one. */
+function isImmutable(object: PublishingObject): boolean {
+  return object.kind === 'Module' && object.config.immutable
+}
+
+/** Neither a namespace nor a name has a slash. */
+function keyText({ kind, namespace, name }: ModuleKey): string {
+  return `${kind}/${namespace}/${name}`
+}
+
+/** What the schema has room for. */
+const MAX_SOURCE = 512
+
+/** A pipeline of the Module's own repository is no other publisher. */
+function attributionOf(object: PublishingObject, author: Attribution): Attribution {
+  const own = object.kind === 'Module' ? sourceOf(object) : undefined
+  const source = own === undefined || own.length > MAX_SOURCE ? undefined : own
+  const { publisher, ...rest } = author
+  return {
+    ...rest,
+    ...(source === undefined ? {} : { source }),
+    ...(publisher === undefined || publisher === source ? {} : { publisher }),
+  }
+}
+
+const NO_COMMITS: ReadonlyMap<string, string> = new Map()
+
+/** The Module itself says which commit each version is of; an archive's digest it only claims. */
+function commitsOf(object: PublishingObject | undefined): ReadonlyMap<string, string> {
+  const pins = readPins(object)
+  if (!pins.ok) return NO_COMMITS
+  return new Map([...pins.value].filter(([, pin]) => !pin.startsWith('sha256:')))
+}
