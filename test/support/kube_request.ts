@@ -13,15 +13,17 @@ export type KubeAsked = {
   readonly token?: string
   /** Sent as JSON. */
   readonly body?: unknown
+  /** What kind of JSON, such as that of a patch; `application/json` when absent. */
+  readonly contentType?: string
 }
 
 export type KubeAnswer = { readonly status: number; readonly body: string }
 
 /** Rejects when nothing answers within ten seconds. */
 export function askKube(access: KubeAccess, url: string, asked: KubeAsked = {}): Promise<KubeAnswer> {
-  const { token, method = 'GET', body } = asked
+  const { token, method = 'GET', body, contentType = 'application/json' } = asked
   const credentials = token === undefined ? { cert: access.admin.certPem, key: access.admin.keyPem } : {}
-  const headers: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
+  const headers: Record<string, string> = body === undefined ? {} : { 'content-type': contentType }
   if (token !== undefined) headers['authorization'] = `Bearer ${token}`
   const options = { method, headers, ca: access.caPem, ...credentials, agent: false, timeout: 10_000 }
   return new Promise((resolve, reject) => {
