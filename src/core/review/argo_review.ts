@@ -12,6 +12,7 @@ import { applicationOf } from './argo/coverage.ts'
 import { deletedApplication } from './argo/deleting_rules.ts'
 import { projectIdentities } from './argo/identity_rules.ts'
 import { judgeApplication, judgeModuleAnnotations } from './argo/judge_argo.ts'
+import { isJudged } from './object_change.ts'
 import type { ReviewCase } from './object_change.ts'
 import { isApplication } from './known_applications.ts'
 import { objectPath } from './object_path.ts'
@@ -25,7 +26,7 @@ import { asStored } from './subject.ts'
 export function argoFindings(pairings: readonly Pairing[], subject: ReviewCase): readonly ReviewFinding[] {
   const listType = moduleListType([...subject.around, ...pairings.flatMap(({ after }) => after)])
   const modules = pairings.flatMap((pairing) => appliedModules(pairing, subject))
-  const world: World = { subject, modules, listType, isAboutModules: modules.length > 0 }
+  const world: World = { subject, modules, listType, ...appliedByArgo(pairings, subject) }
   return [
     ...pairings.flatMap((pairing) => pairingFindings(pairing, world)),
     // What is named beside the change is as it was before.
@@ -39,7 +40,19 @@ type World = {
   readonly modules: readonly FoundModule[]
   readonly listType: ArgoCase['listType']
   /** Otherwise whoever asks wants to know about the Applications themselves. */
-  readonly isAboutModules: boolean
+  readonly isAboutObjects: boolean
+  /** Keys of the Applications that apply something reviewed, or did. */
+  readonly appliers: ReadonlySet<string>
+}
+
+function appliedByArgo(
+  pairings: readonly Pairing[],
+  { applications }: ReviewCase,
+): Pick<World, 'isAboutObjects' | 'appliers'> {
+  const objects = pairings.flatMap(({ before, after }) => before.concat(after))
+  const applied = objects.filter(({ resource }) => isJudged(resource))
+  const appliers = applied.flatMap((object) => applicationOf(object, applications)?.object.key ?? [])
+  return { isAboutObjects: applied.length > 0, appliers: new Set(appliers) }
 }
 
 type FoundModule = AppliedModule & {
@@ -107,7 +120,7 @@ function objectFindings(object: ReviewedObject, world: World): readonly ReviewFi
   const application = readApplication(object)
   if (!application.ok) return [unreadable(object, application.denial)]
   const modules = world.modules.filter((found) => found.application?.object.key === object.key)
-  if (modules.length === 0 && world.isAboutModules) return []
+  if (world.isAboutObjects && !world.appliers.has(object.key)) return []
   const subject = { application: application.value, modules, listType: world.listType }
   return judgeApplication(subject).map((said) => placed(said, object))
 }
@@ -115,8 +128,7 @@ function objectFindings(object: ReviewedObject, world: World): readonly ReviewFi
 function goneApplication(old: ReviewedObject, world: World): readonly ReviewFinding[] {
   const application = readApplication(old)
   if (!application.ok) return []
-  const isOurs =
-    !world.isAboutModules || world.modules.some((found) => found.application?.object.key === old.key)
+  const isOurs = !world.isAboutObjects || world.appliers.has(old.key)
   if (!isOurs) return []
   return deletedApplication(application.value).map((said) =>
     findingAt(said.rule, said, old, undefined, old.placeOf([])),
