@@ -104,6 +104,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./review.ts')).review,
   },
   {
+    name: 'ledger',
+    summary: 'show and export what was ever published, and make it anew after a loss',
+    load: async () => (await import('./ledger.ts')).ledger,
+  },
+  {
     name: 'hash-secret',
     summary: 'make the hash of a client secret that goes into the configuration',
     load: async () => (await import('./hash_secret.ts')).hashSecret,

@@ -1,0 +1,26 @@
+// Every object of a resource, page by page, for commands that look once.
+import { isJsonObject } from '#core/claims.ts'
+import type { JsonObject } from '#core/claims.ts'
+import type { KubeConnection } from './kube_connection.ts'
+import type { Asked } from './kube_target.ts'
+
+/** @param query `fieldSelector=...`, without the page; a page has the given size at most */
+export async function listAll(
+  connection: KubeConnection,
+  path: string,
+  { query = '', pageSize = 250 }: { readonly query?: string; readonly pageSize?: number } = {},
+): Asked<readonly JsonObject[]> {
+  const found: JsonObject[] = []
+  let next = ''
+  do {
+    const from = next === '' ? '' : `&continue=${encodeURIComponent(next)}`
+    const rest = query === '' ? '' : `&${query}`
+    const page = await connection.request({ method: 'GET', path: `${path}?limit=${pageSize}${rest}${from}` })
+    if (!page.ok) return page
+    const { items, metadata } = page.value
+    for (const item of Array.isArray(items) ? items : []) if (isJsonObject(item)) found.push(item)
+    const token = isJsonObject(metadata) ? metadata['continue'] : undefined
+    next = typeof token === 'string' ? token : ''
+  } while (next !== '')
+  return { ok: true, value: found }
+}
