@@ -86,11 +86,11 @@ function nothing(): void {
 
 /** What keeps it from being done for as long as it is waited for, or `undefined` when it is done. */
 async function settled(
-  look: () => { readonly isDone: boolean; readonly why: string | undefined },
+  ask: () => { readonly isDone: boolean; readonly why: string | undefined },
 ): Promise<string | undefined> {
   let failingSince: number | undefined
   for (;;) {
-    const { isDone, why } = look()
+    const { isDone, why } = ask()
     if (isDone) return undefined
     failingSince = why === undefined ? undefined : (failingSince ?? performance.now())
     if (why !== undefined && performance.now() - (failingSince ?? 0) >= PATIENCE_MS) return why
