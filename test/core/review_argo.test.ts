@@ -392,17 +392,18 @@ spec:
 `,
 })
 
+const under = (account: string, users: readonly string[]): readonly string[] => {
+  const identities = { ...aPolicy().identities, gitops: { users, groups: [] } }
+  return told(
+    reviewed({
+      before: {},
+      after: project(account),
+      policies: [{ name: 'p', spec: { ...aPolicy(), identities } }],
+    }),
+  )
+}
+
 t.test('ARGO-13 as whom a project writes', async (t) => {
-  const under = (account: string, users: readonly string[]): readonly string[] => {
-    const identities = { ...aPolicy().identities, gitops: { users, groups: [] } }
-    return told(
-      reviewed({
-        before: {},
-        after: project(account),
-        policies: [{ name: 'p', spec: { ...aPolicy(), identities } }],
-      }),
-    )
-  }
   t.match(under('argocd:team-a', [argo.username]), [
     /^project\.yaml:8 warn ARGO-13: syncs of this project arrive as system:serviceaccount:argocd:team-a, which the ModulePolicy "p" does not list/,
   ])
