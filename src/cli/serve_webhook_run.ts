@@ -21,6 +21,8 @@ import type { WebhookConfigEnv, WebhookConfigLoad } from '../../webhook/config/r
 import type { WebhookConfig } from '../../webhook/config/webhook_config.ts'
 import { startLargeReviews } from '../../webhook/judge/large_reviews.ts'
 import { createWebhookMetrics } from '../../webhook/metrics.ts'
+import { startBackgroundScan } from '../../webhook/scan/background_scan.ts'
+import { kubeReports } from '../../webhook/scan/kube_reports.ts'
 import { openWebhook } from '../../webhook/webhook.ts'
 import type { Webhook } from '../../webhook/webhook.ts'
 import { EXIT } from './command.ts'
@@ -123,6 +125,15 @@ async function openAll(config: WebhookConfig, io: CommandIo): Promise<Opened> {
     })
     const cluster = await openCluster({ connection, log, clock: io.clock, registry: metrics.registry })
     closers.push(() => cluster.close())
+    const scan = startBackgroundScan({
+      cluster,
+      reports: config.scan.reports ? kubeReports(connection, log) : undefined,
+      registry: metrics.registry,
+      log,
+      clock: io.clock,
+      intervalSeconds: config.scan.intervalSeconds,
+    })
+    closers.push(() => scan.close())
     const large = startLargeReviews({ log })
     closers.push(() => large.close())
     const webhook = await openWebhook(config, {

@@ -65,6 +65,11 @@ export function exprOracleBinary(): Promise<string> {
   return goPeer('expr-oracle')
 }
 
+/** A folder with the definitions of PolicyReport and ClusterPolicyReport. */
+export function policyReportDefinitions(): Promise<string> {
+  return goPeer('policy-report', 'definitions')
+}
+
 /** What the recipe's build.sh leaves at the path it is given: a program, or a folder of several. */
 async function goPeer(name: string, made = name): Promise<string> {
   const recipe = join(recipes, name)

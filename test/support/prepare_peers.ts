@@ -7,8 +7,17 @@ import {
   exprOracleBinary,
   keycloakHome,
   kubeAuthnOracleBinary,
+  policyReportDefinitions,
 } from './peers.ts'
 
-const makers = [dexBinary, dex2451Binary, keycloakHome, kubeAuthnOracleBinary, exprOracleBinary, argocdFolder]
+const makers = [
+  dexBinary,
+  dex2451Binary,
+  keycloakHome,
+  kubeAuthnOracleBinary,
+  exprOracleBinary,
+  policyReportDefinitions,
+  argocdFolder,
+]
 for (const make of makers) console.log(await make())
 for (const version of kubeVersions()) console.log((await kubeBinaries(version)).apiserver)

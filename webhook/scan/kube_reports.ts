@@ -1,0 +1,106 @@
+// PolicyReports in a cluster: one for each namespace that has Modules, written by server-side apply when it has changed. Two
+// replicas write the same report, so they do not disturb each other.
+import type { JsonObject } from '#core/claims.ts'
+import { isJsonObject } from '#core/claims.ts'
+import { policyReport, REPORT_NAME } from '#core/module/policy_report.ts'
+import type { KubeConnection } from '#platform/kube/kube_connection.ts'
+import type { Log } from '#platform/log.ts'
+import type { ReportWriter } from './background_scan.ts'
+
+const REPORTS = '/apis/wgpolicyk8s.io/v1alpha2'
+const FIELD_MANAGER = 'sallyport-webhook-scan'
+/** Namespaces whose reports are listed at once. */
+const PAGE = 500
+
+export function kubeReports(connection: KubeConnection, log: Pick<Log, 'info' | 'warn'>): ReportWriter {
+  /** Namespace -> the report as it was written last; what is the same is not written again. */
+  const written = new Map<string, string>()
+  let told = ''
+  /** One line when it begins, and none while it stays. */
+  const tell = (why: string): void => {
+    if (why !== told && why !== '') log.warn({ why }, 'reports are not written')
+    told = why
+  }
+  return {
+    async write(scanned) {
+      const there = await namespacesWithReports(connection)
+      if (!there.ok) {
+        written.clear()
+        return tell(there.denial)
+      }
+      let why = ''
+      for (const [namespace, modules] of scanned) {
+        const report = policyReport(namespace, modules)
+        const text = JSON.stringify(report)
+        if (written.get(namespace) === text && there.value.has(namespace)) continue
+        const problem = await apply(connection, namespace, report)
+        if (problem === undefined) written.set(namespace, text)
+        else why = problem
+      }
+      for (const namespace of there.value) {
+        if (scanned.has(namespace)) continue
+        written.delete(namespace)
+        why = (await remove(connection, namespace)) ?? why
+      }
+      tell(why)
+    },
+  }
+}
+
+type Namespaces =
+  | { readonly ok: true; readonly value: ReadonlySet<string> }
+  | { readonly ok: false; readonly denial: string }
+
+async function namespacesWithReports(connection: KubeConnection): Promise<Namespaces> {
+  const found = new Set<string>()
+  let next = ''
+  do {
+    const field = encodeURIComponent(`metadata.name=${REPORT_NAME}`)
+    const from = next === '' ? '' : `&continue=${encodeURIComponent(next)}`
+    const answer = await connection.request({
+      method: 'GET',
+      path: `${REPORTS}/policyreports?fieldSelector=${field}&limit=${PAGE}${from}`,
+      accept: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json',
+    })
+    if (!answer.ok) {
+      const isUnknown = answer.denial.status === 404
+      const denial = isUnknown
+        ? 'the cluster knows no PolicyReport of wgpolicyk8s.io/v1alpha2: install it, or set scan.reports to false'
+        : answer.denial.message
+      return { ok: false, denial }
+    }
+    const { items, metadata } = answer.value
+    for (const item of Array.isArray(items) ? items : []) {
+      const meta = isJsonObject(item) ? item['metadata'] : undefined
+      const namespace = isJsonObject(meta) ? meta['namespace'] : undefined
+      if (typeof namespace === 'string') found.add(namespace)
+    }
+    const more = isJsonObject(metadata) ? metadata['continue'] : undefined
+    next = typeof more === 'string' ? more : ''
+  } while (next !== '')
+  return { ok: true, value: found }
+}
+
+function reportPath(namespace: string): string {
+  return `${REPORTS}/namespaces/${encodeURIComponent(namespace)}/policyreports/${REPORT_NAME}`
+}
+
+async function apply(
+  connection: KubeConnection,
+  namespace: string,
+  body: JsonObject,
+): Promise<string | undefined> {
+  const answer = await connection.request({
+    method: 'PATCH',
+    path: `${reportPath(namespace)}?fieldManager=${FIELD_MANAGER}&force=true`,
+    contentType: 'application/apply-patch+yaml',
+    body,
+  })
+  return answer.ok ? undefined : answer.denial.message
+}
+
+/** Of a namespace that has no Modules any more; gone with its namespace, it is gone. */
+async function remove(connection: KubeConnection, namespace: string): Promise<string | undefined> {
+  const answer = await connection.request({ method: 'DELETE', path: reportPath(namespace) })
+  return answer.ok || answer.denial.status === 404 ? undefined : answer.denial.message
+}
