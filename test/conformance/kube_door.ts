@@ -6,6 +6,7 @@ import type { RuleId } from '../../src/core/module/rule_id.ts'
 import type { Mode } from '../../src/core/module/verdict.ts'
 import { expectedAt } from './module_cases.ts'
 import type { Door, Expectation, Json, Row } from './module_cases.ts'
+import { ROWS } from './module_table.ts'
 import type { Typed, World } from './module_world.ts'
 import { isObjectOf } from './recorded.ts'
 
@@ -97,17 +98,15 @@ export function checkPlayed(t: Test, door: Door, played: readonly Played[]): voi
   }
 }
 
-/** Rules and modes of each row, as the audit log has them: by the endings of the annotations' keys. */
-export function auditedOf(
-  events: readonly Json[],
-  row: Row,
-): { readonly rules: readonly RuleId[]; readonly modes: readonly Mode[] } {
-  const about = events.filter((event) => {
-    const { name, namespace } = Object(event['objectRef'])
-    if (event['verb'] === 'deletecollection')
-      return row.run.includes(String(event['requestURI']).split('?')[1] ?? '-')
-    return CHANGES.has(String(event['verb'])) && isObjectOf(row, String(name), namespace)
-  })
+/** What the audit log has of the time since. */
+export async function eventsSince({ cluster }: World, since: Date): Promise<readonly Json[]> {
+  const events = await cluster.auditEvents()
+  return events.filter((event) => new Date(String(event['requestReceivedTimestamp'])) >= since)
+}
+
+/** Rules and modes of a row, as the audit log has them: by the endings of the annotations' keys. */
+export function auditedOf(events: readonly Json[], row: Row): Audited {
+  const about = judgedEvents(events, row)
   const values = (part: string): readonly string[] =>
     about.flatMap((event) =>
       Object.entries(Object(event['annotations']))
@@ -122,11 +121,32 @@ export function auditedOf(
   }
 }
 
+type Audited = { readonly rules: readonly RuleId[]; readonly modes: readonly Mode[] }
+
+function judgedEvents(events: readonly Json[], row: Row): readonly Json[] {
+  const about = events.filter((event) => isChangeOf(row, event))
+  // What the way out asked for comes after.
+  if (row.wayOut !== undefined) return about.slice(0, 1)
+  if (row.about === undefined) return about
+  // Rows about one object come one after the other, one request each.
+  const index = ROWS.filter((other) => other.about === row.about).indexOf(row)
+  return about.slice(index, index + 1)
+}
+
+function isChangeOf(row: Row, event: Json): boolean {
+  const { name, namespace } = Object(event['objectRef'])
+  if (event['verb'] !== 'deletecollection') {
+    return CHANGES.has(String(event['verb'])) && isObjectOf(row, String(name), namespace)
+  }
+  const [, query] = String(event['requestURI']).split('?')
+  return query !== undefined && row.run.includes(query)
+}
+
 const CHANGES: ReadonlySet<string> = new Set(['create', 'update', 'patch', 'delete'])
 const MODES: readonly Mode[] = ['enforce', 'warn', 'audit']
 
 /** All rules of an expectation, and the modes in which they spoke. */
-export function audited(expectation: Expectation): ReturnType<typeof auditedOf> {
+export function audited(expectation: Expectation): Audited {
   const { forbidden = [], invalid = [], warns = [], told = [], audits = [] } = expectation
   const modes: readonly (readonly [Mode, number])[] = [
     ['enforce', forbidden.length + invalid.length],

@@ -1,4 +1,5 @@
 // WH-G, L, O, and M15 of what Modules stand on: GroupBindings, the ledger, policies, Namespaces and definitions.
+import { publishedVersionName } from '../../src/core/module/ledger.ts'
 import { versionManifest } from './module_cases.ts'
 import type { Json, Row } from './module_cases.ts'
 
@@ -56,17 +57,17 @@ function policyWritten(
   }
 }
 
-/** A hash of nothing that there is. */
-const ENTRY = `pv-${'ab12'.repeat(12)}`
+const GONE = { kind: 'Module', namespace: 'nowhere', name: 'gone' } as const
+const [WRITTEN, KEPT] = ['1.0.0', '1.1.0']
 
-function entry(name: string): Json {
+function entry(version: string): Json {
   return {
     apiVersion: 'sallyport.dev/v1alpha1',
     kind: 'PublishedVersion',
-    metadata: { name, namespace: undefined },
+    metadata: { name: publishedVersionName(GONE, version), namespace: undefined },
     spec: {
-      module: { namespace: 'nowhere', name: 'gone' },
-      version: '1.0.0',
+      module: GONE,
+      version,
       state: 'unpublished',
       immutable: true,
     },
@@ -123,10 +124,10 @@ export const G_ROWS: readonly Row[] = [
     name: 'l1-written',
     title: 'WH-L1 a person writes the ledger',
     policy: 'team',
-    about: ENTRY,
+    about: publishedVersionName(GONE, WRITTEN),
     actor: 'root',
     run: 'kubectl create -f -',
-    input: { object: entry(ENTRY) },
+    input: { object: entry(WRITTEN) },
     expect: { forbidden: ['WH-L1'] },
     blind: USER,
   },
@@ -134,10 +135,10 @@ export const G_ROWS: readonly Row[] = [
     name: 'l1-deleted',
     title: 'WH-L1 a person deletes from the ledger',
     policy: 'team',
-    beside: [entry(`pv-${'cd34'.repeat(12)}`)],
-    about: `pv-${'cd34'.repeat(12)}`,
+    beside: [entry(KEPT)],
+    about: publishedVersionName(GONE, KEPT),
     actor: 'root',
-    run: `kubectl delete publishedversion pv-${'cd34'.repeat(12)}`,
+    run: `kubectl delete publishedversion ${publishedVersionName(GONE, KEPT)}`,
     expect: { forbidden: ['WH-L1'] },
     blind: DELETION,
   },
@@ -164,7 +165,7 @@ export const G_ROWS: readonly Row[] = [
   policyWritten(
     'o2-unreadable',
     'WH-O2 a policy names a rule that there is not',
-    { modes: { 'WH-Z9': 'warn' } },
+    { modes: { 'WH-V5': 'warn' } },
     { invalid: ['WH-O2'] },
     {
       about: 'o2-unreadable',

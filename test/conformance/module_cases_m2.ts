@@ -116,11 +116,14 @@ export const M2_ROWS: readonly Row[] = [
     stored: { versions: [] },
     blind: {},
   },
-  deleted('m12-remembered', 'WH-M12 a Module is deleted whose versions only the ledger knows', {
+  {
+    ...deleted('m12-gone', 'WH-M12 a Module is deleted after the last of its versions was unpublished', {
+      expect: {},
+    }),
     stored: { versions: [] },
-    ledger: { '1.0.0': { state: 'present', immutable: true } },
-    blind: { offline: NO_FILE, vap: ['ledger', {}] },
-  }),
+    ledger: { '1.0.0': { state: 'unpublished', immutable: true } },
+    blind: {},
+  },
   deleted('m12-annotation-only', 'WH-M12 with the annotation and without the verb', { stored: ALL_GONE }),
   deleted('m12-verb-only', 'WH-M12 with the verb, and the way out is the annotation', {
     actor: 'carol',

@@ -142,7 +142,7 @@ export const V1_ROWS: readonly Row[] = [
     run: 'kubectl apply -f -',
     input: OLDER,
     expect: { forbidden: ['WH-V1'] },
-    wayOut: 'instead',
+    says: /put what was published back in git and add to it/,
   },
   {
     name: 'v1-argo-all',

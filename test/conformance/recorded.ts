@@ -55,6 +55,7 @@ const RUN_FIELDS = new Set([
   'generation',
   'creationTimestamp',
   'deletionTimestamp',
+  'lastTransitionTime',
   'managedFields',
   'requestKind',
   'requestResource',
