@@ -1,0 +1,153 @@
+// sallyport-webhook.yaml: what holds without it, what it may say, and what is said about a wrong one.
+import t from 'tap'
+import { formatFinding } from '../../src/platform/config/finding.ts'
+import { WEBHOOK_CODES } from '../../webhook/config/finding_codes.ts'
+import { defaultWebhookConfig, loadWebhookConfig } from '../../webhook/config/read_config.ts'
+import type { WebhookConfigEnv, WebhookConfigLoad } from '../../webhook/config/read_config.ts'
+
+const CERTIFICATE = '-----BEGIN CERTIFICATE-----\n'
+const env: WebhookConfigEnv = {
+  readFile: (path) => {
+    if (path.includes('missing')) throw new Error('ENOENT')
+    return path.includes('odd') ? 'nothing' : CERTIFICATE
+  },
+  fileMode: (path) => (path.includes('open') ? 0o644 : 0o600),
+  baseDir: '/etc/sallyport',
+  podNamespace: undefined,
+}
+const inPod: WebhookConfigEnv = { ...env, podNamespace: 'guards' }
+
+function load(text: string, world: WebhookConfigEnv = env): WebhookConfigLoad {
+  return loadWebhookConfig('sallyport-webhook.yaml', text, world)
+}
+
+const FILES = 'listen: {tls: {certFile: tls.crt, keyFile: tls.key}}\n'
+
+t.test('a Pod needs no file', async (t) => {
+  const { config, findings } = defaultWebhookConfig(inPod)
+  t.same(findings, [])
+  t.same(config, {
+    host: undefined,
+    port: 8443,
+    certificate: {
+      kind: 'selfManaged',
+      namespace: 'guards',
+      secret: 'sallyport-webhook-tls',
+      service: 'sallyport-webhook',
+      webhookConfiguration: 'sallyport-webhook',
+    },
+    clients: undefined,
+    ops: { host: undefined, port: 9090 },
+    kubeconfig: undefined,
+    context: undefined,
+    log: { level: 'info', format: 'json' },
+    audit: { destination: 'stdout' },
+    scan: { intervalSeconds: 600, reports: true },
+    limits: { maxConcurrentReviews: 256, bodyTimeoutSeconds: 10, drainSeconds: 5 },
+  })
+})
+
+t.test('elsewhere it says that there is no certificate, and how to give one', async (t) => {
+  const { config, findings } = defaultWebhookConfig(env)
+  t.equal(config, undefined)
+  t.match(findings.map(formatFinding), [
+    /^error certificate_missing \(listen\): no certificate to serve: this is no Pod.*\n {4}-> write listen: \{tls: /,
+  ])
+})
+
+t.test('every key has its place in what is resolved', async (t) => {
+  const { config, findings } = load(`
+listen:
+  host: 127.0.0.1
+  port: 9443
+  tls: {certFile: pki/tls.crt, keyFile: /run/tls.key}
+  clientCaFile: ca.crt
+  clientNames: [kube-apiserver]
+ops: off
+kubeconfig: kubeconfig
+context: prod
+log: {level: warn, format: text}
+audit: {destination: audit.log}
+scan: {interval: 1h, reports: false}
+limits: {maxConcurrentReviews: 10, bodyTimeout: 3s, drain: 0s}
+`)
+  t.same(findings, [])
+  t.same(config, {
+    host: '127.0.0.1',
+    port: 9443,
+    certificate: { kind: 'files', certFile: '/etc/sallyport/pki/tls.crt', keyFile: '/run/tls.key' },
+    clients: { caFile: '/etc/sallyport/ca.crt', names: ['kube-apiserver'] },
+    ops: undefined,
+    kubeconfig: '/etc/sallyport/kubeconfig',
+    context: 'prod',
+    log: { level: 'warn', format: 'text' },
+    audit: { destination: '/etc/sallyport/audit.log' },
+    scan: { intervalSeconds: 3600, reports: false },
+    limits: { maxConcurrentReviews: 10, bodyTimeoutSeconds: 3, drainSeconds: 0 },
+  })
+})
+
+t.test('a certificate of its own keeping can be named in part', async (t) => {
+  const text = 'listen: {tls: {selfManaged: {secret: own, namespace: elsewhere}}}\n'
+  t.match(load(text).config?.certificate, {
+    kind: 'selfManaged',
+    secret: 'own',
+    namespace: 'elsewhere',
+    service: 'sallyport-webhook',
+  })
+  t.match(load('listen: {tls: {selfManaged: {}}}\n', inPod).config?.certificate, { namespace: 'guards' })
+})
+
+const WRONG: readonly { readonly code: string; readonly text: string; readonly place: string }[] = [
+  { code: 'key_unknown', text: `${FILES}lissen: {}\n`, place: '2:1' },
+  { code: 'type_wrong', text: `${FILES}ops: {port: "9090"}\n`, place: '2:7' },
+  { code: 'value_out_of_range', text: `${FILES}ops: {port: 70000}\n`, place: '2:7' },
+  { code: 'duration_malformed', text: `${FILES}scan: {interval: 10d}\n`, place: '2:8' },
+  { code: 'key_missing', text: 'listen:\n  tls: {certFile: tls.crt}\n', place: '2:3' },
+  { code: 'config_empty', text: '# nothing\n', place: '1:1' },
+  { code: 'yaml_multiple_documents', text: `${FILES}---\n${FILES}`, place: '3:1' },
+  { code: 'yaml_syntax', text: 'listen: {\n', place: '2:1' },
+  { code: 'certificate_missing', text: 'listen: {tls: {selfManaged: {}}}\n', place: '1:16' },
+  { code: 'certificate_malformed', text: withListen('clientCaFile: odd.crt'), place: '3:3' },
+  { code: 'client_names_without_ca', text: withListen('clientNames: [x]'), place: '3:3' },
+  {
+    code: 'file_unreadable',
+    text: 'listen:\n  tls: {certFile: missing.crt, keyFile: tls.key}\n',
+    place: '2:9',
+  },
+]
+
+function withListen(line: string): string {
+  return `listen:\n  tls: {certFile: tls.crt, keyFile: tls.key}\n  ${line}\n`
+}
+
+for (const { code, text, place } of WRONG) {
+  t.test(`${code} is said with its place`, async (t) => {
+    const { config, findings } = load(text)
+    t.equal(config, undefined)
+    const told = findings.map(formatFinding)
+    t.ok(
+      told.some(
+        (line) =>
+          line.startsWith(`sallyport-webhook.yaml:${place}: error ${code} `) ||
+          line.startsWith(`sallyport-webhook.yaml:${place}: error ${code}:`),
+      ),
+      told.join('\n'),
+    )
+    t.not(load(FILES).config, undefined)
+  })
+}
+
+t.test('a key that others can read is warned of, and served', async (t) => {
+  const { config, findings } = load('listen: {tls: {certFile: tls.crt, keyFile: open.key}}\n')
+  t.ok(config)
+  t.match(findings, [{ severity: 'warning', code: 'file_readable_by_others', path: 'listen.tls.keyFile' }])
+})
+
+t.test('every finding of its own has been shown here', async (t) => {
+  const shown = new Set([...WRONG.map(({ code }) => code), 'file_readable_by_others'])
+  t.same(
+    Object.keys(WEBHOOK_CODES).filter((code) => !shown.has(code)),
+    [],
+  )
+})
