@@ -9,6 +9,7 @@ import type { ModuleObject } from '../../src/core/module/module_object.ts'
 import { readPins } from '../../src/core/module/pins.ts'
 import { judgeUnderPolicies } from '../../src/core/module/policy_choice.ts'
 import type { NamedPolicy } from '../../src/core/module/policy_choice.ts'
+import { storageText } from '../../src/core/module/rules/m6_storage_moved.ts'
 import { sourceOf } from '../../src/core/module/source_of.ts'
 import {
   aModule,
@@ -212,7 +213,7 @@ function knownOf(module: ModuleObject, plain: string): Known {
   const entry = module.versions.find(({ version }) => version === plain || version === `v${plain}`)
   return {
     source: sourceOf(module),
-    storage: JSON.stringify(module.config.storage?.backends),
+    storage: storageText(module.config.storage),
     format: module.config.fileFormat,
     text: entry?.version.replace(/^v/, '') ?? '',
     pin: pins.ok ? pins.value.get(plain) : undefined,
