@@ -103,15 +103,18 @@ function show({ writes, versions, objects, gone }: Rebuild, io: CommandIo): void
     io.stdout.write('the ledger has everything that is stored\n')
     return
   }
+  let lines = 0
   for (const { module, facts } of writes) {
     const { kind, namespace, name } = module
-    io.stdout.write(printable(`${kind} ${namespace}/${name}`) + '\n')
+    io.stdout.write(`${printable(`${kind} ${namespace}/${name}`)}\n`)
     for (const [version, one] of facts) io.stdout.write(`  ${lineOf({ version, facts: one })}\n`)
+    lines += facts.size
   }
+  const changed = lines - versions - gone
   io.stdout.write(
-    `not in the ledger: ${versions} versions of ${objects} objects; gone without a trace: ${gone}\n`,
+    `not in the ledger: ${versions} of ${objects} objects; changed since: ${changed}; gone without a trace: ${gone}\n`,
   )
-  io.stdout.write(`not brought back: ${LOST_FOR_GOOD}\n`)
+  if (versions > 0) io.stdout.write(`not brought back: ${LOST_FOR_GOOD}\n`)
 }
 
 function stopped(message: string, wayOut: string): Result<never, LedgerStop> {
