@@ -2,6 +2,7 @@
 // 100 kB on the wire, of which a third is left.
 import { isJsonObject } from '#core/claims.ts'
 import type { JsonObject } from '#core/claims.ts'
+import { digestOfChecksum } from '#core/module/archive_digest.ts'
 import { readModule, readProvider, readVersion } from '#core/module/module_object.ts'
 import type { ModuleObject, ObjectMeta, ProviderObject, VersionEntry } from '#core/module/module_object.ts'
 import type { Reading } from '#core/module/reading.ts'
@@ -71,7 +72,7 @@ export function storedVersion(object: JsonObject, { namespace, name }: ObjectRef
       type: isProvider ? 'Provider' : 'Module',
       owner: (isProvider ? providerNameIn(object) : moduleConfig?.name) || label,
       version: identity.ok ? identity.value.plain : '',
-      digest: digestOf(checksum),
+      digest: digestOfChecksum(checksum),
     },
   }
 }
@@ -80,10 +81,4 @@ function providerNameIn({ spec }: JsonObject): string {
   const config = isJsonObject(spec) ? spec['providerConfigRef'] : undefined
   const name = isJsonObject(config) ? config['name'] : undefined
   return typeof name === 'string' ? name : ''
-}
-
-/** OpenDepot writes the SHA-256 in standard base64. */
-function digestOf(checksum: string): string | undefined {
-  if (!/^[A-Za-z0-9+/]{43}=$/.test(checksum)) return undefined
-  return `sha256:${Buffer.from(checksum, 'base64').toString('hex')}`
 }
