@@ -2,6 +2,7 @@
 // writes a kubeconfig that leads to it. The real one is asked in test/e2e.
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
@@ -15,7 +16,10 @@ export type ApiCall = {
   readonly body: Readonly<Record<string, unknown>>
 }
 
-export type ApiAnswer = { readonly status?: number; readonly body: unknown }
+export type ApiAnswer =
+  | { readonly status?: number; readonly body: unknown }
+  /** Answers by itself, whenever and as brokenly as it likes. */
+  | { readonly stream: (response: ServerResponse) => void }
 
 export type FakeApiserver = {
   readonly url: string
@@ -45,7 +49,12 @@ export async function fakeApiserver(
         body: text === '' ? {} : Object(JSON.parse(text)),
       }
       calls.push(call)
-      const { status = 200, body } = answer(call)
+      const answered = answer(call)
+      if ('stream' in answered) {
+        answered.stream(response)
+        return
+      }
+      const { status = 200, body } = answered
       response.writeHead(status, { 'content-type': 'application/json' })
       response.end(typeof body === 'string' ? body : JSON.stringify(body))
     })
