@@ -3,14 +3,14 @@
 import type { JsonObject } from '#core/claims.ts'
 import { isJsonObject } from '#core/claims.ts'
 import { policyReport, REPORT_NAME } from '#core/module/policy_report.ts'
+import type { Result } from '#core/result.ts'
 import type { KubeConnection } from '#platform/kube/kube_connection.ts'
+import { listAll } from '#platform/kube/list_all.ts'
 import type { Log } from '#platform/log.ts'
 import type { ReportWriter } from './background_scan.ts'
 
 const REPORTS = '/apis/wgpolicyk8s.io/v1alpha2'
 const FIELD_MANAGER = 'sallyport-webhook-scan'
-/** Namespaces whose reports are listed at once. */
-const PAGE = 500
 
 export function kubeReports(connection: KubeConnection, log: Pick<Log, 'info' | 'warn'>): ReportWriter {
   /** Namespace -> the report as it was written last; what is the same is not written again. */
@@ -47,38 +47,25 @@ export function kubeReports(connection: KubeConnection, log: Pick<Log, 'info' | 
   }
 }
 
-type Namespaces =
-  | { readonly ok: true; readonly value: ReadonlySet<string> }
-  | { readonly ok: false; readonly denial: string }
-
-async function namespacesWithReports(connection: KubeConnection): Promise<Namespaces> {
-  const found = new Set<string>()
-  let next = ''
-  do {
-    const field = encodeURIComponent(`metadata.name=${REPORT_NAME}`)
-    const from = next === '' ? '' : `&continue=${encodeURIComponent(next)}`
-    const answer = await connection.request({
-      method: 'GET',
-      path: `${REPORTS}/policyreports?fieldSelector=${field}&limit=${PAGE}${from}`,
-      accept: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json',
-    })
-    if (!answer.ok) {
-      const isUnknown = answer.denial.status === 404
-      const denial = isUnknown
-        ? 'the cluster knows no PolicyReport of wgpolicyk8s.io/v1alpha2: install it, or set scan.reports to false'
-        : answer.denial.message
-      return { ok: false, denial }
-    }
-    const { items, metadata } = answer.value
-    for (const item of Array.isArray(items) ? items : []) {
-      const meta = isJsonObject(item) ? item['metadata'] : undefined
-      const namespace = isJsonObject(meta) ? meta['namespace'] : undefined
-      if (typeof namespace === 'string') found.add(namespace)
-    }
-    const more = isJsonObject(metadata) ? metadata['continue'] : undefined
-    next = typeof more === 'string' ? more : ''
-  } while (next !== '')
-  return { ok: true, value: found }
+async function namespacesWithReports(
+  connection: KubeConnection,
+): Promise<Result<ReadonlySet<string>, string>> {
+  const list = await listAll(connection, `${REPORTS}/policyreports`, {
+    query: `fieldSelector=${encodeURIComponent(`metadata.name=${REPORT_NAME}`)}`,
+    accept: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json',
+  })
+  if (!list.ok) {
+    const isUnknown = list.denial.status === 404
+    const denial = isUnknown
+      ? 'the cluster knows no PolicyReport of wgpolicyk8s.io/v1alpha2: install it, or set scan.reports to false'
+      : list.denial.message
+    return { ok: false, denial }
+  }
+  const found = list.value.flatMap(({ metadata }) => {
+    const namespace = isJsonObject(metadata) ? metadata['namespace'] : undefined
+    return typeof namespace === 'string' ? [namespace] : []
+  })
+  return { ok: true, value: new Set(found) }
 }
 
 function reportPath(namespace: string): string {
