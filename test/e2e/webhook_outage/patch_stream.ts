@@ -40,8 +40,11 @@ export async function patchStream(stream: Stream): Promise<readonly Patched[]> {
       if (patched.length * 3 > count) middle ??= inTheMiddle()
     }
   }
-  await Promise.all(Array.from({ length: atOnce }, worker))
-  await middle
+  try {
+    await Promise.all(Array.from({ length: atOnce }, worker))
+  } finally {
+    await middle
+  }
   return patched
 }
 
