@@ -9,6 +9,7 @@ import { renderAudit, renderDifferences } from './dialect_docs.ts'
 import { renderJsonSchema } from './json_schema.ts'
 import { renderLintDocs } from './kube_lint_docs.ts'
 import { renderWebhookConfigurationDocs } from './webhook_configuration_docs.ts'
+import { renderWebhookRulesDocs } from './webhook_rules_docs.ts'
 
 /** One generated file: where it lies below the root of the project, and its whole text. */
 type Generated = { readonly path: string; readonly render: () => string }
@@ -18,6 +19,7 @@ const GENERATED: readonly Generated[] = [
   { path: 'docs/differences-from-dex.md', render: renderDifferences },
   { path: 'docs/audit.md', render: renderAudit },
   { path: 'docs/kube-lint.md', render: renderLintDocs },
+  { path: 'docs/webhook-rules.md', render: renderWebhookRulesDocs },
   { path: 'docs/webhook-configuration.md', render: renderWebhookConfigurationDocs },
   { path: 'deploy/schema/sallyport-webhook.schema.json', render: () => renderJsonSchema(WebhookSchema) },
   { path: 'deploy/schema/sallyport.schema.json', render: () => renderJsonSchema(SallyportSchema) },

@@ -155,7 +155,7 @@ export const RULE_HELP: Readonly<Record<ReviewRuleId, RuleHelp>> = {
   },
   'WH-O2': {
     title: 'A ModulePolicy can be read.',
-    why: 'One that nobody can read covers nothing.',
+    why: 'While one that nobody can read is stored, nothing that it may be about is published.',
   },
   'WH-O3': {
     title: 'A ModulePolicy that holds less than it did is told.',

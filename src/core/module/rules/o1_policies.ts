@@ -1,4 +1,4 @@
-// WH-O1: one Module, one policy. WH-O2: a policy that nobody can read covers nothing. WH-O3: a policy that holds less than it did
+// WH-O1: one Module, one policy. WH-O2: a policy that nobody can read is held as the strictest, so it is not let in. WH-O3: a policy that holds less than it did
 // is a matter of roles, and told.
 import type { PolicyChange } from '#core/module/change.ts'
 import { doSelectorsOverlap } from '#core/module/module_policy.ts'
@@ -24,7 +24,7 @@ function specOf(policy: PolicyChange['old']): ModulePolicySpec | undefined {
 function unreadable({ old: before }: PolicyChange, problem: string): readonly Finding[] {
   // Whoever changes a label of one that was let in before makes nothing worse.
   if (before !== undefined && !before.spec.ok && before.spec.denial === problem) return []
-  const message = `this policy cannot be read, so nothing would be held to it: ${quoted(problem).slice(1, -1)}`
+  const message = `this policy cannot be read: ${quoted(problem).slice(1, -1)}`
   return [{ rule: 'WH-O2', kind: 'invalid', path: 'spec', message, wayOut: 'write it as its schema says' }]
 }
 
