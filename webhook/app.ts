@@ -8,7 +8,7 @@ import { createBodyReader, isAnnouncedTooLarge } from './body_reader.ts'
 import type { AnyRequest, BodyLimits, BodyProblem } from './body_reader.ts'
 import type { ReviewReply } from './judge/judge_review.ts'
 
-export type AnyResponse = ServerResponse | Http2ServerResponse
+type AnyResponse = ServerResponse | Http2ServerResponse
 
 export type AppDeps = {
   readonly judge: (body: Uint8Array<ArrayBuffer>) => Promise<ReviewReply>

@@ -8,7 +8,7 @@ export type AnyRequest = IncomingMessage | Http2ServerRequest
 export type BodyProblem = 'too_large' | 'too_slow' | 'too_many' | 'aborted'
 
 /** Either is called once. */
-export type BodyDone = {
+type BodyDone = {
   readonly read: (body: Uint8Array<ArrayBuffer>) => void
   readonly refused: (problem: BodyProblem) => void
 }

@@ -1,5 +1,5 @@
 // When the webhook is ready: it knows what the cluster holds, its events are written, its certificate would be trusted, and it does not
-// end. Each says what is missing.
+// end. Each says what is missing; a policy that cannot be read is told, too.
 import type { AuditSink } from '#platform/audit_sink.ts'
 import type { AdmissionEvent } from '#core/module/admission_event.ts'
 import type { Check } from '#platform/http/ops_app.ts'
@@ -7,14 +7,18 @@ import type { CertificateSource } from './certificate/source.ts'
 import type { ClusterPort } from './judge/cluster_port.ts'
 
 export type HealthParts = {
-  readonly cluster: Pick<ClusterPort, 'missing'>
+  readonly cluster: Pick<ClusterPort, 'missing' | 'troubles'>
   readonly audit: Pick<AuditSink<AdmissionEvent>, 'failure'>
   readonly certificate: Pick<CertificateSource, 'missing'>
   readonly isDraining: () => boolean
 }
 
+/** Policies that are told of in one answer. */
+const MAX_TOLD = 5
+
 export function webhookChecks({ cluster, audit, certificate, isDraining }: HealthParts): readonly Check[] {
   const unsynced = cluster.missing()
+  const troubles = cluster.troubles()
   const auditFailure = audit.failure()
   const distrust = certificate.missing()
   return [
@@ -23,6 +27,13 @@ export function webhookChecks({ cluster, audit, certificate, isDraining }: Healt
       ok: unsynced.length === 0,
       detail: unsynced.length === 0 ? 'in sync' : `not in sync: ${unsynced.join(', ')}`,
       isRequired: true,
+    },
+    {
+      name: 'policies',
+      ok: troubles.length === 0,
+      detail: troubles.length === 0 ? 'are read' : troubles.slice(0, MAX_TOLD).join('; '),
+      // The others hold; who wrote this one has to mend it.
+      isRequired: false,
     },
     { name: 'audit', ok: auditFailure === undefined, detail: auditFailure ?? 'is written', isRequired: true },
     {

@@ -41,6 +41,8 @@ export type ReviewListener = {
  * this side.
  */
 const IDLE_MS = 120_000
+/** What Go's own servers take on one connection; kube-apiserver waits with what is above. */
+const MAX_STREAMS = 250
 /** What reviews under way get to finish. */
 const CLOSE_MS = 1000
 
@@ -52,6 +54,7 @@ export async function listenForReviews(app: App, options: ReviewListenerOptions)
     allowHTTP1: true,
     minVersion: 'TLSv1.2',
     handshakeTimeout: SERVER_TIMEOUTS.requestMs,
+    settings: { maxConcurrentStreams: MAX_STREAMS },
     ...(clients === undefined ? {} : { requestCert: true, rejectUnauthorized: true }),
   })
   limitTimes(server)

@@ -30,6 +30,7 @@ export const REVIEW_TIME = 1_795_262_400_000
 export type FakeCluster = {
   missing: readonly string[]
   policies: readonly NamedPolicy[]
+  troubles: readonly string[]
   facts: LedgerFacts | ((subject: ChangeSubject) => LedgerFacts)
   mayDo: (verb: BreakGlassVerb) => Result<boolean, string>
   readonly remembered: JudgedRequest[]
@@ -86,6 +87,7 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
   const cluster: FakeCluster = {
     missing: [],
     policies: [],
+    troubles: [],
     facts: NO_FACTS,
     mayDo: () => ({ ok: true, value: false }),
     remembered: [],
@@ -112,6 +114,7 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
       cluster: {
         missing: () => cluster.missing,
         policies: () => cluster.policies,
+        troubles: () => cluster.troubles,
         factsOf: (subject) => (typeof cluster.facts === 'function' ? cluster.facts(subject) : cluster.facts),
         remember: (judged) => cluster.remembered.push(judged),
         mayDo: async (_user, verb) => cluster.mayDo(verb),

@@ -272,6 +272,15 @@ t.test('the policy that covers the Module decides, and its name is written down'
   t.match(webhook.audit(), [{ policies: ['infra'], actor: 'gitops', rules: ['WH-V1'], modes: ['warn'] }])
 })
 
+t.test('a policy that cannot be read is told, and the others are judged by', async (t) => {
+  const webhook = await startTestWebhook(t)
+  webhook.cluster.troubles = ['ModulePolicy infra: spec.selector is not a mapping']
+  const { status, text } = await webhook.ops('/readyz')
+  t.equal(status, 200)
+  t.match(text, '[-]policies failed: ModulePolicy infra: spec.selector is not a mapping\n')
+  t.equal((await webhook.post(recordedReview('update-jsonpatch-append'))).status, 200)
+})
+
 t.test('texts of others steer no log and no terminal', async (t) => {
   const webhook = await startTestWebhook(t)
   webhook.cluster.facts = NO_FACTS

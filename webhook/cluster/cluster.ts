@@ -35,8 +35,6 @@ export type ClusterOptions = {
 
 export type Cluster = ClusterPort & {
   readonly ledger: Ledger
-  /** What an operator should mend, though reviews are judged: policies that cannot be read. */
-  readonly troubles: () => readonly string[]
   readonly modules: () => Iterable<StoredModule>
   readonly providers: () => Iterable<StoredProvider>
   /** `sha256:<hex>` of the archive that is stored for a plain version; `undefined` where nobody says. */

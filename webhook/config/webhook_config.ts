@@ -21,7 +21,7 @@ export type WebhookConfig = {
   }
 }
 
-export type FileCertificate = { readonly kind: 'files'; readonly certFile: string; readonly keyFile: string }
+type FileCertificate = { readonly kind: 'files'; readonly certFile: string; readonly keyFile: string }
 
 export type SelfManagedCertificate = {
   readonly kind: 'selfManaged'

@@ -9,6 +9,8 @@ export type ClusterPort = {
   /** Names of the watches that are not in sync; empty: what follows is what the cluster holds. */
   missing(): readonly string[]
   policies(): readonly NamedPolicy[]
+  /** What an operator should mend, though reviews are judged: policies that cannot be read. */
+  troubles(): readonly string[]
   /** From memory, in time that the change decides and not the cluster. */
   factsOf(subject: ChangeSubject): LedgerFacts
   /** Of what was allowed and is no dry run: who did it, for whoever sees the commit. */
