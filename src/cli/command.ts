@@ -109,6 +109,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./ledger.ts')).ledger,
   },
   {
+    name: 'webhook',
+    summary: 'keep published module versions as they are: what a cluster needs for it',
+    load: async () => (await import('./webhook.ts')).webhook,
+  },
+  {
     name: 'hash-secret',
     summary: 'make the hash of a client secret that goes into the configuration',
     load: async () => (await import('./hash_secret.ts')).hashSecret,

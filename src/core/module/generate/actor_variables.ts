@@ -5,9 +5,9 @@ import { CREDENTIAL_ID_KEY, extraKeyOf } from '#core/kube/source_extra.ts'
 import { anyOf, celList, celText } from './cel_text.ts'
 import type { Cel, Variable } from './cel_text.ts'
 
-export const GROUPS: Cel = 'request.userInfo.?groups.orValue([])'
+const GROUPS: Cel = 'request.userInfo.?groups.orValue([])'
 
-export function isListedIn(list: IdentityList | undefined): Cel {
+function isListedIn(list: IdentityList | undefined): Cel {
   const { users = [], groups = [] } = list ?? {}
   return anyOf([
     ...(users.length === 0 ? [] : [`request.userInfo.username in ${celList(users)}`]),
@@ -21,6 +21,11 @@ function claim(name: string): Cel {
   return `${values}.size() == 1 ? ${values}[0] : ''`
 }
 
+const CLUSTER_ACCOUNTS = [
+  'system:serviceaccount:kube-system:generic-garbage-collector',
+  'system:serviceaccount:kube-system:namespace-controller',
+]
+
 export function actorVariables(identities: Identities | undefined): readonly Variable[] {
   const credential = `request.userInfo.?extra[?${celText(CREDENTIAL_ID_KEY)}].orValue([])`
   const isIn = (kind: 'controller' | 'gitops' | 'importer' | 'human'): Cel =>
@@ -30,13 +35,18 @@ export function actorVariables(identities: Identities | undefined): readonly Var
     { name: 'isGitops', expression: isIn('gitops') },
     { name: 'isImporter', expression: isIn('importer') },
     { name: 'isListedHuman', expression: isIn('human') },
-    { name: 'source', expression: `(${claim('source')}).lowerAscii()` },
+    { name: 'claimedSource', expression: claim('source') },
+    { name: 'source', expression: 'variables.claimedSource.lowerAscii()' },
     { name: 'repositoryId', expression: claim('repository_id') },
     { name: 'ref', expression: claim('ref') },
     { name: 'sha', expression: claim('sha') },
     {
       name: 'isFromToken',
       expression: `${credential}.size() == 1 && ${credential}[0].startsWith('JTI=')`,
+    },
+    {
+      name: 'isByCluster',
+      expression: `request.userInfo.username in ${celList(CLUSTER_ACCOUNTS)}`,
     },
     {
       name: 'isListed',

@@ -8,61 +8,89 @@ import type { NamedPolicy } from '#core/module/policy_choice.ts'
 import type { RuleId } from '#core/module/rule_id.ts'
 import type { Mode } from '#core/module/verdict.ts'
 import { actorVariables } from './actor_variables.ts'
-import { anyOf, celList, celText, variablesRead } from './cel_text.ts'
+import { allOf, celList, celText, variablesRead } from './cel_text.ts'
 import type { Cel, Variable } from './cel_text.ts'
 import type { Check, ResourceChecks } from './check.ts'
-import { moduleFacts } from './module_facts.ts'
-import { settingChecks, settingVariables } from './module_setting_checks.ts'
-import { VERSION_LIST } from './version_list.ts'
-import { versionChecks, versionVariables } from './version_list_checks.ts'
+import { guardedResources } from './guard_checks.ts'
+import type { Guarded, GuardedResource } from './guard_checks.ts'
+import { ledgerResource, resourcesUnder } from './judged_resources.ts'
 
-/** What each policy covers, and what nothing covers: in the order of the policies, the rest last. */
-export function admissionPolicies(policies: readonly NamedPolicy[]): readonly JsonObject[] {
-  const covers = policies.map((policy) => coverOf(policy))
-  const objects = [...covers, defaultCover(policies)].flatMap((cover) =>
-    resourcesUnder(cover.spec).flatMap((resource) => policiesOf(cover, resource)),
-  )
-  return objects
+export type AdmissionPolicyOptions = {
+  /** Usernames that write the ledger. */
+  readonly ledgerWriters: readonly string[]
+  /** What guards the webhook itself; `undefined`: nothing does. */
+  readonly guard: Guarded | undefined
 }
 
-/** What a cluster's policies are made for: one ModulePolicy, or all that none selects. */
+/** What each policy covers, what none covers, the ledger and the guard, in this order. */
+export function admissionPolicies(
+  policies: readonly NamedPolicy[],
+  { ledgerWriters, guard }: AdmissionPolicyOptions,
+): readonly JsonObject[] {
+  const own = policies.flatMap((policy) =>
+    resourcesUnder(policy.spec).flatMap((resource) => policiesOf(coverOf(policy, resource), resource)),
+  )
+  const rest = resourcesUnder(undefined).flatMap((resource) =>
+    policiesOf(defaultCover(policies, resource), resource),
+  )
+  const ledger = ledgerResource(ledgerWriters)
+  const guarded = guard === undefined ? [] : guardedResources(guard)
+  return [
+    ...own,
+    ...rest,
+    ...policiesOf(coverOfAll('ledger', []), ledger),
+    ...guarded.flatMap((resource) => policiesOf(guardCover(resource), resource)),
+  ]
+}
+
+/** What a cluster's policies are made for: one ModulePolicy, all that none selects, or single objects. */
 type Cover = {
   /** `policy-` and its name, or `default`. */
   readonly name: string
   readonly spec: ModulePolicySpec | undefined
   readonly namespaces: readonly string[]
-  readonly conditions: readonly { readonly name: string; readonly expression: Cel }[]
+  readonly conditions: readonly Condition[]
 }
+
+type Condition = { readonly name: string; readonly expression: Cel }
 
 /** The stored object decides: a label that this request takes away takes nothing away. */
 const LABELS = "(request.operation == 'CREATE' ? object : oldObject).metadata.?labels.orValue({})"
 
-function coverOf({ name, spec }: NamedPolicy): Cover {
-  const labels = hasLabels(spec.selector)
+function coverOf({ name, spec }: NamedPolicy, { selectedBy }: ResourceChecks): Cover {
+  const labels = selectedBy === 'namespace' ? undefined : hasLabels(spec.selector)
+  const conditions = labels === undefined ? [] : [{ name: 'selected', expression: labels }]
+  return { name: `policy-${name}`, spec, namespaces: spec.selector.namespaces, conditions }
+}
+
+/** What no policy may cover: labels of another object are not seen, so what they could select is left out. */
+function defaultCover(policies: readonly NamedPolicy[], resource: ResourceChecks): Cover {
+  const byLabels = resource.selectedBy === 'stored' && resource.name !== 'versions'
+  const selected = policies.map(({ spec }) => isSelectedBy(spec.selector, byLabels))
+  const conditions =
+    selected.length === 0 ? [] : [{ name: 'not-selected', expression: `!(${selected.join(' ||\n')})` }]
+  return coverOfAll('default', conditions)
+}
+
+function coverOfAll(name: string, conditions: readonly Condition[]): Cover {
+  return { name, spec: undefined, namespaces: [], conditions }
+}
+
+function guardCover({ condition, namespace }: GuardedResource): Cover {
+  const conditions = [{ name: 'named', expression: condition }]
   return {
-    name: `policy-${name}`,
-    spec,
-    namespaces: spec.selector.namespaces,
-    conditions: labels === undefined ? [] : [{ name: 'selected', expression: labels }],
+    ...coverOfAll('guard', conditions),
+    namespaces: namespace === '' ? [] : [namespace],
   }
 }
 
-function defaultCover(policies: readonly NamedPolicy[]): Cover {
-  const selected = policies.map(({ spec }) => isSelectedBy(spec.selector))
-  return {
-    name: 'default',
-    spec: undefined,
-    namespaces: [],
-    conditions: selected.length === 0 ? [] : [{ name: 'not-selected', expression: `!${anyOf(selected)}` }],
-  }
-}
-
-function isSelectedBy(selector: ModuleSelector): Cel {
+function isSelectedBy(selector: ModuleSelector, byLabels: boolean): Cel {
   const { namespaces } = selector
-  const inNamespace = namespaces.length === 0 ? [] : [`request.namespace in ${celList(namespaces)}`]
-  const labels = hasLabels(selector)
-  const parts = [...inNamespace, ...(labels === undefined ? [] : [labels])]
-  return parts.length === 0 ? '(true)' : `(${parts.join(' && ')})`
+  const labels = byLabels ? hasLabels(selector) : undefined
+  return allOf([
+    ...(namespaces.length === 0 ? [] : [`request.namespace in ${celList(namespaces)}`]),
+    ...(labels === undefined ? [] : [labels]),
+  ])
 }
 
 function hasLabels({ labels }: ModuleSelector): Cel | undefined {
@@ -70,28 +98,6 @@ function hasLabels({ labels }: ModuleSelector): Cel | undefined {
   return [...labels]
     .map(([key, value]) => `${LABELS}[?${celText(key)}] == optional.of(${celText(value)})`)
     .join(' && ')
-}
-
-function resourcesUnder(spec: ModulePolicySpec | undefined): readonly ResourceChecks[] {
-  const isRequired = spec?.immutability === 'required'
-  const ordering = spec?.ordering ?? 'free'
-  const labels = spec?.selector.labels ?? new Map<string, string>()
-  return [
-    {
-      name: 'modules',
-      apiGroup: 'opendepot.defdev.io',
-      resources: ['modules'],
-      operations: ['CREATE', 'UPDATE', 'DELETE'],
-      variables: [
-        ...actorVariables(spec?.identities),
-        ...VERSION_LIST,
-        ...moduleFacts(isRequired),
-        ...versionVariables(ordering),
-        ...settingVariables(),
-      ],
-      checks: [...versionChecks(ordering), ...settingChecks(isRequired, labels)],
-    },
-  ]
 }
 
 const ACTIONS: Readonly<Record<Mode, readonly string[]>> = {
@@ -135,7 +141,12 @@ function policyObject(
   mode: Mode,
 ): JsonObject {
   const validations = mode === 'enforce' ? denials(checks) : tellings(checks)
-  const variables = [...resource.variables, ...checkVariables(checks, cover.spec), ...sums(checks)]
+  const variables = [
+    ...actorVariables(cover.spec?.identities),
+    ...resource.variables,
+    ...checkVariables(checks, cover.spec),
+    ...sums(checks),
+  ]
   const auditAnnotations = [
     { key: 'publisher', valueExpression: PUBLISHER },
     {
@@ -157,7 +168,7 @@ function policyObject(
         resourceRules: [
           {
             apiGroups: [resource.apiGroup],
-            apiVersions: ['v1alpha1'],
+            apiVersions: [resource.apiVersion],
             resources: resource.resources,
             operations: resource.operations,
           },
@@ -171,8 +182,9 @@ function policyObject(
   }
 }
 
-const PUBLISHER = `request.userInfo.?extra[?'sallyport.dev/source'].orValue([]).size() == 1 && variables.isFromToken
-? request.userInfo.extra['sallyport.dev/source'][0] : request.userInfo.username`
+/** What an impersonator writes about a repository is no answer to who it was. */
+const PUBLISHER =
+  "variables.isFromToken && variables.claimedSource != '' ? variables.claimedSource : request.userInfo.username"
 
 type Validation = {
   readonly expression: Cel
@@ -188,14 +200,16 @@ function checkVariables(checks: readonly Check[], spec: ModulePolicySpec | undef
   }))
 }
 
+/** `namespace/name` of the Module, or what else is judged. A Version says itself which Module it is of. */
+const EXCEPTED_KEY = "request.namespace + '/' + variables.ownerName"
+
 /** What an exception lets through until a day is for the webhook, which knows the day. */
 function exceptExcepted(problems: Cel, rule: RuleId, spec: ModulePolicySpec | undefined): Cel {
   const modules = (spec?.exceptions ?? []).flatMap(({ rules, modules: names }) =>
     rules.includes(rule) ? names : [],
   )
   if (modules.length === 0) return problems
-  const key = "request.namespace + '/' + (request.operation == 'CREATE' ? object : oldObject).metadata.name"
-  return `${key} in ${celList([...new Set(modules)].toSorted())} ? [] : (${problems})`
+  return `${EXCEPTED_KEY} in ${celList([...new Set(modules)].toSorted())} ? [] : (${problems})`
 }
 
 function sumOf(checks: readonly Check[]): Cel {
@@ -203,17 +217,23 @@ function sumOf(checks: readonly Check[]): Cel {
 }
 
 function sums(checks: readonly Check[]): readonly Variable[] {
-  const standing = checks.filter(({ unless }) => unless === undefined)
+  const standing = checks.filter(isPlain)
   return [
     { name: 'forbidden', expression: sumOf(standing.filter(({ kind }) => kind === 'forbidden')) },
     { name: 'invalid', expression: sumOf(standing.filter(({ kind }) => kind !== 'forbidden')) },
     { name: 'problems', expression: 'variables.forbidden + variables.invalid' },
+    { name: 'glass', expression: sumOf(checks.filter((check) => !isPlain(check))) },
     {
       name: 'message',
       expression: `variables.problems.size() < 2 ? variables.problems.join('') :
 variables.problems.transformList(index, problem, '(' + string(index + 1) + ') ' + problem).join(' ')`,
     },
   ]
+}
+
+/** The authorizer has no say in it. */
+function isPlain({ unless, onlyIf }: Check): boolean {
+  return unless === undefined && onlyIf === undefined
 }
 
 /** kube-apiserver takes no message above 5 KiB, and says the expression then. */
@@ -223,37 +243,37 @@ function cut(text: Cel): Cel {
 
 /** Nobody reads the second denial, so one names every problem: 422 where all of them are malformation. */
 function denials(checks: readonly Check[]): readonly Validation[] {
-  const standing = checks.filter(({ unless }) => unless === undefined)
-  return [
-    ...checks.flatMap((check) => glass(check)),
-    ...(standing.some(({ kind }) => kind === 'forbidden')
-      ? [validation('variables.forbidden.size() == 0', cut('variables.message'), 'Forbidden', standing)]
-      : []),
-    ...(standing.some(({ kind }) => kind === 'invalid')
-      ? [
-          validation(
-            'variables.invalid.size() == 0 || variables.forbidden.size() > 0',
-            cut('variables.message'),
-            'Invalid',
-            standing,
-          ),
-        ]
-      : []),
-  ]
+  const standing = checks.filter(isPlain)
+  const message = cut('variables.message')
+  const validations = checks.flatMap(authorized)
+  if (standing.some(({ kind }) => kind === 'forbidden')) {
+    validations.push(validation('variables.forbidden.size() == 0', message, 'Forbidden', standing))
+  }
+  if (standing.some(({ kind }) => kind === 'invalid')) {
+    const isOnly = 'variables.invalid.size() == 0 || variables.forbidden.size() > 0'
+    validations.push(validation(isOnly, message, 'Invalid', standing))
+  }
+  return validations
 }
 
-function glass(check: Check): readonly Validation[] {
-  if (check.unless === undefined) return []
-  const list = `variables.${check.name}`
-  return [validation(`${list}.size() == 0 || ${check.unless}`, `${list}.join(' ')`, 'Forbidden', [check])]
-}
-
-/** A warning for all that is told, and one for each glass that would not break. */
+/** A warning for all that is told, and one for each that asks the authorizer, which messages cannot. */
 function tellings(checks: readonly Check[]): readonly Validation[] {
-  return [
-    ...checks.flatMap((check) => glass(check)),
-    validation('variables.problems.size() == 0', cut('variables.message'), 'Forbidden', checks),
-  ]
+  const standing = checks.filter(isPlain)
+  const validations = checks.flatMap(authorized)
+  if (standing.length === 0) return validations
+  const all = validation('variables.problems.size() == 0', cut('variables.message'), 'Forbidden', standing)
+  return [...validations, all]
+}
+
+function authorized(check: Check): Validation[] {
+  const { name, unless, onlyIf } = check
+  const list = `variables.${name}`
+  const message = cut(`${list}.join(' ')`)
+  if (unless !== undefined)
+    return [validation(`${list}.size() == 0 || ${unless}`, message, 'Forbidden', [check])]
+  if (onlyIf !== undefined)
+    return [validation(`${list}.size() == 0 || !${onlyIf}`, message, 'Forbidden', [check])]
+  return []
 }
 
 function validation(

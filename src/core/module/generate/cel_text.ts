@@ -22,21 +22,22 @@ export function celPattern(pattern: string): Cel {
   return `r'${pattern}'`
 }
 
-/** false of an empty list, true of a lone `true`. */
+/** In brackets, so that it stands in any expression; false of none. */
 export function anyOf(conditions: readonly Cel[]): Cel {
-  if (conditions.length === 0) return 'false'
-  return conditions.length === 1 ? `${conditions[0]}` : `(${conditions.join(' || ')})`
+  return conditions.length === 0 ? 'false' : `(${conditions.join(' || ')})`
 }
 
+/** true of none. */
 export function allOf(conditions: readonly Cel[]): Cel {
-  if (conditions.length === 0) return 'true'
-  return conditions.length === 1 ? `${conditions[0]}` : `(${conditions.join(' && ')})`
+  return conditions.length === 0 ? 'true' : `(${conditions.join(' && ')})`
 }
 
 /** As in the webhook's sentences: in quotes, at most 80 characters. kube-apiserver drops a message with a line break. */
 export function quoted(text: Cel): Cel {
   const printable = celPattern('^[^\\p{C}\\x{2028}\\x{2029}]*$')
-  return `(${text}.matches(${printable}) ? '"' + (${text}.size() > 80 ? ${text}.substring(0, 80) + '...' : ${text}) + '"' : '"(unprintable)"')`
+  // CEL has no other way to name what is read three times.
+  return `[${text}].map(said, !said.matches(${printable}) ? '"(unprintable)"'
+: said.size() > 80 ? '"' + said.substring(0, 80) + '..."' : '"' + said + '"')[0]`
 }
 
 const MAX_TOLD = 3
@@ -106,4 +107,10 @@ export function variablesRead(
 
 function namesRead(expression: Cel): readonly string[] {
   return [...expression.matchAll(/\bvariables\.([A-Za-z0-9_]+)/g)].map(([, name = '']) => name)
+}
+
+/** A version as sentences name it: plain, and in quotes what is none. */
+export function plainTextOf(text: Cel, isVersion: (text: Cel) => Cel, plainOf: (text: Cel) => Cel): Cel {
+  const plain = plainOf(text)
+  return `${isVersion(plain)} ? ${plain} : ${quoted(text)}`
 }

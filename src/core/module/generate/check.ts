@@ -11,6 +11,8 @@ export type Check = {
   readonly problems: Cel
   /** Whoever holds the verb does it all the same. Messages cannot ask the authorizer, so this stands beside the problems. */
   readonly unless?: Cel
+  /** Told only when this holds too, which asks the authorizer. */
+  readonly onlyIf?: Cel
 }
 
 /** What is judged of one kind of object under one policy. */
@@ -18,9 +20,12 @@ export type ResourceChecks = {
   /** Part of the names of the objects that are made. */
   readonly name: string
   readonly apiGroup: string
+  readonly apiVersion: string
   readonly resources: readonly string[]
   readonly operations: readonly string[]
   /** All that checks may read; only what they do read is printed. */
   readonly variables: readonly Variable[]
+  /** `stored`: a policy's labels are looked for on the object itself. `namespace`: only its namespaces count. */
+  readonly selectedBy: 'stored' | 'namespace'
   readonly checks: readonly Check[]
 }

@@ -1,23 +1,45 @@
-// What the rules about a Module ask first, in CEL: its settings before and after, whether its versions are held, and what breaks
+// What the rules about a Module or a Provider ask first, in CEL: its settings before and after, whether its versions are held, and what breaks
 // the glass.
-import { celPattern } from './cel_text.ts'
+import { celPattern, quoted } from './cel_text.ts'
 import type { Cel, Variable } from './cel_text.ts'
+import { plainOf } from './version_list.ts'
 
-const API_GROUP = 'opendepot.defdev.io'
+/** Kinds that list versions. */
+export type ListKind = 'Module' | 'Provider'
 
-/** The verb on this Module, for whoever asks. */
-export function mayDo(verb: 'unpublish' | 'migrate'): Cel {
-  const name = "(request.operation == 'CREATE' ? object : oldObject).metadata.name"
-  return `authorizer.group('${API_GROUP}').resource('modules').namespace(request.namespace).name(${name}).check('${verb}').allowed()`
+export function resourceOf(kind: ListKind): 'modules' | 'providers' {
+  return kind === 'Module' ? 'modules' : 'providers'
 }
 
-function settings(config: Cel, meta: Cel): Cel {
-  const fields = ['provider', 'repoOwner', 'repoUrl', 'fileFormat'].map(
-    (field) => `'${field}': ${config}.?${field}.orValue('')`,
-  )
-  const configured = `'configured': ${config}.?name.orValue('')`
-  const name = `'name': ${config}.?name.orValue('') == '' ? ${meta}.?name.orValue('') : ${config}.name`
-  return `{${[configured, name, ...fields].join(', ')}}`
+export function configOf(kind: ListKind): 'moduleConfig' | 'providerConfig' {
+  return kind === 'Module' ? 'moduleConfig' : 'providerConfig'
+}
+
+/** The verb on the Module of this name, for whoever asks; a Provider's verbs are asked of Modules too, as by the webhook. */
+export function mayDo(verb: 'unpublish' | 'migrate'): Cel {
+  const name = "(request.operation == 'CREATE' ? object : oldObject).metadata.name"
+  return `authorizer.group('opendepot.defdev.io').resource('modules').namespace(request.namespace).name(${name}).check('${verb}').allowed()`
+}
+
+const TEXTS: Readonly<Record<ListKind, readonly string[]>> = {
+  Module: ['provider', 'repoOwner', 'repoUrl', 'fileFormat'],
+  Provider: [],
+}
+
+function settings(kind: ListKind, object: Cel): Cel {
+  const config = `${object}.spec.${configOf(kind)}`
+  const name = `${config}.?name.orValue('')`
+  const texts = TEXTS[kind].map((field) => `'${field}': ${config}.?${field}.orValue('')`)
+  const namespace =
+    kind === 'Module'
+      ? []
+      : [`'namespace': ${config}.?namespace.orValue('') == '' ? 'hashicorp' : ${config}.namespace`]
+  return `{${[
+    `'configured': ${name}`,
+    `'name': ${name} == '' ? ${object}.metadata.?name.orValue('') : ${name}`,
+    ...texts,
+    ...namespace,
+  ].join(', ')}}`
 }
 
 /** `s3 bucket=a key=b region=c`, as in m6_storage_moved.ts. */
@@ -38,49 +60,46 @@ export function storageTextOf(storage: Cel): Cel {
   return `(${texts.join(' + ')})`
 }
 
+const IS_CREATED = "request.operation == 'CREATE'"
+const IS_DELETED = "request.operation == 'DELETE'"
+
+const before = (absent: Cel, value: Cel): Cel => `${IS_CREATED} ? ${absent} : ${value}`
+const after = (absent: Cel, value: Cel): Cel => `${IS_DELETED} ? ${absent} : ${value}`
+
 /** @param isRequired whether the policy says that nothing published changes, whatever the Module says */
-export function moduleFacts(isRequired: boolean): readonly Variable[] {
+export function listFacts(kind: ListKind, isRequired: boolean): readonly Variable[] {
+  const config = configOf(kind)
+  const limit = (object: Cel): Cel => `${object}.spec.${config}.?versionHistoryLimit.orValue(0)`
+  const storage = (object: Cel): Cel => storageTextOf(`${object}.spec.${config}.?storageConfig`)
   return [
-    {
-      name: 'was',
-      expression: `request.operation == 'CREATE' ? {} : ${settings('oldObject.spec.moduleConfig', 'oldObject.metadata')}`,
-    },
-    {
-      name: 'becomes',
-      expression: `request.operation == 'DELETE' ? {} : ${settings('object.spec.moduleConfig', 'object.metadata')}`,
-    },
-    {
-      name: 'wasImmutable',
-      expression: "request.operation != 'CREATE' && oldObject.spec.moduleConfig.?immutable.orValue(false)",
-    },
-    {
-      name: 'isImmutable',
-      expression: "request.operation != 'DELETE' && object.spec.moduleConfig.?immutable.orValue(false)",
-    },
-    { name: 'isHeld', expression: isRequired ? 'true' : 'variables.wasImmutable || variables.isImmutable' },
-    // When it was held already, a limit that was there is nothing new.
-    { name: 'wasHeld', expression: isRequired ? 'true' : 'variables.wasImmutable' },
-    {
-      name: 'wasLimit',
-      expression:
-        "request.operation == 'CREATE' ? 0 : oldObject.spec.moduleConfig.?versionHistoryLimit.orValue(0)",
-    },
-    {
-      name: 'limit',
-      expression:
-        "request.operation == 'DELETE' ? 0 : object.spec.moduleConfig.?versionHistoryLimit.orValue(0)",
-    },
-    {
-      name: 'wasStored',
-      expression: `request.operation == 'CREATE' ? [] : ${storageTextOf('oldObject.spec.moduleConfig.?storageConfig')}`,
-    },
-    {
-      name: 'stored',
-      expression: `request.operation == 'DELETE' ? [] : ${storageTextOf('object.spec.moduleConfig.?storageConfig')}`,
-    },
+    { name: 'was', expression: before('{}', settings(kind, 'oldObject')) },
+    { name: 'becomes', expression: after('{}', settings(kind, 'object')) },
+    ...heldFacts(kind, isRequired),
+    { name: 'wasLimit', expression: before('0', limit('oldObject')) },
+    { name: 'limit', expression: after('0', limit('object')) },
+    { name: 'wasStored', expression: before('[]', storage('oldObject')) },
+    { name: 'stored', expression: after('[]', storage('object')) },
     ...GLASS,
   ]
 }
+
+/** A Provider has no field that says so; a policy does. */
+function heldFacts(kind: ListKind, isRequired: boolean): readonly Variable[] {
+  const says = (object: Cel): Cel =>
+    kind === 'Module' ? `${object}.spec.moduleConfig.?immutable.orValue(false)` : 'false'
+  return [
+    { name: 'wasImmutable', expression: `!(${IS_CREATED}) && ${says('oldObject')}` },
+    { name: 'isImmutable', expression: `!(${IS_DELETED}) && ${says('object')}` },
+    { name: 'isHeld', expression: isRequired ? 'true' : 'variables.wasImmutable || variables.isImmutable' },
+    // When it was held already, a limit that was there is nothing new.
+    { name: 'wasHeld', expression: isRequired ? 'true' : 'variables.wasImmutable' },
+  ]
+}
+
+/** Why, in quotes. */
+export const UNPUBLISH_REASON = quoted(
+  "variables.unpublishAsked.substring(variables.unpublishAsked.indexOf(':') + 1).trim()",
+)
 
 const ANNOTATION = (object: Cel, name: string): Cel =>
   `${object}.metadata.?annotations[?'${name}'].orValue('')`
@@ -94,7 +113,7 @@ const GLASS: readonly Variable[] = [
   {
     name: 'unpublishNames',
     expression: `variables.unpublishAsked.matches(${celPattern('(?s)^[^:]+:.*\\S')})
-? variables.unpublishAsked.split(':')[0].split(',').map(name, name.trim()) : []`,
+? variables.unpublishAsked.split(':')[0].split(',').map(name, name.trim()).map(name, ${plainOf('name')}) : []`,
   },
   {
     name: 'isMigrating',

@@ -1,9 +1,10 @@
-// The rules about what a Module says of itself (WH-M), in CEL and in the words of core/module/rules.
+// The rules about what a Module or a Provider says of itself (WH-M), in CEL and in the words of core/module/rules.
 import { MIGRATE_ANNOTATION, UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
-import { celList, celText, noted, notedWhere, quoted, told, toldWhere } from './cel_text.ts'
+import { celList, celPattern, celText, noted, notedWhere, quoted, told, toldWhere } from './cel_text.ts'
 import type { Cel, Variable } from './cel_text.ts'
 import type { Check } from './check.ts'
-import { mayDo } from './module_facts.ts'
+import { configOf, mayDo, resourceOf, UNPUBLISH_REASON } from './module_facts.ts'
+import type { ListKind } from './module_facts.ts'
 import { isVersion } from './version_list.ts'
 
 const IS_CREATED = "request.operation == 'CREATE'"
@@ -19,16 +20,37 @@ const FIELDS = ['name', 'provider', 'repoOwner', 'repoUrl', 'fileFormat']
 /** An address may carry somebody's password. */
 function address(map: Cel, field: Cel): Cel {
   const text = `${map}[${field}]`
-  return quoted(`${text}.replace(${text}.find(r'//[^/@]*@'), ${text}.find(r'//[^/@]*@') == '' ? '' : '//')`)
+  const login = `${text}.find(r'//[^/@]*@')`
+  return quoted(`${login} == '' ? ${text} : ${text}.replace(${login}, '//')`)
 }
 
-export const SETTING_VARIABLES: readonly Variable[] = [
+/** Which fields differ, and how, as two texts each. */
+function repointed(kind: ListKind): Cel {
+  const becomes = "' since versions were published, and would become '"
+  if (kind === 'Provider') {
+    return `['name', 'namespace'].filter(field, variables.was[field] != variables.becomes[field])
+.map(field, [field, 'is ' + ${quoted('variables.was[field]')} + ${becomes} + ${quoted('variables.becomes[field]')}]) +
+${lost('operatingSystems')} +
+${lost('architectures')}`
+  }
+  // Nothing was ever fetched without a format: OpenDepot's controller crashes there.
+  return `${celList(FIELDS)}.filter(field, variables.was[field] != variables.becomes[field] &&
+(field != 'fileFormat' || variables.was.fileFormat != ''))
+.map(field, [field, 'is ' + ${address('variables.was', 'field')} + ${becomes} + ${address('variables.becomes', 'field')}])`
+}
+
+/** Of a Provider: a platform that leaves its list loses its archives. */
+function lost(field: 'operatingSystems' | 'architectures'): Cel {
+  const gone = `oldObject.spec.providerConfig.?${field}.orValue([]).filter(one, !(one in object.spec.providerConfig.?${field}.orValue([])))`
+  return `(${gone}.size() == 0 ? [] : [['${field}', 'would no longer have ' +
+${gone}.slice(0, ${gone}.size() < 3 ? ${gone}.size() : 3).map(one, ${quoted('one')}).join(', ') +
+(${gone}.size() > 3 ? ' and ' + string(${gone}.size() - 3) + ' more' : '') + ', for which versions were published']])`
+}
+
+const settingFacts = (kind: ListKind): readonly Variable[] => [
   {
     name: 'repointed',
-    // Nothing was ever fetched without a format: OpenDepot's controller crashes there.
-    expression: `!(${IS_UPDATED}) || variables.oldEntries.size() == 0 ? [] :
-${celList(FIELDS)}.filter(field, variables.was[field] != variables.becomes[field] &&
-(field != 'fileFormat' || variables.was.fileFormat != ''))`,
+    expression: `!(${IS_UPDATED}) || variables.oldEntries.size() == 0 ? [] :\n${repointed(kind)}`,
   },
   {
     name: 'isMoved',
@@ -48,15 +70,25 @@ ${celList(FIELDS)}.filter(field, variables.was[field] != variables.becomes[field
   },
 ]
 
-const REPOINTED_WAY = celText(
-  `publish from elsewhere under another Module; to move this one: annotation ${MIGRATE_ANNOTATION}="<reason>" in the same request, and the verb migrate on it`,
-)
-const MOVED_WAY = celText(
-  `leave storageConfig as it is; to move the archives: annotation ${MIGRATE_ANNOTATION}="<reason>" in the same request, and the verb migrate on this Module`,
-)
+const REPOINTED_WAY: Readonly<Record<ListKind, string>> = {
+  Module: 'publish from elsewhere under another Module',
+  Provider: 'mirror another provider under another Provider',
+}
 
-function repointedSentence(field: Cel): Cel {
-  return `'moduleConfig.' + ${field} + ' is ' + ${address('variables.was', field)} + ' since versions were published, and would become ' + ${address('variables.becomes', field)}`
+function repointedWay(kind: ListKind): Cel {
+  return celText(
+    `${REPOINTED_WAY[kind]}; to move this one: annotation ${MIGRATE_ANNOTATION}="<reason>" in the same request, and the verb migrate on it`,
+  )
+}
+
+function movedWay(kind: ListKind): Cel {
+  return celText(
+    `leave storageConfig as it is; to move the archives: annotation ${MIGRATE_ANNOTATION}="<reason>" in the same request, and the verb migrate on this ${kind}`,
+  )
+}
+
+function repointedSentence(kind: ListKind, difference: Cel): Cel {
+  return `'${configOf(kind)}.' + ${difference}[0] + ' ' + ${difference}[1]`
 }
 
 const MOVED = `'published archives are in ' + ${quoted('variables.wasStorageText')} + ', and would be looked for in ' + ${quoted('variables.storageText')}`
@@ -70,22 +102,29 @@ type Guarded = {
   readonly noticed: (when: Cel, end: Cel) => Cel
 }
 
-const GUARDED: readonly Guarded[] = [
-  {
-    rule: 'WH-M2',
-    name: 'm2',
-    denied: (when) =>
-      `!(${when}) ? [] : ${told({ rule: 'WH-M2', list: 'variables.repointed', sentence: repointedSentence, wayOut: REPOINTED_WAY })}`,
-    noticed: (when, end) =>
-      `!(${when}) ? [] : ${noted({ rule: 'WH-M2', list: 'variables.repointed', sentence: (field) => `${repointedSentence(field)} + ${end}` })}`,
-  },
-  {
-    rule: 'WH-M6',
-    name: 'm6',
-    denied: (when) => toldWhere(`variables.isMoved && ${when}`, 'WH-M6', MOVED, MOVED_WAY),
-    noticed: (when, end) => notedWhere(`variables.isMoved && ${when}`, 'WH-M6', `${MOVED} + ${end}`),
-  },
-]
+/** Of two texts. */
+const firstOf = (pair: Cel): Cel => `${pair}[0]`
+
+function guarded(kind: ListKind): readonly Guarded[] {
+  const list = 'variables.repointed'
+  const sentence = (one: Cel): Cel => repointedSentence(kind, one)
+  return [
+    {
+      rule: 'WH-M2',
+      name: 'm2',
+      denied: (when) =>
+        `!(${when}) ? [] : ${told({ rule: 'WH-M2', list, sentence, short: firstOf, wayOut: repointedWay(kind) })}`,
+      noticed: (when, end) =>
+        `!(${when}) ? [] : ${noted({ rule: 'WH-M2', list, sentence: (one) => `${sentence(one)} + ${end}`, short: firstOf })}`,
+    },
+    {
+      rule: 'WH-M6',
+      name: 'm6',
+      denied: (when) => toldWhere(`variables.isMoved && ${when}`, 'WH-M6', MOVED, movedWay(kind)),
+      noticed: (when, end) => notedWhere(`variables.isMoved && ${when}`, 'WH-M6', `${MOVED} + ${end}`),
+    },
+  ]
+}
 
 function guardedChecks({ rule, name, denied, noticed }: Guarded): readonly Check[] {
   const isHeld = 'variables.isHeld'
@@ -108,6 +147,7 @@ function guardedChecks({ rule, name, denied, noticed }: Guarded): readonly Check
       kind: 'notice',
       name: `${name}Broken`,
       problems: noticed(`(${isHeld} && variables.isMigrating)`, MIGRATED),
+      onlyIf: mayDo('migrate'),
     },
     { rule, kind: 'notice', name: `${name}Notice`, problems: noticed(`!${isHeld}`, "''") },
   ]
@@ -153,22 +193,25 @@ function immutableChecks(isRequired: boolean): readonly Check[] {
   ]
 }
 
-function shapeChecks(): readonly Check[] {
-  const storage = 'object.spec.moduleConfig.?storageConfig'
-  const kinds = ['s3', 'azureStorage', 'gcs', 'fileSystem']
+const STORAGE_FIELDS: readonly (readonly [place: string, fields: readonly string[]])[] = [
+  ['s3', ['bucket', 'key', 'region']],
+  ['azureStorage', ['accountName', 'accountUrl', 'resourceGroup', 'subscriptionID']],
+  ['gcs', ['bucket']],
+  ['fileSystem', ['directoryPath']],
+]
+
+function shapeChecks(kind: ListKind): readonly Check[] {
+  const storage = `object.spec.${configOf(kind)}.?storageConfig`
   const isNew = `request.operation != 'DELETE' && ${storage}.hasValue() && (${IS_CREATED} ||
-!oldObject.spec.moduleConfig.?storageConfig.hasValue() || variables.wasStored != variables.stored)`
-  const places = kinds.map((kind) => `(${storage}.?${kind}.hasValue() ? ['${kind}'] : [])`).join(' + ')
-  const paths: readonly (readonly [kind: string, fields: readonly string[]])[] = [
-    ['s3', ['bucket', 'key', 'region']],
-    ['azureStorage', ['accountName', 'accountUrl', 'resourceGroup', 'subscriptionID']],
-    ['gcs', ['bucket']],
-    ['fileSystem', ['directoryPath']],
-  ]
-  const ascending = paths.flatMap(([kind, fields]) =>
+!oldObject.spec.${configOf(kind)}.?storageConfig.hasValue() || variables.wasStored != variables.stored)`
+  const places = STORAGE_FIELDS.map(
+    ([place]) => `(${storage}.?${place}.hasValue() ? ['${place}'] : [])`,
+  ).join(' + ')
+  const ascending = STORAGE_FIELDS.flatMap(([place, fields]) =>
     fields.map((field) => {
-      const goesUp = `${storage}.?${kind}.?${field}.orValue('').matches(r'(?s)(^|[/\\\\])\\.\\.($|[/\\\\])')`
-      return `(${goesUp} ? ['the storage path in ${kind} goes up with ..'] : [])`
+      const text = `${storage}.?${place}.?${field}.orValue('')`
+      const goesUp = `${text}.matches(${celPattern('(?s)(^|[/\\\\])\\.\\.($|[/\\\\])')})`
+      return `(${goesUp} ? [['the storage path in ${place} goes up with ..', 'write ${field} without ..']] : [])`
     }),
   )
   return [
@@ -198,16 +241,15 @@ function shapeChecks(): readonly Check[] {
       rule: 'WH-M7',
       kind: 'invalid',
       name: 'm7Ascending',
-      problems: `!(${isNew}) ? [] : (${ascending.join(' +\n')}).map(problem, 'WH-M7: ' + problem + '. Instead: write the path without ..')`,
+      problems: `!(${isNew}) ? [] : (${ascending.join(' +\n')}).map(problem, 'WH-M7: ' + problem[0] + '. Instead: ' + problem[1])`,
     },
   ]
 }
 
-const authenticated = (object: Cel): Cel =>
-  `${object}.spec.moduleConfig.?githubClientConfig.?useAuthenticatedClient.orValue(false)`
-const presign = (object: Cel): Cel => `${object}.spec.moduleConfig.?storageConfig.?presign`
-
-function credentialChecks(): readonly Check[] {
+function credentialChecks(kind: ListKind): readonly Check[] {
+  const authenticated = (object: Cel): Cel =>
+    `${object}.spec.${configOf(kind)}.?githubClientConfig.?useAuthenticatedClient.orValue(false)`
+  const presign = (object: Cel): Cel => `${object}.spec.${configOf(kind)}.?storageConfig.?presign`
   return [
     {
       rule: 'WH-M8',
@@ -235,11 +277,6 @@ function credentialChecks(): readonly Check[] {
 /** `system:serviceaccount:kube-system:namespace-controller`, while the Namespace goes. */
 const DELETION: readonly Variable[] = [
   {
-    name: 'isByCluster',
-    expression: `request.userInfo.username in
-['system:serviceaccount:kube-system:generic-garbage-collector', 'system:serviceaccount:kube-system:namespace-controller']`,
-  },
-  {
     name: 'isNamespaceGoing',
     expression: `request.userInfo.username == 'system:serviceaccount:kube-system:namespace-controller' &&
 namespaceObject.metadata.?deletionTimestamp.hasValue()`,
@@ -251,73 +288,88 @@ namespaceObject.metadata.?deletionTimestamp.hasValue()`,
   },
 ]
 
-const PUBLISHED = `'this Module published ' +
+const PUBLISHED = (kind: ListKind): Cel => `'this ${kind} published ' +
 variables.published.slice(0, variables.published.size() < 5 ? variables.published.size() : 5).join(', ') +
 (variables.published.size() > 5 ? ' and ' + string(variables.published.size() - 5) + ' more' : '') + ' and would be deleted'`
 
-const KEEP = 'leave the Module where it is; in Argo CD set prune: false'
-
-function deletionChecks(): readonly Check[] {
-  const way = `${celText(`${KEEP}; to unpublish all of it: kubectl annotate module `)} + oldObject.metadata.name + ' -n ' + request.namespace + ${celText(` '${UNPUBLISH_ANNOTATION}=*: <reason>' and the verb unpublish on this Module`)}`
-  const some = 'variables.published.size() > 0'
-  const named = "'*' in variables.unpublishNames"
+function deletionChecks(kind: ListKind): readonly Check[] {
+  const keep = `leave the ${kind} where it is; in Argo CD set prune: false`
+  const target = resourceOf(kind).slice(0, -1)
+  const way = `${celText(`${keep}; to unpublish all of it: kubectl annotate ${target} `)} + oldObject.metadata.name + ' -n ' + request.namespace + ${celText(` '${UNPUBLISH_ANNOTATION}=*: <reason>' and the verb unpublish on this ${kind}`)}`
+  const isNamed = "'*' in variables.unpublishNames"
   const by = { m12: '!variables.isByCluster', m14: 'variables.isByCluster' }
-  const of = (rule: 'WH-M12' | 'WH-M14', name: 'm12' | 'm14'): readonly Check[] => [
-    {
-      rule,
-      kind: 'forbidden',
-      name,
-      problems: toldWhere(`${some} && ${by[name]} && variables.isHeld && !(${named})`, rule, PUBLISHED, way),
-    },
-    {
-      rule,
-      kind: 'forbidden',
-      name: `${name}Glass`,
-      problems: toldWhere(`${some} && ${by[name]} && variables.isHeld && ${named}`, rule, PUBLISHED, way),
-      unless: mayDo('unpublish'),
-    },
-    {
-      rule,
-      kind: 'notice',
-      name: `${name}Notice`,
-      problems: notedWhere(`${some} && ${by[name]} && (!variables.isHeld || ${named})`, rule, PUBLISHED),
-    },
-  ]
+  const of = (rule: 'WH-M12' | 'WH-M14', name: 'm12' | 'm14'): readonly Check[] => {
+    const isGone = `variables.published.size() > 0 && ${by[name]}`
+    const isHeld = 'variables.isHeld'
+    return [
+      {
+        rule,
+        kind: 'forbidden',
+        name,
+        problems: toldWhere(`${isGone} && ${isHeld} && !(${isNamed})`, rule, PUBLISHED(kind), way),
+      },
+      {
+        rule,
+        kind: 'forbidden',
+        name: `${name}Glass`,
+        problems: toldWhere(`${isGone} && ${isHeld} && ${isNamed}`, rule, PUBLISHED(kind), way),
+        unless: mayDo('unpublish'),
+      },
+      {
+        rule,
+        kind: 'notice',
+        name: `${name}Broken`,
+        problems: notedWhere(
+          `${isGone} && ${isHeld} && ${isNamed}`,
+          rule,
+          `${PUBLISHED(kind)} + ': unpublished (' + ${UNPUBLISH_REASON} + ')'`,
+        ),
+        onlyIf: mayDo('unpublish'),
+      },
+      {
+        rule,
+        kind: 'notice',
+        name: `${name}Notice`,
+        problems: notedWhere(`${isGone} && !${isHeld}`, rule, PUBLISHED(kind)),
+      },
+    ]
+  }
   return [...of('WH-M12', 'm12'), ...of('WH-M14', 'm14')]
 }
 
-function nameChecks(): readonly Check[] {
+function nameCheck(kind: ListKind): Check {
   const isOther = `request.operation != 'DELETE' && variables.becomes.configured != '' &&
 object.metadata.?name.orValue('') != '' && variables.becomes.configured != object.metadata.name && ${isTouched('configured')}`
+  return {
+    rule: 'WH-M1',
+    kind: 'invalid',
+    name: 'm1',
+    problems: toldWhere(
+      isOther,
+      'WH-M1',
+      `'${configOf(kind)}.name is ' + ${quoted('variables.becomes.configured')} + ', the ${kind} is "' + object.metadata.name + '"'`,
+      `'write name: "' + object.metadata.name + '", or leave it out'`,
+    ),
+  }
+}
+
+function formatCheck(): Check {
   const format = 'variables.becomes.fileFormat'
-  return [
-    {
-      rule: 'WH-M1',
-      kind: 'invalid',
-      name: 'm1',
-      problems: toldWhere(
-        isOther,
-        'WH-M1',
-        `'moduleConfig.name is ' + ${quoted('variables.becomes.configured')} + ', the Module is "' + object.metadata.name + '"'`,
-        `'write name: "' + object.metadata.name + '", or leave it out'`,
-      ),
-    },
-    {
-      rule: 'WH-M5',
-      kind: 'invalid',
-      name: 'm5',
-      problems: toldWhere(
-        `request.operation != 'DELETE' && !(${format} in ['zip', 'tar']) && ${isTouched('fileFormat')}`,
-        'WH-M5',
-        `(${format} == '' ? 'moduleConfig.fileFormat is missing' : 'moduleConfig.fileFormat is ' + ${quoted(format)})`,
-        "'write fileFormat: zip or fileFormat: tar'",
-      ),
-    },
-  ]
+  return {
+    rule: 'WH-M5',
+    kind: 'invalid',
+    name: 'm5',
+    problems: toldWhere(
+      `request.operation != 'DELETE' && !(${format} in ['zip', 'tar']) && ${isTouched('fileFormat')}`,
+      'WH-M5',
+      `(${format} == '' ? 'moduleConfig.fileFormat is missing' : 'moduleConfig.fileFormat is ' + ${quoted(format)})`,
+      "'write fileFormat: zip or fileFormat: tar'",
+    ),
+  }
 }
 
 /** A label does not take a Module away from the policy that covers it. */
-function deselectionChecks(labels: ReadonlyMap<string, string>): readonly Check[] {
+function deselectionChecks(kind: ListKind, labels: ReadonlyMap<string, string>): readonly Check[] {
   if (labels.size === 0) return []
   const kept = [...labels].map(
     ([key, value]) =>
@@ -333,25 +385,30 @@ function deselectionChecks(labels: ReadonlyMap<string, string>): readonly Check[
       problems: toldWhere(
         `${IS_UPDATED} && !(${kept.join(' && ')})`,
         'WH-M15',
-        celText(`the label ${shown.join(', ')}${more} goes, and with it the policy that covers this Module`),
+        celText(`the label ${shown.join(', ')}${more} goes, and with it the policy that covers this ${kind}`),
         "'keep the label'",
       ),
     },
   ]
 }
 
-export function settingVariables(): readonly Variable[] {
-  return [...SETTING_VARIABLES, ...DELETION]
+export function settingVariables(kind: ListKind): readonly Variable[] {
+  return [...settingFacts(kind), ...DELETION]
 }
 
-export function settingChecks(isRequired: boolean, labels: ReadonlyMap<string, string>): readonly Check[] {
+export function settingChecks(
+  kind: ListKind,
+  isRequired: boolean,
+  labels: ReadonlyMap<string, string>,
+): readonly Check[] {
+  const ofModules = kind === 'Module' ? [...immutableChecks(isRequired), formatCheck()] : []
   return [
-    ...deletionChecks(),
-    ...nameChecks(),
-    ...GUARDED.flatMap(guardedChecks),
-    ...immutableChecks(isRequired),
-    ...shapeChecks(),
-    ...credentialChecks(),
-    ...deselectionChecks(labels),
+    ...deletionChecks(kind),
+    nameCheck(kind),
+    ...guarded(kind).flatMap(guardedChecks),
+    ...ofModules,
+    ...shapeChecks(kind),
+    ...credentialChecks(kind),
+    ...deselectionChecks(kind, labels),
   ]
 }

@@ -1,28 +1,32 @@
-// The rules about a Module's versions (WH-V), in CEL and in the words of core/module/rules.
+// The rules about the versions of a Module or a Provider (WH-V), in CEL and in the words of core/module/rules.
 import { UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
 import { celPattern, celText, noted, quoted, told, toldWhere } from './cel_text.ts'
 import type { Cel, Variable } from './cel_text.ts'
 import type { Check } from './check.ts'
-import { mayDo } from './module_facts.ts'
-import { isVersion, SEMVER } from './version_list.ts'
+import { mayDo, resourceOf, UNPUBLISH_REASON } from './module_facts.ts'
+import type { ListKind } from './module_facts.ts'
+import { isVersion, plainOf, SEMVER } from './version_list.ts'
 
 /** What a removed or added text is called. */
 const NAME = (plain: Cel): Cel => `(${isVersion(plain)} ? ${plain} : ${quoted(plain)})`
 
 const PLAIN_NAMES = `(request.namespace + '/' + oldObject.metadata.name).matches('^[a-z0-9][a-z0-9.-]{0,252}/[a-z0-9][a-z0-9.-]{0,252}$')`
 
-const BREAKING = `to unpublish for good: annotation ${UNPUBLISH_ANNOTATION}="<version>: <reason>" and the verb unpublish on this Module`
+/** The plain spellings that come, each as it was written: the same version in another spelling would be fetched again. */
+const WRITTEN = `variables.tailTexts.filter(text, ${plainOf('text')} in variables.added)`
 
-const WAYS_BACK: readonly Variable[] = [
-  {
-    name: 'wayBack',
-    expression: `variables.added.size() == 0 || variables.added.size() > 6 || !${PLAIN_NAMES}
-? ${celText(`leave every published entry in spec.versions and add to it; ${BREAKING}`)}
-: 'append instead of replacing the list: kubectl patch module ' + oldObject.metadata.name + ' -n ' + request.namespace +
-${celText(" --type json -p '[")} + variables.added.map(version,
+function wayBack(kind: ListKind): Cel {
+  const breaking = `to unpublish for good: annotation ${UNPUBLISH_ANNOTATION}="<version>: <reason>" and the verb unpublish on this ${kind}`
+  const target = resourceOf(kind).slice(0, -1)
+  return `variables.added.size() == 0 || variables.added.size() > 6 || !${PLAIN_NAMES}
+? ${celText(`leave every published entry in spec.versions and add to it; ${breaking}`)}
+: 'append instead of replacing the list: kubectl patch ${target} ' + oldObject.metadata.name + ' -n ' + request.namespace +
+${celText(" --type json -p '[")} + ${WRITTEN}.map(version,
 ${celText('{"op":"add","path":"/spec/versions/-","value":{"version":"')} + version + ${celText('"}}')}).join(',') +
-${celText(`]'; ${BREAKING}`)}`,
-  },
+${celText(`]'; ${breaking}`)}`
+}
+
+const REPLACED: readonly Variable[] = [
   // Where an entry was taken off and another stands now, with nothing moved.
   {
     name: 'replacedAt',
@@ -90,7 +94,7 @@ function removalVariables({ name, at, when }: Removal): readonly Variable[] {
       name: `${name}Unpublished`,
       expression: of('variables.isHeld && variables.oldPlains[index] in variables.unpublishNames'),
     },
-    { name: `${name}Dropped`, expression: `variables.isController ? [] : ${of('!variables.isHeld')}` },
+    { name: `${name}Dropped`, expression: of('!variables.isHeld') },
   ]
 }
 
@@ -98,7 +102,7 @@ function removalChecks({ rule, name, wayOut }: Removal): readonly Check[] {
   const sentence = (plain: Cel): Cel =>
     `'version ' + ${NAME(plain)} + ' was published and is taken off spec.versions'`
   const unpublished = (plain: Cel): Cel =>
-    `${sentence(plain)} + ': unpublished (' + ${quoted("variables.unpublishAsked.substring(variables.unpublishAsked.indexOf(':') + 1).trim()")} + ')'`
+    `${sentence(plain)} + ': unpublished (' + ${UNPUBLISH_REASON} + ')'`
   const checks: Check[] = [
     {
       rule,
@@ -118,9 +122,11 @@ function removalChecks({ rule, name, wayOut }: Removal): readonly Check[] {
       kind: 'notice',
       name: `${name}Broken`,
       problems: noted({ rule, list: `variables.${name}Unpublished`, sentence: unpublished }),
+      onlyIf: mayDo('unpublish'),
     },
   ]
-  if (name !== 'v1' && name !== 'v3') return checks
+  // Pruning is what versionHistoryLimit is for, where nothing is immutable.
+  if (name === 'v13') return checks
   const dropped = noted({ rule, list: `variables.${name}Dropped`, sentence, short: NAME })
   return [...checks, { rule, kind: 'notice', name: `${name}Notice`, problems: dropped }]
 }
@@ -163,7 +169,8 @@ const OTHER_FIELDS: readonly Variable[] = [
   },
 ]
 
-function entryChecks(): readonly Check[] {
+/** OpenDepot compares a Module's entries as texts. */
+function spellingChecks(): readonly Check[] {
   const spelled = (index: Cel): Cel =>
     `'version ' + ${NAME(`variables.oldPlains[${index}]`)} + ' is stored as ' + ${quoted(`variables.oldTexts[${index}]`)} + ' and would be written another way'`
   return [
@@ -215,6 +222,11 @@ function entryChecks(): readonly Check[] {
         wayOut: celText('write only version; a pinned commit goes into the annotation sallyport.dev/pins'),
       }),
     },
+  ]
+}
+
+function malformedChecks(): readonly Check[] {
+  return [
     {
       rule: 'WH-V6',
       kind: 'invalid',
@@ -256,7 +268,7 @@ const RESPELLED: readonly Variable[] = [
 
 const MAX_VERSIONS = 500
 
-function limitChecks(): readonly Check[] {
+function limitChecks(kind: ListKind): readonly Check[] {
   const count = 'variables.newEntries.size()'
   const path = 'variables.limit'
   return [
@@ -268,7 +280,7 @@ function limitChecks(): readonly Check[] {
         `${count} > ${MAX_VERSIONS} && ${count} > variables.oldEntries.size()`,
         'WH-V11',
         `'spec.versions would have ' + string(${count}) + ' entries, the most is ${MAX_VERSIONS}'`,
-        celText('publish further versions in a second Module'),
+        celText(`publish further versions in a second ${kind}`),
       ),
     },
     {
@@ -278,7 +290,7 @@ function limitChecks(): readonly Check[] {
       problems: toldWhere(
         `${path} > 0 && variables.isHeld && (!variables.wasHeld || variables.wasLimit <= 0 || ${path} < variables.wasLimit)`,
         'WH-V12',
-        `'versionHistoryLimit ' + string(${path}) + ' takes published versions away, and this Module is immutable'`,
+        `'versionHistoryLimit ' + string(${path}) + ' takes published versions away, and this ${kind} is immutable'`,
         celText('remove versionHistoryLimit'),
       ),
     },
@@ -298,7 +310,7 @@ function limitChecks(): readonly Check[] {
 }
 
 /** @param ordering as the policy has it */
-function orderVariables(ordering: 'free' | 'backport' | 'monotonic'): readonly Variable[] {
+function orderVariables(ordering: Ordering): readonly Variable[] {
   if (ordering === 'free') return []
   const isOfMajor = ordering === 'backport' ? ` && semver(old).major() == semver(version).major()` : ''
   return [
@@ -315,7 +327,7 @@ semver(old).compareTo(semver(version)) >= 0${isOfMajor}))`,
 }
 
 /** What was published and taken away is not seen here. */
-function orderChecks(ordering: 'free' | 'backport' | 'monotonic'): readonly Check[] {
+function orderChecks(ordering: Ordering): readonly Check[] {
   if (ordering === 'free') return []
   const where = ordering === 'backport' ? ' of its major' : ''
   return [
@@ -334,10 +346,13 @@ function orderChecks(ordering: 'free' | 'backport' | 'monotonic'): readonly Chec
   ]
 }
 
-export function versionVariables(ordering: 'free' | 'backport' | 'monotonic'): readonly Variable[] {
+export type Ordering = 'free' | 'backport' | 'monotonic'
+
+export function versionVariables(kind: ListKind, ordering: Ordering): readonly Variable[] {
   return [
     ...MALFORMED,
-    ...WAYS_BACK,
+    { name: 'wayBack', expression: wayBack(kind) },
+    ...REPLACED,
     ...REMOVALS.flatMap(removalVariables),
     ...RESPELLED,
     ...OTHER_FIELDS,
@@ -345,6 +360,13 @@ export function versionVariables(ordering: 'free' | 'backport' | 'monotonic'): r
   ]
 }
 
-export function versionChecks(ordering: 'free' | 'backport' | 'monotonic'): readonly Check[] {
-  return [...REMOVALS.flatMap(removalChecks), ...entryChecks(), ...orderChecks(ordering), ...limitChecks()]
+/** Another spelling of a version is the same to OpenDepot's Provider controller, and one may stand once for each platform. */
+export function versionChecks(kind: ListKind, ordering: Ordering): readonly Check[] {
+  return [
+    ...REMOVALS.flatMap(removalChecks),
+    ...(kind === 'Module' ? spellingChecks() : []),
+    ...malformedChecks(),
+    ...orderChecks(ordering),
+    ...limitChecks(kind),
+  ]
 }

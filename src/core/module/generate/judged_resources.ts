@@ -1,0 +1,149 @@
+// Which kinds of objects are judged under a policy, and by which rules.
+import type { ModulePolicySpec } from '#core/module/module_policy.ts'
+import { celList, celText, quoted, toldWhere } from './cel_text.ts'
+import type { Cel, Variable } from './cel_text.ts'
+import type { ResourceChecks } from './check.ts'
+import { depotChecks, depotVariables } from './depot_checks.ts'
+import { listFacts, resourceOf } from './module_facts.ts'
+import type { ListKind } from './module_facts.ts'
+import { settingChecks, settingVariables } from './module_setting_checks.ts'
+import { pinChecks, pinVariables, publisherChecks, publisherVariables } from './publisher_checks.ts'
+import { VERSION_LIST } from './version_list.ts'
+import { versionChecks, versionVariables } from './version_list_checks.ts'
+import {
+  foreignStatusCheck,
+  SWAPPED_FILES,
+  swappedFilesCheck,
+  versionObjectChecks,
+  versionObjectVariables,
+} from './version_object_checks.ts'
+
+const OPENDEPOT = { apiGroup: 'opendepot.defdev.io', apiVersion: 'v1alpha1' }
+const WRITES = ['CREATE', 'UPDATE', 'DELETE']
+
+const STORED = "(request.operation == 'CREATE' ? object : oldObject)"
+
+/** What exceptions name. */
+function owner(name: Cel): Variable {
+  return { name: 'ownerName', expression: name }
+}
+
+/** @param spec `undefined`: what holds without a policy */
+export function resourcesUnder(spec: ModulePolicySpec | undefined): readonly ResourceChecks[] {
+  return [
+    listed('Module', spec),
+    status('Module', spec),
+    listed('Provider', spec),
+    status('Provider', spec),
+    versions(spec),
+    depots(spec),
+  ]
+}
+
+function isRequired(spec: ModulePolicySpec | undefined): boolean {
+  return spec?.immutability === 'required'
+}
+
+function listed(kind: ListKind, spec: ModulePolicySpec | undefined): ResourceChecks {
+  const ordering = spec?.ordering ?? 'free'
+  const labels = spec?.selector.labels ?? new Map<string, string>()
+  const pins = kind === 'Module' ? pinChecks(spec?.pins === 'required') : []
+  return {
+    ...OPENDEPOT,
+    name: resourceOf(kind),
+    resources: [resourceOf(kind)],
+    operations: WRITES,
+    selectedBy: 'stored',
+    variables: [
+      owner(`${STORED}.metadata.?name.orValue('')`),
+      ...VERSION_LIST,
+      ...listFacts(kind, isRequired(spec)),
+      ...versionVariables(kind, ordering),
+      ...settingVariables(kind),
+      ...publisherVariables(kind, spec),
+      ...pinVariables(),
+    ],
+    checks: [
+      ...versionChecks(kind, ordering),
+      ...settingChecks(kind, isRequired(spec), labels),
+      ...publisherChecks(spec),
+      ...pins,
+    ],
+  }
+}
+
+/** The server takes nothing but the status from such a request. */
+function status(kind: ListKind, spec: ModulePolicySpec | undefined): ResourceChecks {
+  const resource = resourceOf(kind)
+  const files = kind === 'Module' ? [swappedFilesCheck()] : []
+  return {
+    ...OPENDEPOT,
+    name: `${resource}-status`,
+    resources: [`${resource}/status`],
+    operations: ['UPDATE'],
+    selectedBy: 'stored',
+    variables: [
+      owner('oldObject.metadata.name'),
+      ...listFacts(kind, isRequired(spec)),
+      ...(kind === 'Module' ? SWAPPED_FILES : []),
+    ],
+    checks: [foreignStatusCheck(), ...files],
+  }
+}
+
+function versions(spec: ModulePolicySpec | undefined): ResourceChecks {
+  return {
+    ...OPENDEPOT,
+    name: 'versions',
+    resources: ['versions', 'versions/status'],
+    operations: WRITES,
+    selectedBy: 'stored',
+    variables: [
+      owner(`${STORED}.spec.?moduleConfigRef.?name.orValue('')`),
+      ...versionObjectVariables(isRequired(spec)),
+    ],
+    checks: versionObjectChecks(),
+  }
+}
+
+/** What a Depot publishes may have any label, so the policies of its namespace hold. */
+function depots(spec: ModulePolicySpec | undefined): ResourceChecks {
+  return {
+    ...OPENDEPOT,
+    name: 'depots',
+    resources: ['depots'],
+    operations: WRITES,
+    selectedBy: 'namespace',
+    variables: [owner(`${STORED}.metadata.?name.orValue('')`), ...depotVariables(isRequired(spec))],
+    checks: depotChecks(),
+  }
+}
+
+/** WH-L1. */
+export function ledgerResource(writers: readonly string[]): ResourceChecks {
+  const done = "{'CREATE': 'written', 'UPDATE': 'changed', 'DELETE': 'deleted'}[request.operation]"
+  const module = `${STORED}.spec.module`
+  const about = quoted(`(${module}.namespace + '/' + ${module}.name)`)
+  return {
+    name: 'publishedversions',
+    apiGroup: 'sallyport.dev',
+    apiVersion: 'v1alpha1',
+    resources: ['publishedversions'],
+    operations: WRITES,
+    selectedBy: 'namespace',
+    variables: [],
+    checks: [
+      {
+        rule: 'WH-L1',
+        kind: 'forbidden',
+        name: 'l1',
+        problems: toldWhere(
+          `!(request.userInfo.username in ${celList(writers)})`,
+          'WH-L1',
+          `'the ledger of ' + ${about} + ' would be ' + ${done} + ' by ' + ${quoted('request.userInfo.username')} + ${celText("; it is kept by Sallyport's webhook alone")}`,
+          celText('publish and unpublish through the Module; the ledger follows'),
+        ),
+      },
+    ],
+  }
+}
