@@ -1,5 +1,6 @@
 // The ledger in the store: where there is no cluster. An entry is one value, written with compare-and-set, so that processes
 // that share a store lose nothing of each other's.
+import { setTimeout as pause } from 'node:timers/promises'
 import { isSameFacts, mergedFacts } from '#core/module/ledger.ts'
 import type { LedgerEntry, ModuleKey, PublishedFacts } from '#core/module/ledger.ts'
 import { ledgerLine, readLedgerLines } from '#core/module/ledger_lines.ts'
@@ -34,11 +35,10 @@ export async function openStoreLedger(options: StoreLedgerOptions): Promise<Stor
 class LedgerInStore implements StoreLedger {
   readonly #options: StoreLedgerOptions
   readonly #book = new LedgerBook()
-  readonly #closing = Promise.withResolvers<void>()
+  readonly #closing = new AbortController()
   /** Entries whose write has failed -> why. */
   readonly #failing = new Map<string, string>()
   #tail: Promise<void> = Promise.resolve()
-  #isClosed = false
 
   constructor(options: StoreLedgerOptions) {
     this.#options = options
@@ -84,14 +84,13 @@ class LedgerInStore implements StoreLedger {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
-    this.#closing.resolve()
+    this.#closing.abort()
     await this.#tail
   }
 
   async #keep(module: ModuleKey, version: string, isNew: boolean): Promise<void> {
     const key = `${PREFIX}${keyText(module)}/${version}`
-    while (!this.#isClosed) {
+    while (!this.#closing.signal.aborted) {
       try {
         this.#told(await this.#write(key, { module, version, isNew }))
         this.#failing.delete(key)
@@ -102,7 +101,7 @@ class LedgerInStore implements StoreLedger {
         if (this.#failing.size === 0) this.#options.log.warn({ why }, 'the ledger cannot be written')
         this.#failing.set(key, why)
         this.#told('failed')
-        await Promise.race([this.#closing.promise, later()])
+        await pause(RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined)
       }
     }
   }
@@ -143,8 +142,4 @@ class LedgerInStore implements StoreLedger {
   #told(result: LedgerWriteResult): void {
     this.#options.onWrite?.(result)
   }
-}
-
-function later(): Promise<void> {
-  return new Promise((resolve) => void setTimeout(resolve, RETRY_MS).unref())
 }
