@@ -4,6 +4,7 @@ import type { UnreadFile } from '#core/review/file_findings.ts'
 import type { ObjectPath, Place, ReviewedDocument } from '#core/review/reviewed_object.ts'
 import type { Finding } from '#platform/config/finding.ts'
 import { readYamlDocuments } from '#platform/config/yaml_document.ts'
+import type { YamlDocument } from '#platform/config/yaml_document.ts'
 import { MAX_FILE_BYTES } from './limits.ts'
 import type { TreeFile } from './file_tree.ts'
 
@@ -98,19 +99,29 @@ function readPart({ text, linesBefore }: Part): ContentRead {
   const { documents, refusal } = readYamlDocuments('', text, 'kubernetes')
   const back = ({ line, column }: Spot): Spot => ({ line: line + linesBefore, column })
   if (refusal !== undefined) return { documents: [], broken: brokenAt([refusal], text, back) }
-  const readable = documents.filter(({ findings }) => findings.every(isHarmless))
   const unreadable = documents.flatMap(({ findings }) =>
     findings.filter((one) => !isHarmless(one)).slice(0, 1),
   )
-  return {
-    documents: readable.map(({ document }) => ({
-      data: document.data,
-      placeOf: (path) => {
-        const place = document.placeOf(path)
-        return place === undefined ? undefined : back(place)
-      },
-    })),
-    broken: brokenAt(unreadable, text, back),
+  const readable = documents.flatMap(({ document, findings }, index) =>
+    findings.every(isHarmless) ? [{ data: document.data, placeOf: placesOf(text, index, back) }] : [],
+  )
+  return { documents: readable, broken: brokenAt(unreadable, text, back) }
+}
+
+/**
+ * Reads the text again when somebody asks for a place: of thousands of documents hardly one has a finding, and the syntax tree
+ * is fifty times as large as the data.
+ */
+function placesOf(
+  text: string,
+  index: number,
+  back: (spot: Spot) => Spot,
+): ContentRead['documents'][number]['placeOf'] {
+  let document: YamlDocument | undefined
+  return (path) => {
+    document ??= readYamlDocuments('', text, 'kubernetes').documents[index]?.document
+    const place = document?.placeOf(path)
+    return place === undefined ? undefined : back(place)
   }
 }
 

@@ -16,6 +16,8 @@ export type FileTree = {
   readonly unread: readonly UnreadFile[]
   /** Folders (as in `within`) that were named; '' is the whole. */
   readonly roots: readonly string[]
+  /** Folders above the one that is reviewed are there, too: `../base`. */
+  readonly isOpenAbove: boolean
   /** Any file of the tree below a folder, manifests or not: what rendering may need. `within` -> its bytes. */
   readonly filesUnder: (folder: string) => Promise<ReadonlyMap<string, Buffer>>
 }

@@ -1,6 +1,15 @@
 // A file, a folder or standard input as one state of the files.
 import { createHash } from 'node:crypto'
-import { closeSync, openSync, readdirSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from 'node:fs'
 import type { Dirent } from 'node:fs'
 import { basename, join, relative, resolve, sep } from 'node:path'
 import type { UnreadFile } from '#core/review/file_findings.ts'
@@ -23,7 +32,7 @@ export async function folderTree(
   if (path !== '-' && isFolder(root, path)) return readFolder(root, path, seen)
   const bytes = await readInputBytes(path, io, MAX_FILE_BYTES)
   const file = { shown: path === '-' ? 'stdin' : path, within: label, bytes, content: digest(bytes) }
-  return { ...sorted([file], []), roots: [], filesUnder: async () => new Map() }
+  return { ...sorted([file], []), roots: [], isOpenAbove: false, filesUnder: async () => new Map() }
 }
 
 function isFolder(root: string, path: string): boolean {
@@ -59,7 +68,12 @@ function readFolder(root: string, path: string, seen: (files: number) => void): 
     else files.push(one)
     seen(files.length)
   }
-  return { ...sorted(files, unread), roots: [''], filesUnder: async (folder) => filesUnder(root, folder) }
+  return {
+    ...sorted(files, unread),
+    roots: [''],
+    isOpenAbove: true,
+    filesUnder: async (folder) => filesUnder(root, folder),
+  }
 }
 
 type Walked = { readonly within: string; readonly file: string; readonly entry: Dirent }
@@ -117,6 +131,7 @@ function filesUnder(root: string, folder: string): ReadonlyMap<string, Buffer> {
   const files = new Map<string, Buffer>()
   let bytes = 0
   const start = resolve(root, folder)
+  if (!existsSync(start) || !statSync(start).isDirectory()) return files
   for (const { within, entry, file } of walk(start)) {
     const target = entry.isSymbolicLink() ? linkedFile(start, file) : file
     if (target === undefined) continue

@@ -40,8 +40,9 @@ export async function git(
     cwd: place.cwd,
     env: { ...place.env, ...SAFE_ENV },
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: GIT_TIMEOUT_MS,
   })
+  // Not spawn's own: its timer outlives a program that could not be started.
+  const timer = setTimeout(() => child.kill('SIGKILL'), GIT_TIMEOUT_MS)
   const chunks: Buffer[] = []
   let bytes = 0
   let stderr = ''
@@ -56,6 +57,7 @@ export async function git(
   // A git that ends early closes its input; its exit code says why.
   child.stdin.on('error', () => undefined)
   child.on('error', (error) => {
+    clearTimeout(timer)
     reject(
       new InputFailure(`git cannot be started: ${'code' in error ? String(error.code) : 'failed'}`, {
         cause: error,
@@ -63,6 +65,7 @@ export async function git(
     )
   })
   child.on('close', (code) => {
+    clearTimeout(timer)
     if (bytes > maxBytes)
       reject(new InputFailure(`git has more to say than the ${maxBytes} bytes that are read`))
     else if (code === null)

@@ -96,7 +96,13 @@ export async function gitTree(
     else if (isLfsPointer(bytes)) unread.push(lfsPointer(one))
     else files.push({ ...one, bytes })
   }
-  return { files, unread, roots, filesUnder: async (folder) => filesUnder(commit, folder, place) }
+  return {
+    files,
+    unread,
+    roots,
+    isOpenAbove: false,
+    filesUnder: async (folder) => filesUnder(commit, folder, place),
+  }
 }
 
 const LINK = '120000'

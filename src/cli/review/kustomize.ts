@@ -32,9 +32,10 @@ export function folderOf(path: string): string {
 
 /** Folders that a kustomization names above itself are copied along. */
 const MAX_FOLDERS = 100
+const MAX_FOLDERS_UP = 8
 
 export async function render(
-  tree: Pick<FileTree, 'filesUnder'>,
+  tree: Pick<FileTree, 'filesUnder' | 'isOpenAbove'>,
   folder: string,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Rendering | undefined> {
@@ -45,7 +46,7 @@ export async function render(
     if (copied.has(next)) continue
     copied.add(next)
     for (const [path, bytes] of await tree.filesUnder(next)) files.set(path, bytes)
-    const outside = referencesFrom(files, next)
+    const outside = referencesFrom(files, next, tree.isOpenAbove)
     if (typeof outside === 'string') return refusal(files, folder, outside)
     pending.push(...outside.filter((one) => ![...copied].some((done) => isBelow(one, done))))
     if (copied.size > MAX_FOLDERS) return refusal(files, folder, `it names more than ${MAX_FOLDERS} folders`)
@@ -62,11 +63,16 @@ function refusal(files: ReadonlyMap<string, Buffer>, folder: string, why: string
 }
 
 function isBelow(path: string, folder: string): boolean {
-  return folder === '' || path === folder || path.startsWith(`${folder}/`)
+  if (folder === '') return path !== '..' && !path.startsWith('../')
+  return path === folder || path.startsWith(`${folder}/`)
 }
 
 /** Folders outside of `below` that its kustomizations name; a sentence when one names something that is not in the files. */
-function referencesFrom(files: ReadonlyMap<string, Buffer>, below: string): readonly string[] | string {
+function referencesFrom(
+  files: ReadonlyMap<string, Buffer>,
+  below: string,
+  isOpenAbove: boolean,
+): readonly string[] | string {
   const outside: string[] = []
   for (const [path, bytes] of files) {
     if (!NAMES.has(posix.basename(path)) || !isBelow(path, below)) continue
@@ -78,18 +84,20 @@ function referencesFrom(files: ReadonlyMap<string, Buffer>, below: string): read
       const texts = textsIn(document.data)
       const remote = texts.find(isRemote)
       if (remote !== undefined) return `${path} names ${quoted(remote)}, which would be fetched`
-      outside.push(...texts.flatMap((text) => folderOutside(text, folderOf(path), below)))
+      outside.push(...texts.flatMap((text) => folderOutside(text, folderOf(path), below, isOpenAbove)))
     }
   }
   return outside
 }
 
-function folderOutside(text: string, from: string, below: string): readonly string[] {
-  if (!text.startsWith('..')) return []
+function folderOutside(text: string, from: string, below: string, isOpenAbove: boolean): readonly string[] {
+  if (/\s/.test(text)) return []
   const target = posix.normalize(posix.join(from, text)).replace(/\/+$/, '')
   const folder = target === '.' ? '' : target
-  // What leads out of the tree is not copied, and the build says that it is missing.
-  return folder === '..' || folder.startsWith('../') || isBelow(folder, below) ? [] : [folder]
+  // What leads out of a commit is not in it, and the build says that it is missing.
+  const isOut = folder === '..' || folder.startsWith('../')
+  const isTooFar = folder.split('/').filter((part) => part === '..').length > MAX_FOLDERS_UP
+  return (isOut && !isOpenAbove) || isTooFar || isBelow(folder, below) ? [] : [folder]
 }
 
 /** Fields whose texts are nobody's address. */
@@ -144,24 +152,33 @@ async function build(
 ): Promise<Rendering> {
   const home = mkdtempSync(join(tmpdir(), 'sallyport-review-'))
   try {
-    const root = join(home, 'tree')
+    // Deep enough for every `..` at the beginning of a path.
+    const root = join(home, 'tree', ...Array.from({ length: MAX_FOLDERS_UP }, () => 'up'))
     for (const [path, bytes] of files) {
-      // A tree that somebody made by hand can have names that lead elsewhere.
-      if (path.split('/').some((part) => ['', '.', '..', '.git'].includes(part))) continue
+      if (!isPlainPath(path)) continue
       const target = join(root, path)
       mkdirSync(dirname(target), { recursive: true, mode: 0o700 })
       writeFileSync(target, bytes, { mode: 0o600 })
     }
-    return await run(kubectl, join(root, folder), home, file)
+    return await run(kubectl, file, { home, root, folder: join(root, folder) })
   } finally {
     rmSync(home, { recursive: true, force: true })
   }
 }
 
+/** A tree that somebody made by hand can have names that lead elsewhere. */
+function isPlainPath(path: string): boolean {
+  const parts = path.split('/')
+  const down = parts.findIndex((part) => part !== '..')
+  return down <= MAX_FOLDERS_UP && !parts.slice(down).some((part) => ['', '.', '..', '.git'].includes(part))
+}
+
 /** No proxy listens on port 9 (discard), so what goes by HTTP ends here; and an empty PATH has no git. */
 const NOWHERE = 'http://127.0.0.1:9'
 
-async function run(kubectl: string, folder: string, home: string, file: string): Promise<Rendering> {
+type Place = { readonly home: string; readonly root: string; readonly folder: string }
+
+async function run(kubectl: string, file: string, { home, root, folder }: Place): Promise<Rendering> {
   const nothing = join(home, 'bin')
   mkdirSync(nothing, { mode: 0o700 })
   const env = { PATH: nothing, HOME: home, TMPDIR: home, HTTP_PROXY: NOWHERE, HTTPS_PROXY: NOWHERE }
@@ -172,13 +189,14 @@ async function run(kubectl: string, folder: string, home: string, file: string):
       resolve({ kind: 'rendered', file, text: stdout })
       return
     }
-    const said = stderr.replaceAll(home, '').trim().split('\n', 1)[0] ?? ''
     const ended = error.killed === true ? `took longer than ${KUBECTL_TIMEOUT_MS / 1000} s` : ''
-    resolve({
-      kind: 'failed',
-      file,
-      why: printable(ended || said || 'kubectl kustomize failed').slice(0, 500),
-    })
+    resolve({ kind: 'failed', file, why: ended || reasonIn(stderr.replaceAll(root, '')) })
   })
   return promise
+}
+
+/** Without time and process id, so that the same failure reads the same in both states. */
+function reasonIn(stderr: string): string {
+  const said = stderr.replace(/^E\d{4} [^\]]*\] "[^"]*" err=/, '').replaceAll(/[\s<>"`]+/g, ' ')
+  return printable(said.trim() || 'it failed').slice(0, 400)
 }
