@@ -1,5 +1,6 @@
 // The functions of our CEL profile: which names exist, and the strict versions that stand in for the engine's own.
 // An argument that the strict version refuses is an exception, and an exception means that the condition does not hold.
+import { secondsOfTime } from '#core/date_time.ts'
 
 /** How a call is rewritten: `plain` stays, `strict` goes to `__name`, `check` wraps the argument in `__name`. */
 type Rewrite = 'plain' | 'charge' | 'strict' | 'pattern' | 'comprehension' | 'check'
@@ -114,25 +115,13 @@ function checkDouble(value: unknown): unknown {
   return value
 }
 
-const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d{1,3})?(?:Z|[+-](\d\d):(\d\d))$/
-
 /** RFC 3339 with a zone, a day that exists, and at most milliseconds (the engine would cut the rest off). */
 function checkTimestamp(value: unknown): unknown {
   if (typeof value !== 'string') return value
-  const parts = RFC3339.exec(value)
-    ?.slice(1)
-    .map((part) => Number(part ?? 0))
-  if (parts === undefined) throw new CelArgumentError('timestamp_malformed')
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, zoneHour = 0, zoneMinute = 0] = parts
-  const fits = hour <= 23 && minute <= 59 && second <= 59 && zoneHour <= 23 && zoneMinute <= 59
-  if (!fits || year < 1 || day < 1 || day > daysIn(year, month))
+  if (/\.\d{4}/.test(value) || secondsOfTime(value) === undefined) {
     throw new CelArgumentError('timestamp_malformed')
+  }
   return value
-}
-
-function daysIn(year: number, month: number): number {
-  const leap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0
-  return [31, leap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1] ?? 0
 }
 
 /** `1h30m`, whole numbers of h, m, s and ms in that order; signs and fractions are not summed right by the engine. */

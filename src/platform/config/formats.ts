@@ -1,6 +1,7 @@
 // The small languages inside configuration values: durations, URLs, listen addresses, times. One parser each; the
 // schema names them by `format`, the loader calls them again for the value.
 import { isIP } from 'node:net'
+import { secondsOfTime } from '#core/date_time.ts'
 import { parseDuration } from './duration.ts'
 import type { FormatProblem, Formats } from './schema_check.ts'
 
@@ -31,16 +32,10 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
 }
 
-/** Milliseconds since the epoch of an RFC 3339 time that says its offset; `undefined` for anything else. */
+/** Milliseconds since the epoch of an RFC 3339 time that says its offset, whole seconds; `undefined` for anything else. */
 export function parseTime(text: string): number | undefined {
-  const match = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/.exec(text)
-  if (match === null) return undefined
-  const milliseconds = Date.parse(text)
-  if (Number.isNaN(milliseconds)) return undefined
-  // Date.parse rolls 31 February over into March
-  const [, year, month, day] = match
-  const lastDay = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate()
-  return Number(day) <= lastDay ? milliseconds : undefined
+  const seconds = secondsOfTime(text)
+  return seconds === undefined ? undefined : seconds * 1000
 }
 
 /** Whole seconds: JWT times have no room for less (RFC 7519 §2 allows fractions, few verifiers do). */
