@@ -346,7 +346,7 @@ t.test('WH-V1 an asterisk is for deleting a Module, not for taking versions off 
 })
 
 const asked = (annotations: Json): readonly string[] =>
-  verbsAskedFor(moduleChange(aModule(), aModule({ annotations })))
+  verbsAskedFor(moduleChange(aModule(), aModule({ annotations, versions: ['1.1.0'] })))
 
 t.test('the server is asked for a verb only where an annotation wants it', async (t) => {
   t.same(asked({}), [])
@@ -359,6 +359,9 @@ t.test('the server is asked for a verb only where an annotation wants it', async
     undefined,
   )
   t.same(verbsAskedFor(deleting), ['unpublish'])
+  const leftBehind = { annotations: { 'sallyport.dev/unpublish': '1.0.0: leaked a key' } }
+  const labelled = moduleChange(aModule(leftBehind), aModule({ ...leftBehind, labels: { a: 'b' } }))
+  t.same(verbsAskedFor(labelled), [], 'nothing goes')
 })
 
 t.test('WH-V10 the order of the list means nothing', async (t) => {

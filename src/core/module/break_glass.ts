@@ -45,9 +45,15 @@ function migrateRequest(change: Subject): string | undefined {
 /** The verbs whose SubjectAccessReview this change waits for: none, nearly always. */
 export function verbsAskedFor(change: Subject): readonly BreakGlassVerb[] {
   const verbs: BreakGlassVerb[] = []
-  if (unpublishRequest(change) !== undefined) verbs.push('unpublish')
+  if (unpublishRequest(change) !== undefined && isAnyEntryGone(change)) verbs.push('unpublish')
   if (migrateRequest(change) !== undefined) verbs.push('migrate')
   return verbs
+}
+
+/** An annotation that was left behind asks for nothing, whoever writes the object next. */
+function isAnyEntryGone({ old: before, new: after }: Subject): boolean {
+  const kept = new Set(after?.versions.map(({ version }) => version))
+  return before?.versions.some(({ version }) => !kept.has(version)) === true || after === undefined
 }
 
 /** Why this version may go after all, or `undefined`. */

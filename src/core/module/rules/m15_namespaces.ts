@@ -34,7 +34,10 @@ function deleted(holds: string): Finding {
   }
 }
 
-/** Ours alone: the selectors of our configuration ask for no others, and the name's label is kept by the API server. */
+/**
+ * Ours alone. The configuration that we write selects by name, whose label the API server keeps; whoever writes a selector of
+ * their own has these to select by.
+ */
 function touchedLabels(
   before: ReadonlyMap<string, string>,
   after: ReadonlyMap<string, string>,
