@@ -48,7 +48,8 @@ than 4 s, the review that it was at is refused as not judged, and another thread
 ## Health and metrics
 
 \`/livez\` says that the process answers; \`/readyz\` and \`/healthz\` what is missing: \`watches\` (which are not in sync), \`audit\`
-(events cannot be written), \`certificate\` (no API server would trust it yet), \`draining\`.
+(events cannot be written), \`certificate\` (no API server would trust it yet), \`draining\`. \`policies\` tells of those that cannot
+be read; the others hold, and it stays ready.
 
 | metric | labels | |
 |---|---|---|
@@ -58,6 +59,9 @@ than 4 s, the review that it was at is refused as not judged, and another thread
 | \`sallyport_webhook_certificate_expiry_timestamp_seconds\` | | end of the serving certificate |
 | \`sallyport_webhook_watch_synced\` | \`resource\` | 1 while the watch is in sync |
 | \`sallyport_webhook_ledger_writes_total\` | \`result\` | entries written, or not |
+| \`sallyport_webhook_ledger_entries\`, \`sallyport_webhook_ledger_backlog\` | | versions that are remembered; entries that are not written yet |
+| \`sallyport_webhook_policy_violations\` | \`rule\`, \`namespace\` | what the last scan found that today's rules would deny |
+| \`sallyport_webhook_scan_last_timestamp_seconds\`, \`sallyport_webhook_scan_duration_seconds\` | | when the last scan ended, and how long it took |
 
 ## The audit log
 
