@@ -69,7 +69,7 @@ export type ChangeSubject =
   | NamespaceSubject
   | DefinitionSubject
 
-export type ChangeAuthor = {
+type ChangeAuthor = {
   readonly user: Actor
   readonly mayDo: ReadonlySet<BreakGlassVerb>
   /** Seconds since the epoch; exceptions end by it. */

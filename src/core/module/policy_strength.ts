@@ -1,4 +1,5 @@
 // Where one version of a policy holds less than the one before.
+import { LISTED } from './actor.ts'
 import type { Identities, ModulePolicySpec, Publisher } from './module_policy.ts'
 import { isSameValue } from './reading.ts'
 import { RULE_IDS } from './rule_id.ts'
@@ -45,8 +46,6 @@ function publishersOf({ publishers }: ModulePolicySpec): readonly Publisher[] {
 function isAnyNew(before: readonly unknown[], after: readonly unknown[]): boolean {
   return after.some((item) => !before.some((known) => isSameValue(known, item)))
 }
-
-const LISTED = ['controller', 'gitops', 'importer', 'human'] as const
 
 function isAnyoneNew(before: Identities, after: Identities): boolean {
   return LISTED.some((kind) => {

@@ -1,6 +1,7 @@
 // ModulePolicy (sallyport.dev/v1alpha1) from its object, deploy/crds/sallyport/modulepolicies.yaml. Read again as strictly where
 // no API server has looked at it: the offline review takes it from a file.
 import { secondsOfTime } from '#core/date_time.ts'
+import { LISTED } from './actor.ts'
 import type {
   Identities,
   IdentityList,
@@ -114,8 +115,6 @@ function openRef(ref: string): string | undefined {
   if (ref.startsWith('refs/tags/')) return 'a tag of one version: it names {version}'
   return ref.startsWith('refs/heads/*') ? 'some branches: that is any branch' : undefined
 }
-
-const LISTED = ['controller', 'gitops', 'importer', 'human'] as const satisfies readonly ListedActorKind[]
 
 function readIdentities(identities: PolicyFields): Identities {
   const read = (kind: ListedActorKind): IdentityList =>
