@@ -1,6 +1,7 @@
 // `sallyport webhook`: what is written into a cluster so that published versions stay published.
 import type { Command } from 'commander'
 import type { CommandIo, CommandModule, ExitCode } from './command.ts'
+import { webhookAdopt } from './webhook/adopt.ts'
 import { webhookGenerate } from './webhook/generate.ts'
 
 /** One subcommand of `sallyport webhook`; each stands in a file of its own under cli/webhook/. */
@@ -10,7 +11,7 @@ export type WebhookSubcommand = {
 }
 
 /** In the order of the help. One line each; what a subcommand needs to run is loaded when it runs. */
-const SUBCOMMANDS: readonly WebhookSubcommand[] = [webhookGenerate]
+const SUBCOMMANDS: readonly WebhookSubcommand[] = [webhookGenerate, webhookAdopt]
 
 export const webhook: CommandModule = {
   name: 'webhook',

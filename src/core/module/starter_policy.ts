@@ -1,0 +1,77 @@
+// The ModulePolicy to begin with: made from what a cluster holds, denying nothing.
+import type { JsonObject } from '#core/claims.ts'
+import type { ModuleObject } from './module_object.ts'
+import { listed } from './printable.ts'
+import { sourceOf } from './source_of.ts'
+
+/** A Module, and who has written it so far: managers of its managedFields. */
+export type WrittenModule = { readonly module: ModuleObject; readonly writers: ReadonlySet<string> }
+
+export type StarterPolicy = {
+  readonly policy: JsonObject
+  /** What a person should decide, a sentence each. */
+  readonly notes: readonly string[]
+}
+
+/** Field managers of GitOps agents -> the account that they use where nobody chose another. */
+const AGENTS: ReadonlyMap<string, string> = new Map([
+  ['argocd-controller', 'system:serviceaccount:argocd:argocd-application-controller'],
+  ['kustomize-controller', 'system:serviceaccount:flux-system:kustomize-controller'],
+])
+
+/** The controllers that OpenDepot's chart installs, in the namespace that it names. */
+const CONTROLLERS = ['module', 'version', 'provider', 'depot'].map(
+  (kind) => `system:serviceaccount:opendepot-system:${kind}-controller`,
+)
+
+export function starterPolicy(written: readonly WrittenModule[]): StarterPolicy {
+  const modules = written.map(({ module }) => module)
+  const namespaces = [...new Set(modules.map(({ meta }) => meta.namespace))].sort()
+  const agents = [...AGENTS].flatMap(([manager, account]) =>
+    written.some(({ writers }) => writers.has(manager)) ? [account] : [],
+  )
+  const shared = sharedSources(modules)
+  const isAllImmutable = modules.every(({ config }) => config.immutable)
+  return {
+    policy: {
+      apiVersion: 'sallyport.dev/v1alpha1',
+      kind: 'ModulePolicy',
+      metadata: { name: 'published-modules' },
+      spec: {
+        selector: namespaces.length === 0 ? {} : { namespaces },
+        immutability: 'required',
+        identities: {
+          controller: { users: CONTROLLERS },
+          ...(agents.length === 0 ? {} : { gitops: { users: agents } }),
+        },
+        defaultMode: 'warn',
+      },
+    },
+    notes: [
+      'it denies nothing: defaultMode is warn. Take that line away to enforce it.',
+      ...(isAllImmutable
+        ? []
+        : [
+            'immutability: required also holds Modules that do not say immutable: true; optional leaves those.',
+          ]),
+      ...(shared.length === 0
+        ? []
+        : [
+            `several Modules come from ${listed(shared, 3)}: if its tags are not v1.2.3, say under publishers which refs publish.`,
+          ]),
+      ...(agents.length === 0
+        ? []
+        : ['the accounts under gitops are the usual ones of the agents that wrote here: check their names.']),
+    ],
+  }
+}
+
+/** Repositories of more than one Module. */
+function sharedSources(modules: readonly ModuleObject[]): readonly string[] {
+  const counts = new Map<string, number>()
+  for (const module of modules) {
+    const source = sourceOf(module)
+    if (source !== undefined) counts.set(source, (counts.get(source) ?? 0) + 1)
+  }
+  return [...counts].flatMap(([source, count]) => (count > 1 ? [source] : [])).sort()
+}
