@@ -46,7 +46,7 @@ export function createBodyReader({ timeoutMs, maxBytesInAll = MAX_BYTES_IN_ALL }
   sweep.unref()
 
   function read(request: AnyRequest, done: BodyDone): void {
-    const chunks: Buffer[] = []
+    const chunks: Buffer<ArrayBuffer>[] = []
     let bytes = 0
     const reading: Reading = { dueMs: performance.now() + timeoutMs, end: refuse }
     slow.add(reading)
@@ -60,7 +60,7 @@ export function createBodyReader({ timeoutMs, maxBytesInAll = MAX_BYTES_IN_ALL }
       finish()
       done.refused(problem)
     }
-    request.on('data', (chunk: Buffer) => {
+    request.on('data', (chunk: Buffer<ArrayBuffer>) => {
       if (!slow.has(reading)) return
       bytes += chunk.byteLength
       held += chunk.byteLength
@@ -71,15 +71,16 @@ export function createBodyReader({ timeoutMs, maxBytesInAll = MAX_BYTES_IN_ALL }
     request.once('end', () => {
       if (slow.has(reading) && finish()) done.read(joined(chunks, bytes))
     })
-    request.once('aborted', () => refuse('aborted'))
     request.once('error', () => refuse('aborted'))
     request.once('close', () => refuse('aborted'))
   }
   return { read, close: () => clearInterval(sweep) }
 }
 
-/** In memory of its own where there are several: a thread takes it along. */
-function joined(chunks: readonly Buffer[], bytes: number): Uint8Array<ArrayBuffer> {
+/** In memory of its own where there are several chunks, as every large body has: a thread takes it along. */
+function joined(chunks: readonly Buffer<ArrayBuffer>[], bytes: number): Uint8Array<ArrayBuffer> {
+  const [only] = chunks
+  if (chunks.length === 1 && only !== undefined) return only
   const whole = new Uint8Array(new ArrayBuffer(bytes))
   let at = 0
   for (const chunk of chunks) {

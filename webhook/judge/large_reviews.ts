@@ -54,7 +54,9 @@ class ReviewThread implements LargeReviewThread {
     if (this.#reviews >= MAX_REVIEWS || this.#isClosed) return undefined
     this.#reviews += 1
     this.#nextId += 1
-    return this.#open(this.#nextId, body)
+    // A part of a buffer that others share stays where it is.
+    const own = body.byteLength === body.buffer.byteLength ? body : new Uint8Array(body)
+    return this.#open(this.#nextId, own)
   }
 
   async close(): Promise<void> {
