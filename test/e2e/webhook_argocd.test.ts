@@ -1,6 +1,7 @@
 // Seed 001 with a real Argo CD on a real kube-apiserver: modules live in git, a merge becomes a Module, and what the webhook denies
 // is what the team finds in the Application. Both manifests are the document's own, its repository aside.
 import t from 'tap'
+import { parse } from 'yaml'
 import { argocdPrograms } from '../support/argocd.ts'
 import { ARGOCD_NAMESPACE } from '../support/argocd_objects.ts'
 import type { ArgoStatus } from '../support/argocd_status.ts'
@@ -234,12 +235,35 @@ t.test('seed 001 with a real Argo CD', { skip }, async (t) => {
     await synced(APPLICATION, await push(APPLICATION, 'without it', { [EKS]: leaves }))
   })
 
+  await t.test('what an operator unpublishes does not come back because git still lists it', async (t) => {
+    const unpublish = {
+      metadata: { annotations: { 'sallyport.dev/unpublish': '21.10.3: built from the wrong branch' } },
+      spec: Object(parse(seed.module)).spec,
+    }
+    await must([
+      'patch',
+      'module',
+      'terraform-aws-eks',
+      '-n',
+      NAMESPACE,
+      '--type=merge',
+      '-p',
+      JSON.stringify(unpublish),
+    ])
+    const shown = await argo.waitFor(APPLICATION, 'fails to heal it', ({ phase }) => phase === 'Failed')
+    t.equal(shown.sync, 'OutOfSync')
+    t.match(refusalIn(shown.message), 'WH-V2: version 21.10.3 was published before')
+    await synced(APPLICATION, await push(APPLICATION, 'without it in git, too', { [EKS]: seed.module }))
+    t.notOk((await versionsOf('terraform-aws-eks')).includes('21.10.3'))
+  })
+
   await t.test('a file that is removed leaves its Module', async (t) => {
     const removed = await push(APPLICATION, 'remove a module', { [VPC]: undefined })
     const shown = await argo.waitFor(APPLICATION, 'misses the file', ({ revision, resources }) => {
       return revision === removed && resources.some(({ requiresPruning }) => requiresPruning)
     })
-    t.same([shown.sync, shown.phase], ['OutOfSync', 'Succeeded'])
+    t.equal(shown.sync, 'OutOfSync')
+    t.not(shown.operationRevision, removed, 'and no sync is tried')
     t.same(await versionsOf('terraform-aws-vpc'), ['1.0.0'])
 
     await argo.sync(APPLICATION, { revision: removed, prune: true })
@@ -257,6 +281,41 @@ t.test('seed 001 with a real Argo CD', { skip }, async (t) => {
       [VPC]: moduleText('terraform-aws-vpc', { versions: ['1.0.0'] }),
     })
     await synced(APPLICATION, back)
+  })
+
+  await t.test('neither prune: true nor Force and Replace deletes a Module', async (t) => {
+    const first = await repository.commit('modules of a hasty team', {
+      'hasty/one.yaml': hastyModule('terraform-aws-one'),
+      'hasty/two.yaml': hastyModule('terraform-aws-two'),
+    })
+    const hasty = applicationOf('hasty', repository.url, (spec) => {
+      Object(spec['syncPolicy']).automated.prune = true
+    })
+    await must(['apply', '-f', '-'], hasty)
+    await synced('hasty', first)
+    const before = Object(await world.module('terraform-aws-two')).metadata.uid
+
+    const removed = await failed(
+      'hasty',
+      await push('hasty', 'remove a file', { 'hasty/one.yaml': undefined }),
+    )
+    t.match(refusalIn(removed.message), 'WH-M12: this Module published 1.0.0 and would be deleted')
+    await synced(
+      'hasty',
+      await push('hasty', 'put it back', { 'hasty/one.yaml': hastyModule('terraform-aws-one') }),
+    )
+
+    const client = { githubClientConfig: { useAuthenticatedClient: true } }
+    const replaced = { 'hasty/two.yaml': hastyModule('terraform-aws-two', client) }
+    const shown = await failed('hasty', await push('hasty', 'replace a Module', replaced))
+    t.comment(`Force and Replace: ${shown.message}`)
+    t.match(refusalIn(shown.message), 'WH-M12: this Module published 1.0.0 and would be deleted')
+    t.equal(
+      Object(await world.module('terraform-aws-two')).metadata.uid,
+      before,
+      'it is still the same object',
+    )
+    t.same(await versionsOf('terraform-aws-two'), ['1.0.0'])
   })
 
   await t.test('with ServerSideDiff a denial shows up in the comparison', async (t) => {
@@ -300,7 +359,7 @@ t.test('seed 001 with a real Argo CD', { skip }, async (t) => {
     t.match(refusalIn(error?.message ?? ''), /^WH-M12: /)
     await finalize([])
     t.equal(await must(['get', ...application, '--ignore-not-found']), '')
-    t.equal((await versionsOf('terraform-aws-eks')).length, 5)
+    t.equal((await versionsOf('terraform-aws-eks')).length, 4)
     t.equal((await versionsOf('terraform-aws-vpc')).length, 1)
   })
 
@@ -412,6 +471,12 @@ const DENIED_COMMITS: readonly DeniedCommit[] = [
     says: [/^\(1\) WH-/, / \(2\) WH-/, / WH-M2: /, / WH-M4: /, / WH-M6: /],
   },
 ]
+
+/** One that Argo CD deletes and creates again with each change. */
+function hastyModule(name: string, config: Fields = {}): string {
+  const annotations = { 'argocd.argoproj.io/sync-options': 'Force=true,Replace=true' }
+  return moduleText(name, { versions: ['1.0.0'], annotations, config })
+}
 
 function annotated(module: string, annotation: string): string {
   return module.replace(
