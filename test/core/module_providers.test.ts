@@ -6,7 +6,7 @@ import { readProvider } from '../../src/core/module/module_object.ts'
 import type { ProviderObject } from '../../src/core/module/module_object.ts'
 import type { ModulePolicySpec } from '../../src/core/module/module_policy.ts'
 import type { Verdict } from '../../src/core/module/verdict.ts'
-import { denialOf } from '../../src/core/module/verdict_message.ts'
+import { denialOf, isDenial } from '../../src/core/module/verdict_message.ts'
 import { providerVersionObjectName } from '../../src/core/module/version_identity.ts'
 import {
   aLedger,
@@ -231,6 +231,25 @@ const REFUSED: readonly Row[] = [
     { user: pipeline() },
   ],
   [
+    'WH-P1 somebody whom the policy does not list adds a platform',
+    {},
+    { config: { operatingSystems: ['linux', 'darwin'] } },
+    [
+      'WH-P1 forbidden: operatingSystems of this Provider may not be changed by "alice": nothing in its credentials names a repository',
+    ],
+    { user: alice },
+  ],
+  [
+    'WH-P1 somebody whom the policy does not list mirrors from elsewhere',
+    {},
+    { config: { namespace: 'evil' } },
+    [
+      'WH-M2 notice: providerConfig.namespace is "hashicorp" since versions were published, and would become "evil"',
+      'WH-P1 forbidden: namespace of this Provider may not be changed by "alice": nothing in its credentials names a repository',
+    ],
+    { user: alice, ...optional },
+  ],
+  [
     'WH-S1 its status is written by hand',
     {},
     { status: { synced: true } },
@@ -245,7 +264,7 @@ for (const [title, old, next, says, given] of REFUSED) {
     const verdict = judged(before, next === undefined ? undefined : aProvider(next), given)
     t.same(said(verdict), says)
     t.notOk(verdict.allowed)
-    t.ok(verdict.findings.every(({ wayOut }) => wayOut !== ''))
+    t.ok(verdict.findings.filter(isDenial).every(({ wayOut }) => wayOut !== ''))
   })
 }
 

@@ -364,6 +364,17 @@ t.test('the server is asked for a verb only where an annotation wants it', async
   t.same(verbsAskedFor(labelled), [], 'nothing goes')
 })
 
+t.test('WH-V9 what comes back as what it was has its place', async (t) => {
+  const ledger = { published: new Map([['1.0.0', published({ state: 'unpublished', commit: COMMIT })]]) }
+  const annotations = { 'sallyport.dev/pins': `1.0.0=${COMMIT}` }
+  const policy = aPolicy({ ordering: 'monotonic' })
+  const from = aModule({ versions: ['1.1.0'] })
+  t.same(said(judged(from, aModule({ versions: ['1.1.0', '1.0.0'], annotations }), { ledger, policy })), [])
+  t.same(said(judged(from, aModule({ versions: ['1.1.0', '1.0.0'] }), { policy })), [
+    'WH-V9 forbidden: version 1.0.0 is below 1.1.0, the newest published (ordering: monotonic)',
+  ])
+})
+
 t.test('WH-V10 the order of the list means nothing', async (t) => {
   const verdict = judged(aModule(three), aModule({ versions: ['1.2.0', '1.0.0', '1.1.0'] }))
   t.same(said(verdict), [])

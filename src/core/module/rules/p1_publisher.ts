@@ -8,6 +8,7 @@ import type { PublishedFacts } from '#core/module/ledger.ts'
 import type { Publisher } from '#core/module/module_policy.ts'
 import { PINS_ANNOTATION, readPins } from '#core/module/pins.ts'
 import { listed, quoted } from '#core/module/printable.ts'
+import { isSameValue } from '#core/module/reading.ts'
 import { foldSource, sourceOf } from '#core/module/source_of.ts'
 import type { Finding } from '#core/module/verdict.ts'
 import { globMatches } from '#core/policy/glob.ts'
@@ -94,9 +95,7 @@ function versionsTaken(subject: ListCase): readonly About[] {
 function settingsTaken(subject: ListCase): readonly About[] {
   const { change } = subject
   if (change.operation !== 'UPDATE') return []
-  const fields = changedSettings(change).filter(
-    (field) => field === 'immutable' || !isAnyVersionHeld(subject),
-  )
+  const fields = changedSettings(change).filter((field) => UNGUARDED.has(field) || !isAnyVersionHeld(subject))
   const settings = fields.map((field) => ({
     path: `${configPath(change)}.${field}`,
     what: `${field} of this ${kindName(change)} may not be changed`,
@@ -114,6 +113,9 @@ function arePinsTouched({ change, versions }: ListCase): boolean {
   return [...versions.before.keys()].some((plain) => before.value.get(plain) !== after.value.get(plain))
 }
 
+/** What no other rule refuses where it is added. */
+const UNGUARDED: ReadonlySet<string> = new Set(['immutable', 'operatingSystems', 'architectures'])
+
 /** Neither what the source already says nor credentials, which change no content. */
 function changedSettings({ old: before, new: after }: ListCase['change']): readonly string[] {
   if (before === undefined || after === undefined) return []
@@ -121,6 +123,10 @@ function changedSettings({ old: before, new: after }: ListCase['change']): reado
   if (before.config.versionHistoryLimit !== after.config.versionHistoryLimit)
     fields.push('versionHistoryLimit')
   if (storageText(before.config.storage) !== storageText(after.config.storage)) fields.push('storageConfig')
+  if (before.kind === 'Provider' && after.kind === 'Provider') {
+    const names = ['namespace', 'operatingSystems', 'architectures'] as const
+    return [...fields, ...names.filter((name) => !isSameValue(before.config[name], after.config[name]))]
+  }
   if (before.kind !== 'Module' || after.kind !== 'Module') return fields
   if (before.config.immutable !== after.config.immutable) fields.push('immutable')
   if (before.config.fileFormat !== after.config.fileFormat) fields.push('fileFormat')

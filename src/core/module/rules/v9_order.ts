@@ -9,6 +9,8 @@ export function versionOrder(subject: ListCase): readonly Finding[] {
   if (ordering === 'free') return []
   const published = everPublished(subject)
   return subject.versions.added.flatMap(({ index, plain, identity }) => {
+    // What comes back has its place already, and WH-V2 says whether it may.
+    if (subject.ledger.published.has(plain)) return []
     const isOneLine = ordering === 'monotonic'
     const line = published.filter((other) => isOneLine || other.core[0] === identity.core[0])
     const newest = line.reduce<VersionIdentity | undefined>(newer, undefined)
