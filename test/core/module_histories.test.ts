@@ -22,7 +22,7 @@ import {
 } from '../support/module_changes.ts'
 
 const SEED = 20_261_121
-const HISTORIES = 200
+const HISTORIES = 80
 const STEPS = 40
 
 const USERS: readonly { readonly user: KubeUser | undefined }[] = [
