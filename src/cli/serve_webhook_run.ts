@@ -46,6 +46,19 @@ type Opened = {
 }
 
 export async function runWebhookServer(flags: ConfigFlags, io: CommandIo): Promise<ExitCode> {
+  if (flags.dexConfig !== undefined) {
+    io.stderr.write(
+      `sallyport: --dex-config is the broker's; the webhook reads ${DEFAULT_FILE} or --config\n`,
+    )
+    return EXIT.usage
+  }
+  if (io.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
+    io.stderr.write(
+      'sallyport: NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate checks off for everything: unset it\n' +
+        '    -> the CA of the cluster belongs to its kubeconfig: certificate-authority\n',
+    )
+    return EXIT.configuration
+  }
   // 1. the configuration, with every problem at once
   const load = loadFile(flags, io)
   for (const finding of load.findings) io.stderr.write(`${formatFinding(finding)}\n`)

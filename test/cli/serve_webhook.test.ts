@@ -43,6 +43,18 @@ t.test('a wrong file is 78 with every problem and its line', async (t) => {
   t.match(unread.stderr, /nowhere\.yaml:1:1: error config_file_unreadable/)
 })
 
+t.test("a Dex configuration is the broker's, and certificates are checked", async (t) => {
+  const folder = await folderOf(t, {})
+  const dex = await runSallyport(['serve', 'webhook', '--dex-config', 'dex.yaml'], { cwd: folder })
+  t.match(dex, {
+    code: 2,
+    stderr: /^sallyport: --dex-config is the broker's; the webhook reads sallyport-webhook\.yaml/,
+  })
+  const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' }
+  const unchecked = await runSallyport(['serve', 'webhook'], { cwd: folder, env })
+  t.match(unchecked, { code: 78, stderr: /NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate checks off/ })
+})
+
 t.test('without a cluster to ask it says so, and how to name one', async (t) => {
   const folder = await folderOf(t, {})
   const run = await runSallyport(['serve', 'webhook'], { cwd: folder, env: { HOME: folder } })
