@@ -15,6 +15,7 @@ export type ReviewFlags = {
   readonly prune?: boolean
   readonly namespace: string
   readonly format: ReviewFormat
+  readonly report?: readonly string[]
 }
 
 export const review: CommandModule = {
@@ -58,6 +59,11 @@ export const review: CommandModule = {
       .option('-n, --namespace <name>', 'of objects that name none', 'default')
       .addOption(
         new Option('--format <format>', 'how findings are printed').choices(REVIEW_FORMATS).default('text'),
+      )
+      .option(
+        '--report <format=file>',
+        'write it to a file, too: gitlab=gl-code-quality.json; repeatable',
+        gather,
       )
       .action(async (paths: readonly string[], flags: ReviewFlags) => end(await run(paths, flags, io)))
   },

@@ -1,5 +1,6 @@
 // Reads both states and what is beside them, asks the rules, prints. Nothing here knows a rule.
-import { basename } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
 import type { BreakGlassVerb } from '#core/module/change.ts'
 import { quoted } from '#core/module/printable.ts'
 import { githubOf } from '#core/review/print/github.ts'
@@ -13,6 +14,7 @@ import { EXIT } from '../command.ts'
 import type { CommandIo, ExitCode } from '../command.ts'
 import { InputFailure } from '../input_failure.ts'
 import { readVersion } from '../program.ts'
+import { REVIEW_FORMATS } from '../review.ts'
 import type { ReviewFlags, ReviewFormat } from '../review.ts'
 import { policiesIn, readAround, readLedgerFile, readUserFile } from './context_files.ts'
 import type { FileTree } from './file_tree.ts'
@@ -33,7 +35,9 @@ export async function runReview(
     return EXIT.usage
   }
   try {
+    const reports = reportsOf(flags)
     const result = await reviewed(paths, flags, io)
+    for (const { format, file } of reports) writeReport(resolve(io.cwd, file), printed(result, format))
     io.stdout.write(printed(result, flags.format))
     return exitCodeOf(result)
   } catch (error) {
@@ -52,6 +56,29 @@ function usageProblem(paths: readonly string[], flags: ReviewFlags): string | un
   if (git !== undefined && paths.includes('-')) return '- is no path of a repository'
   const verb = may?.find((name) => !isVerb(name))
   return verb === undefined ? undefined : `--may is ${quoted(verb)}: write unpublish or migrate`
+}
+
+type Report = { readonly format: ReviewFormat; readonly file: string }
+
+function reportsOf({ report }: ReviewFlags): readonly Report[] {
+  return (report ?? []).map((text) => {
+    const [name, ...rest] = text.split('=')
+    const format = REVIEW_FORMATS.find((one) => one === name)
+    const file = rest.join('=')
+    if (format === undefined || file === '') {
+      throw new InputFailure(`--report is ${quoted(text)}: write ${REVIEW_FORMATS.join(', ')}, = and a file`)
+    }
+    return { format, file }
+  })
+}
+
+function writeReport(file: string, text: string): void {
+  try {
+    writeFileSync(file, text)
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
+    throw new InputFailure(`--report: ${quoted(file)} cannot be written (${reason})`, { cause: error })
+  }
 }
 
 function isVerb(text: string): text is BreakGlassVerb {

@@ -8,7 +8,7 @@ import type { Place, ReviewedObject } from './reviewed_object.ts'
 
 /** About the files themselves and what applying them does, whatever the objects say. */
 export const TREE_RULE_IDS = ['GIT-1', 'GIT-2', 'GIT-3', 'GIT-4', 'GIT-5', 'GIT-6', 'GIT-7', 'GIT-8'] as const
-export type TreeRuleId = (typeof TREE_RULE_IDS)[number]
+type TreeRuleId = (typeof TREE_RULE_IDS)[number]
 
 export type ReviewRuleId = RuleId | ArgoRuleId | TreeRuleId
 

@@ -18,7 +18,7 @@ export type ReviewedDocument = {
 /** What the rules of the webhook judge. */
 export type JudgedResource = ChangeSubject['resource']
 /** What says how the objects get into the cluster. */
-export type ArgoResource = 'applications' | 'applicationsets' | 'appprojects'
+type ArgoResource = 'applications' | 'applicationsets' | 'appprojects'
 
 export type ReviewedObject = {
   readonly resource: JudgedResource | ArgoResource

@@ -12,7 +12,7 @@ export type SyncOption = {
   readonly path: string
 }
 
-export type IgnoredDifference = {
+type IgnoredDifference = {
   readonly path: string
   readonly group: string
   readonly kind: string
@@ -24,7 +24,7 @@ export type IgnoredDifference = {
   readonly managers: readonly string[]
 }
 
-export type ArgoSource = {
+type ArgoSource = {
   readonly path: string
   /** The folder in its repository; '' of the root. */
   readonly folder: string
@@ -34,7 +34,7 @@ export type ArgoSource = {
   readonly madeBy: string
 }
 
-export type ArgoRetry = {
+type ArgoRetry = {
   /** Attempts after the first; below 0: for ever. */
   readonly limit: number
   /** How long a denied sync goes on trying, seconds; `undefined` when that is not plain. */
@@ -66,7 +66,7 @@ export type ArgoApplication = {
 }
 
 export const SYNC_OPTIONS_ANNOTATION = 'argocd.argoproj.io/sync-options'
-export const COMPARE_OPTIONS_ANNOTATION = 'argocd.argoproj.io/compare-options'
+const COMPARE_OPTIONS_ANNOTATION = 'argocd.argoproj.io/compare-options'
 
 /** The denial names the field that has the wrong type. */
 export function readApplication(object: ReviewedObject): Reading<ArgoApplication> {
