@@ -1,7 +1,7 @@
 // The webhook of deploy/webhook on a test cluster, without a kubelet: the manifests applied as people apply them, and the Pod's own
 // command, user, mounts and ServiceAccount token as a process (pod_process.ts). kube-apiserver reaches it over the Service, which an
 // ExternalName stands in for.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import type { Test } from 'tap'
@@ -31,33 +31,39 @@ export async function renderWebhook(
   ports: WebhookPorts,
   components: readonly string[] = [],
 ): Promise<RenderedWebhook> {
-  const overlay = mkdtempSync(join(tmpdir(), 'sallyport-overlay-'))
-  t.teardown(() => rmSync(overlay, { recursive: true, force: true }))
-  const from = (path: string): string => relative(overlay, join(WEBHOOK_MANIFESTS, path))
+  const parts = mkdtempSync(join(tmpdir(), 'sallyport-overlay-'))
+  t.teardown(() => rmSync(parts, { recursive: true, force: true }))
+  const from = (path: string): string => relative(join(parts, 'with'), join(WEBHOOK_MANIFESTS, path))
+  // Components come after what stands beside them, so that the ports are set in an overlay over them.
+  writeOverlay(join(parts, 'with'), {
+    resources: [from(folder)],
+    components: components.map((name) => from(`components/${name}`)),
+  })
   const source = components.length === 0 ? 'base' : `components/${components.at(-1)}`
   const config = readFileSync(join(WEBHOOK_MANIFESTS, source, 'sallyport-webhook.yaml'), 'utf8')
-  writeFileSync(
-    join(overlay, 'sallyport-webhook.yaml'),
-    config.replace('port: 8443', `port: ${ports.https}`).replace('port: 9090', `port: ${ports.ops}`),
-  )
   const portPatch = [ports.https, ports.ops].map((value, index) => ({
     op: 'replace',
     path: `/spec/template/spec/containers/0/ports/${index}/containerPort`,
     value,
   }))
+  writeOverlay(join(parts, 'here'), {
+    resources: ['../with'],
+    namespace: WEBHOOK_NAMESPACE,
+    configMapGenerator: [
+      { name: 'sallyport-webhook-config', behavior: 'replace', files: ['sallyport-webhook.yaml'] },
+    ],
+    patches: [{ target: { kind: 'Deployment', name: 'sallyport-webhook' }, patch: stringify(portPatch) }],
+  })
   writeFileSync(
-    join(overlay, 'kustomization.yaml'),
-    stringify({
-      resources: [from(folder)],
-      components: components.map((name) => from(`components/${name}`)),
-      namespace: WEBHOOK_NAMESPACE,
-      configMapGenerator: [
-        { name: 'sallyport-webhook-config', behavior: 'replace', files: ['sallyport-webhook.yaml'] },
-      ],
-      patches: [{ target: { kind: 'Deployment', name: 'sallyport-webhook' }, patch: stringify(portPatch) }],
-    }),
+    join(parts, 'here', 'sallyport-webhook.yaml'),
+    config.replace('port: 8443', `port: ${ports.https}`).replace('port: 9090', `port: ${ports.ops}`),
   )
-  return kustomizeWebhook(overlay)
+  return kustomizeWebhook(join(parts, 'here'))
+}
+
+function writeOverlay(folder: string, content: Readonly<Record<string, unknown>>): void {
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'kustomization.yaml'), stringify(content))
 }
 
 export async function must(cluster: KubeCluster, args: readonly string[], input = ''): Promise<string> {
