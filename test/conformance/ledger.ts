@@ -92,14 +92,6 @@ export function describeLedger(t: Test, house: LedgerHouse): void {
     t.same([...(await house.open(t)).published(module)], [['1.0.0', FULL]])
   })
 
-  t.test('whoever hears of a version late does not bring it back', async (t) => {
-    const module = moduleOf()
-    const [first, second] = [await house.open(t), await house.open(t)]
-    await first.record(module, new Map([['1.0.0', { ...FULL, ...GONE }]]))
-    await second.record(module, new Map([['1.0.0', FULL]]))
-    t.same([...(await house.open(t)).published(module)], [['1.0.0', { ...FULL, ...GONE }]])
-  })
-
   t.test('two that write the same versions at once make one entry of each', async (t) => {
     const module = moduleOf()
     const [first, second] = [await house.open(t), await house.open(t)]

@@ -40,6 +40,15 @@ t.test('what others wrote is read when it is asked for', async (t) => {
   t.same([...second.published(VPC)], [['1.0.0', published()]])
 })
 
+t.test('whoever hears of a version late does not bring it back', async (t) => {
+  const store = createMemoryStore({ clock })
+  const [first, second] = [await openStoreLedger({ store, log }), await openStoreLedger({ store, log })]
+  const gone = published({ state: 'unpublished', removedBy: 'alice' })
+  await first.record(VPC, new Map([['1.0.0', gone]]))
+  await second.record(VPC, new Map([['1.0.0', published()]]))
+  t.same([...second.published(VPC)], [['1.0.0', gone]])
+})
+
 t.test('a store that fails is tried again, and it is told until it works', async (t) => {
   let isBroken = true
   const store = createMemoryStore({ clock })

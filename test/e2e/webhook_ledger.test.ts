@@ -8,6 +8,8 @@ import type { PublishedFacts } from '../../src/core/module/ledger.ts'
 import { readModule } from '../../src/core/module/module_object.ts'
 import type { ModuleObject } from '../../src/core/module/module_object.ts'
 import { openKubeConnection } from '../../src/platform/kube/kube_connection.ts'
+import type { KubeConnection } from '../../src/platform/kube/kube_connection.ts'
+import { KubeLedger } from '../../src/platform/ledger/kube_ledger.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { openCluster } from '../../webhook/cluster/cluster.ts'
 import type { Cluster } from '../../webhook/cluster/cluster.ts'
@@ -15,6 +17,7 @@ import type { JudgedRequest } from '../../webhook/judge/cluster_port.ts'
 import { kubeBinaries } from '../support/kube_binaries.ts'
 import { kubeClusterFor } from '../support/kube_cluster.ts'
 import type { KubeCluster } from '../support/kube_cluster.ts'
+import { describeLedger } from '../conformance/ledger.ts'
 import { runCli } from '../support/cli.ts'
 import type { CliRun } from '../support/cli.ts'
 import { applyDefinitions, eventually, must } from '../support/kube_modules.ts'
@@ -28,19 +31,19 @@ const { skip } = await peerOrSkip(() => kubeBinaries())
 const WORLD = { env: { PATH: process.env['PATH'] ?? '' } }
 const VPC = { kind: 'Module', namespace: 'infra', name: 'terraform-aws-vpc' } as const
 
-async function replica(t: Test, kube: KubeCluster): Promise<Cluster> {
-  const connection = await openKubeConnection({
-    kubeconfig: kube.adminKubeconfig,
-    context: undefined,
-    env: process.env,
-  })
+const log = createLog({ level: 'error', format: 'text' })
+
+async function connectionTo(t: Test, kube: KubeCluster): Promise<KubeConnection> {
+  const { adminKubeconfig: kubeconfig } = kube
+  const connection = await openKubeConnection({ kubeconfig, context: undefined, env: process.env })
   if (!connection.ok) throw new Error(connection.denial.message)
-  const log = createLog({ level: 'error', format: 'text' })
-  const cluster = await openCluster({ connection: connection.value, log, clock: Date.now })
-  t.teardown(async () => {
-    await cluster.close()
-    connection.value.close()
-  })
+  t.teardown(() => connection.value.close())
+  return connection.value
+}
+
+async function replica(t: Test, kube: KubeCluster): Promise<Cluster> {
+  const cluster = await openCluster({ connection: await connectionTo(t, kube), log, clock: Date.now })
+  t.teardown(() => cluster.close())
   return cluster
 }
 
@@ -140,6 +143,24 @@ async function judged(
     atSeconds: Math.floor(Date.now() / 1000),
   }
 }
+
+t.test('the ledger in a cluster does what every ledger does', { skip }, async (t) => {
+  const kube = await world(t)
+  const open = async (tt: Test): Promise<KubeLedger> => {
+    const ledger = new KubeLedger({
+      connection: await connectionTo(tt, kube),
+      log,
+      now: () => performance.now(),
+      random: Math.random,
+      staleAfterMs: 30_000,
+    })
+    tt.teardown(() => ledger.close())
+    ledger.start()
+    await eventually(() => (ledger.isListed ? true : undefined), 'it is listed')
+    return ledger
+  }
+  describeLedger(t, { open })
+})
 
 t.test('what people commit with kubectl is in the ledger, by whom and why', { skip }, async (t) => {
   const kube = await world(t)

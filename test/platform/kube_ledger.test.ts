@@ -123,6 +123,33 @@ t.test('whoever comes second reads what is there and fills in the rest', async (
   t.same(patch?.body, { metadata: { resourceVersion: '15' }, spec: { by: 'alice' } })
 })
 
+t.test('whoever hears of a version late does not bring it back', async (t) => {
+  const gone = published({ state: 'unpublished', removedBy: 'alice' })
+  const { ledger, results } = await house(t, ({ method }) =>
+    method === 'POST' ? conflict : { body: kept(gone) },
+  )
+  await ledger.record(VPC, new Map([['1.0.0', published()]]))
+  t.same(results, ['conflict', 'unchanged'])
+  t.same([...ledger.published(VPC)], [['1.0.0', gone]])
+})
+
+t.test('who was named first is named, whatever was thought here', async (t) => {
+  const { ledger, results } = await house(t, () => unavailable, [kept(BY_ALICE, '9')])
+  await ledger.record(VPC, new Map([['1.0.0', published({ by: 'mallory' })]]))
+  t.same(results, ['unchanged'])
+  t.same([...ledger.published(VPC)], [['1.0.0', BY_ALICE]])
+})
+
+t.test('what nobody claims waits for whoever does, and is as it is by then', async (t) => {
+  const { ledger, writes } = await house(t, () => unavailable, [
+    kept(published({ state: 'unpublished', removedBy: 'alice' }), '9'),
+  ])
+  void ledger.record(VPC, new Map([['1.0.0', published()]]))
+  await ledger.record(VPC, new Map([['1.0.0', published({ state: 'unpublished' })]]))
+  t.same(writes(), [])
+  t.equal(ledger.published(VPC).get('1.0.0')?.removedBy, 'alice')
+})
+
 t.test('a patch that somebody overtook is made again on what is there now', async (t) => {
   const { api, ledger, results } = await house(
     t,

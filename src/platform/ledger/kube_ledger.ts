@@ -25,7 +25,10 @@ const CONCURRENCY = 8
 const PAGE_SIZE = 500
 const FIRST_PAUSE_MS = 250
 const LAST_PAUSE_MS = 10_000
-/** Whoever knows who published writes first; the others find it done. */
+/**
+ * Whoever knows who did it writes first, and the others find it done. A replica that hears of several commits at once, because it
+ * was cut off, has heard all of them by then, and does not bring back for a moment what somebody took away.
+ */
 const ANONYMOUS_DELAY_MS = 500
 
 type Pending = {
@@ -112,9 +115,10 @@ export class KubeLedger implements Ledger {
     const known = this.#book.published(module)
     const written: Promise<void>[] = []
     for (const [version, facts] of writes) {
-      const isNew = !known.has(version)
+      const before = known.get(version)
       this.#book.set({ module, version, facts })
-      written.push(this.#enqueue(module, version, { isNew, isAnonymous: isAnonymous(facts) }))
+      const how = { isNew: before === undefined, waits: isAnonymous(before, facts) }
+      written.push(this.#enqueue(module, version, how))
     }
     await Promise.all(written)
   }
@@ -166,13 +170,13 @@ export class KubeLedger implements Ledger {
       { entry: name, ...module, version },
       'an entry of the ledger was deleted, and is written again',
     )
-    void this.#enqueue(module, version, { isNew: false, isAnonymous: true })
+    void this.#enqueue(module, version, { isNew: false, waits: true })
   }
 
   #enqueue(
     module: ModuleKey,
     version: string,
-    { isNew, isAnonymous: waits }: { readonly isNew: boolean; readonly isAnonymous: boolean },
+    { isNew, waits }: { readonly isNew: boolean; readonly waits: boolean },
   ): Promise<void> {
     const name = publishedVersionName(module, version)
     const known = this.#pending.get(name)
@@ -226,6 +230,9 @@ export class KubeLedger implements Ledger {
     const isDone = stored !== undefined && isSameFacts(stored, this.#wanted(pending, stored))
     // What was recorded meanwhile is written next.
     if (!isDone && result !== 'refused') return this.#later(name, 0)
+    const { module, version } = pending
+    // What somebody else said first holds here, too.
+    if (isDone) this.#book.set({ module, version, facts: stored })
     this.#pending.delete(name)
     pending.written.resolve()
   }
@@ -294,8 +301,9 @@ export class KubeLedger implements Ledger {
   }
 }
 
-function isAnonymous({ by, removedBy }: PublishedFacts): boolean {
-  return by === undefined && removedBy === undefined
+/** Nobody is named by it who was not named before. */
+function isAnonymous(before: PublishedFacts | undefined, { by, removedBy }: PublishedFacts): boolean {
+  return removedBy === undefined && by === before?.by
 }
 
 /** RFC 7396, and only on the state that was read. */
