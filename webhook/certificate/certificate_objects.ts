@@ -2,7 +2,7 @@
 import type { Result } from '#core/result.ts'
 import type { SecretData } from './stored.ts'
 
-export type StoredSecret = {
+type StoredSecret = {
   readonly data: SecretData
   /** For compare-and-set. */
   readonly version: string
