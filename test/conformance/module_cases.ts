@@ -34,6 +34,7 @@ export const BLIND_REASONS = {
   ledger: 'what was published before is not in the object',
   'other objects': 'it is about another object',
   language: 'an expression of another language is not read by one',
+  cost: 'comparing every version with every other is more than an expression may cost',
   exception: 'an expression knows no time, so what has an exception is left to the webhook',
 } as const
 

@@ -59,6 +59,7 @@ export const M2_ROWS: readonly Row[] = [
     actor: 'alice',
     run: append('1.0.0-a-b'),
     expect: { forbidden: ['WH-M10'] },
+    blind: { vap: ['cost', {}] },
   },
   {
     name: 'm10-far',

@@ -241,7 +241,7 @@ export const S_ROWS: readonly Row[] = [
     actor: 'controller',
     run: DELETE,
     expect: { told: ['WH-S5'] },
-    blind: DELETION,
+    blind: { ...DELETION, vap: ['other objects', {}] },
   }),
   version(
     's5-strict',

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { OverlaySchema } from '../../src/broker/config/dex/overlay_schema.ts'
 import { SallyportSchema } from '../../src/broker/config/schema.ts'
 import { WebhookSchema } from '../../webhook/config/schema.ts'
+import { renderDoorsPage } from '../conformance/doors_page.ts'
 import { renderConfigurationDocs } from './configuration_docs.ts'
 import { renderAudit, renderDifferences } from './dialect_docs.ts'
 import { renderJsonSchema } from './json_schema.ts'
@@ -19,6 +20,7 @@ const GENERATED: readonly Generated[] = [
   { path: 'docs/differences-from-dex.md', render: renderDifferences },
   { path: 'docs/audit.md', render: renderAudit },
   { path: 'docs/kube-lint.md', render: renderLintDocs },
+  { path: 'docs/webhook-doors.md', render: renderDoorsPage },
   { path: 'docs/webhook-rules.md', render: renderWebhookRulesDocs },
   { path: 'docs/webhook-configuration.md', render: renderWebhookConfigurationDocs },
   { path: 'deploy/schema/sallyport-webhook.schema.json', render: () => renderJsonSchema(WebhookSchema) },
