@@ -13,7 +13,7 @@ export type ReviewFlags = {
   readonly application?: readonly string[]
   readonly may?: readonly string[]
   readonly prune?: boolean
-  readonly namespace: string
+  readonly namespace?: string
   readonly format: ReviewFormat
   readonly report?: readonly string[]
 }
@@ -56,7 +56,7 @@ export const review: CommandModule = {
         'who applies them has this verb on the Modules (unpublish, migrate); repeatable',
         gather,
       )
-      .option('-n, --namespace <name>', 'of objects that name none', 'default')
+      .option('-n, --namespace <name>', "of objects that name none (otherwise the Application's, or default)")
       .addOption(
         new Option('--format <format>', 'how findings are printed').choices(REVIEW_FORMATS).default('text'),
       )

@@ -2,7 +2,6 @@
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import t from 'tap'
 import { folder, runCli } from '../support/cli.ts'
@@ -124,11 +123,15 @@ t.test(
     t.teardown(() => server.close())
     const address = server.address()
     const port = typeof address === 'object' && address !== null ? address.port : 0
-    const repository = gitRepository(t)
-    const base = repository.commit({
-      'modules/eks.yaml': OLD,
-      [`modules/${KUSTOMIZATION}`]: 'resources: [eks.yaml]\n',
-    })
+    const dir = folder(t)
+    for (const name of ['old', 'new']) {
+      mkdirSync(join(dir, name))
+      writeFileSync(join(dir, name, 'eks.yaml'), OLD)
+    }
+    const kustomized = async (text: string): Promise<CliRun> => {
+      writeFileSync(join(dir, 'new', KUSTOMIZATION), text)
+      return runCli(['review', 'old', 'new'], { cwd: dir, env: { PATH } })
+    }
     const remotes = [
       `resources: [http://127.0.0.1:${port}/x.yaml]`,
       'resources: [https://example.com/x.yaml]',
@@ -143,32 +146,29 @@ t.test(
       `openapi: {path: "http://127.0.0.1:${port}/o.json"}`,
     ]
     for (const remote of remotes) {
-      repository.git('checkout', '--quiet', '--force', base)
-      const head = repository.commit({ [`modules/${KUSTOMIZATION}`]: `${remote}\n` })
-      const { code, stdout } = await review(repository, '--git', `${base}..${head}`, '--', 'modules')
+      const { code, stdout } = await kustomized(`${remote}\n`)
       t.equal(code, 2, remote)
       t.match(
         stdout,
-        /modules\/kustomization\.yaml:1:1: deny GIT-8: .*a review fetches nothing: modules\/kustomization\.yaml names "/,
+        /^new\/kustomization\.yaml:1:1: deny GIT-8: .*a review fetches nothing: kustomization\.yaml names "/,
         remote,
       )
     }
     t.same(asked, [])
-    repository.git('checkout', '--quiet', '--force', base)
-    const told = repository.commit({
-      [`modules/${KUSTOMIZATION}`]:
-        'resources: [eks.yaml]\ncommonAnnotations: {docs: "https://example.com/docs"}\n',
-    })
-    t.match(
-      await review(repository, '--git', `${base}..${told}`, '--', 'modules'),
-      { code: 0 },
-      'an annotation is nobody\u2019s address',
-    )
+    const told = 'resources: [eks.yaml]\ncommonAnnotations: {docs: "https://example.com/docs"}\n'
+    t.match(await kustomized(told), { code: 0 }, 'an annotation is nobody\u2019s address')
   },
 )
 
 t.test('a kustomization that does not build is refused where it is new', { skip }, async (t) => {
   const repository = gitRepository(t)
+  const scratch = folder(t)
+  const before = process.env['TMPDIR']
+  process.env['TMPDIR'] = scratch
+  t.teardown(() => {
+    if (before === undefined) delete process.env['TMPDIR']
+    else process.env['TMPDIR'] = before
+  })
   const base = repository.commit({
     'modules/eks.yaml': OLD,
     [`modules/${KUSTOMIZATION}`]: 'resources: [eks.yaml]\n',
@@ -182,11 +182,7 @@ t.test('a kustomization that does not build is refused where it is new', { skip 
     code: 0,
     stdout: /notice GIT-8/,
   })
-  t.same(
-    readdirSync(tmpdir()).filter((name) => name.startsWith('sallyport-review-')),
-    [],
-    'no copy is left behind',
-  )
+  t.same(readdirSync(scratch), [], 'no copy is left behind')
 })
 
 t.test('plugins and charts of a kustomization are not run', { skip }, async (t) => {
@@ -244,6 +240,63 @@ t.test('a kustomization in a folder that nobody named is told', async (t) => {
   const run = await runCli(['review', 'old', 'new'], { cwd: dir, env: { PATH } })
   t.match(run, {
     code: 0,
-    stdout: /^a\/kustomization\.yaml:1:1: notice GIT-8: the files of this folder are reviewed one by one/,
+    stdout:
+      /^new\/a\/kustomization\.yaml:1:1: notice GIT-8: the files of this folder are reviewed one by one/,
+  })
+})
+
+t.test('what makes Argo CD read a folder as something else does not come in silence', async (t) => {
+  const repository = gitRepository(t)
+  const base = repository.commit({
+    'apps/modules.yaml': applicationYaml(),
+    'modules/eks.yaml': OLD,
+    'web/app.yaml': 'kind: Pod\n',
+  })
+  const cases = [
+    [
+      'modules/Chart.yaml',
+      2,
+      /^modules\/Chart\.yaml:1:1: deny GIT-8: with this file Argo CD takes the folder for a Helm chart/,
+    ],
+    ['modules/.argocd-source-x.yaml', 2, /deny GIT-8: this file overrides how Argo CD makes the manifests/],
+    ['modules/x.jsonnet', 0, /warn GIT-8: Argo CD evaluates this Jsonnet/],
+    ['web/Chart.yaml', 0, /^review: nothing denied: 0 objects judged/],
+  ] as const
+  for (const [name, code, says] of cases) {
+    repository.git('checkout', '--quiet', '--force', base)
+    const head = repository.commit({ [name]: 'name: x\n' })
+    t.match(await review(repository, '--git', `${base}..${head}`), { code, stdout: says }, name)
+    t.match(
+      await review(repository, '--git', `${head}..${head}`),
+      { code: 0 },
+      'where it stood before it is told',
+    )
+  }
+})
+
+t.test('a folder that is not named and that no Application applies is read file by file', async (t) => {
+  const repository = gitRepository(t)
+  repository.commit({
+    'modules/eks.yaml': OLD,
+    [KUSTOMIZATION]: 'resources: [modules/eks.yaml]\nnamespace: other\n',
+  })
+  repository.commit({ 'modules/eks.yaml': BAD })
+  const run = await review(repository, '--git', 'HEAD~1..HEAD')
+  t.match(run, { code: 1, stdout: /^modules\/eks\.yaml:13:3: deny WH-V1 .*Module opendepot-system\// })
+  const named = await review(repository, '--git', 'HEAD~1..HEAD', '--', '.')
+  t.match(named, {
+    code: 1,
+    stdout: kubectl === undefined ? /opendepot-system/ : /deny WH-V1 .*Module other\//,
+  })
+})
+
+t.test('a base is not applied beside the overlay that is made from it', { skip }, async (t) => {
+  const repository = gitRepository(t)
+  const application = applicationYaml({ 'path: modules': 'path: overlays/prod' })
+  repository.commit({ ...layers(OLD), 'apps/modules.yaml': application })
+  repository.commit(layers(NEW))
+  t.match(await review(repository, '--git', 'HEAD~1..HEAD'), {
+    code: 0,
+    stdout: /: 1 object judged, 1 unchanged, 0 denials/,
   })
 })

@@ -413,19 +413,20 @@ t.test('ARGO-13 as whom a project writes', async (t) => {
   ])
 })
 
+const ofSet = (edit: (text: string) => string = (text) => text): readonly string[] => {
+  const template = edit(applicationYaml({ '  namespace: argocd\n': '' }))
+    .split('\n')
+    .slice(2)
+    .map((line) => `    ${line}`)
+    .join('\n')
+  const text = `apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: all, namespace: argocd}\nspec:\n  syncPolicy: {preserveResourcesOnDeletion: true}\n  template:\n${template}\n`
+  return told(reviewed({ after: { [APP]: text } })).filter((line) => !line.includes('notice ARGO-6'))
+}
+
 t.test('an ApplicationSet is judged by its template, as far as it is written out', async (t) => {
-  const set = (edit: (text: string) => string = (text) => text): readonly string[] => {
-    const template = edit(applicationYaml({ '  namespace: argocd\n': '' }))
-      .split('\n')
-      .slice(2)
-      .map((line) => `    ${line}`)
-      .join('\n')
-    const text = `apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: all, namespace: argocd}\nspec:\n  syncPolicy: {preserveResourcesOnDeletion: true}\n  template:\n${template}\n`
-    return told(reviewed({ after: { [APP]: text } })).filter((line) => !line.includes('notice ARGO-6'))
-  }
-  t.same(set(), [])
+  t.same(ofSet(), [])
   t.match(
-    set((text) => text.replace('prune: false', 'prune: true')),
+    ofSet((text) => text.replace('prune: false', 'prune: true')),
     [/^apps\/modules\.yaml:20 deny ARGO-1/],
   )
   const bare = `apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: all}\nspec:\n  templatePatch: x\n  template: {metadata: {name: x}, spec: {project: p}}\n`
@@ -448,4 +449,38 @@ t.test('an Application that Argo CD could not read is refused', async (t) => {
   t.match(saidOf(applicationYaml({ 'prune: false': 'prune: maybe' })), [
     '17 deny GIT-1: Argo CD could not read it: spec.syncPolicy.automated.prune is not true or false',
   ])
+})
+
+t.test('an object without a namespace goes where its Application says', async (t) => {
+  const bare = moduleYaml(PUBLISHED, { '  namespace: opendepot-system\n': '' })
+  const app = { [APP]: applicationYaml() }
+  const review = reviewed({ before: { ...stored, ...app }, after: { [MODULE]: bare, ...app } })
+  t.match(review, { findings: [], unchanged: 2 })
+  const elsewhere = reviewed({
+    before: { ...stored, ...app },
+    after: { [MODULE]: bare, ...app },
+    namespace: 'team-a',
+  })
+  t.match(toldShortly(elsewhere), [/deny WH-M10/, /warn GIT-4/], '-n says it otherwise')
+})
+
+const appliedBy = (path: string): readonly string[] =>
+  toldShortly(
+    beside(`apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: {name: all, namespace: argocd}
+spec:
+  syncPolicy: {preserveResourcesOnDeletion: true}
+  template:
+    spec:
+      source: {path: "${path}"}
+      syncPolicy: {automated: {prune: true, selfHeal: true}, retry: {limit: 0}}
+`),
+  )
+
+t.test('a template of an ApplicationSet may apply what is below its fixed beginning', async (t) => {
+  t.same(appliedBy('modules/{{path.basename}}'), [])
+  t.same(appliedBy('{{path}}'), ['apps/modules.yaml:9 deny ARGO-1'])
+  t.same(appliedBy('mod{{x}}'), ['apps/modules.yaml:9 deny ARGO-1'])
+  t.same(appliedBy('web/{{x}}'), [])
 })

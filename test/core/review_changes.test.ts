@@ -13,6 +13,11 @@ function policy(modes: string): string {
   return `apiVersion: sallyport.dev/v1alpha1\nkind: ModulePolicy\nmetadata: {name: p}\nspec: {selector: {}${modes}}\n`
 }
 
+/** As an entry of `items:`. */
+function inList(text: string): string {
+  return text.replaceAll(/^/gm, '    ').replace('    apiVersion', '  - apiVersion').trimEnd()
+}
+
 /** The old file becomes this one. */
 function becomes(text: string, given: Partial<ReviewedFiles> = {}): ReturnType<typeof reviewed> {
   return reviewed({ before, after: { [FILE]: text }, ...given })
@@ -75,10 +80,7 @@ t.test('who writes the same in another way changes nothing', async (t) => {
 t.test(
   'a Module is the same one in a list, in another namespace by default, and behind other documents',
   async (t) => {
-    const item = moduleYaml(['21.10.1'])
-      .replaceAll(/^/gm, '    ')
-      .replace('    apiVersion', '  - apiVersion')
-      .trimEnd()
+    const item = inList(moduleYaml(['21.10.1']))
     const list = `kind: ConfigMap\n---\napiVersion: v1\nkind: List\nitems:\n${item}\n`
     const review = becomes(list)
     t.same(toldShortly(review), ['modules/eks.yaml:18 deny WH-V1', 'modules/eks.yaml:18 deny WH-V1'])
@@ -359,4 +361,57 @@ t.test('an old state that nobody could have stored makes the new one new, with a
   t.match(told(review), [
     /^modules\/eks\.yaml:1 warn GIT-1: the old state cannot be read \(modules\/eks\.yaml:1\)/,
   ])
+})
+
+t.test('whatever has items is a list, as kubectl and Argo CD take it', async (t) => {
+  const plain = moduleYaml(['21.10.1', '21.12.0'])
+  const inPod = `apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nitems:\n${inList(plain)}\n`
+  t.same(toldShortly(becomes(inPod)), ['modules/eks.yaml:17 deny WH-V1'])
+  const deep = `apiVersion: v1\nkind: List\nitems:\n${inList(inPod)}\n`
+  t.same(
+    toldShortly(becomes(deep)).map((line) => line.slice(-5)),
+    ['WH-V1'],
+    'lists of lists',
+  )
+  const typed = plain.replace('apiVersion: opendepot.defdev.io/v1alpha1\nkind: Module\n', '')
+  const bare = `apiVersion: opendepot.defdev.io/v1alpha1\nkind: ModuleList\nitems:\n${typed.replaceAll(/^/gm, '    ').replace('    metadata', '  - metadata').trimEnd()}\n`
+  t.same(
+    toldShortly(becomes(bare)).map((line) => line.slice(-5)),
+    ['WH-V1'],
+    'items take the kind of their list',
+  )
+  const hidden = `${plain}items: []\n`
+  t.match(
+    told(becomes(hidden)),
+    [/ notice GIT-4: gone from the files/],
+    'a Module with items is an empty list',
+  )
+})
+
+t.test('a file that is mended is judged as new, and that is said', async (t) => {
+  const review = reviewed({
+    before: { [FILE]: `${moduleYaml(PUBLISHED)}  x: [\n` },
+    after: { [FILE]: moduleYaml(['21.10.1']) },
+  })
+  t.match(told(review), [/^modules\/eks\.yaml:\d+ warn GIT-1: the old state of this file could not be read/])
+  t.notOk(review.isIncomplete)
+})
+
+t.test('a Module that moves into git is compared with what the ledger says is there', async (t) => {
+  const ledger = PUBLISHED.map((version) =>
+    ledgerEntry(version, { source: 'github.com/my-org/terraform-aws-eks' }),
+  )
+  const whole = reviewed({ after: { [FILE]: moduleYaml([...PUBLISHED, '21.13.0']) }, ledger })
+  t.match(told(whole), [/^modules\/eks\.yaml:1 notice GIT-7: this Module is in the cluster by the ledger/])
+  const partly = reviewed({ after: { [FILE]: moduleYaml(['21.10.1', '21.12.0']) }, ledger })
+  t.match(toldShortly(partly)[0], 'modules/eks.yaml:13 deny WH-V1')
+  const other = reviewed({
+    after: { [FILE]: moduleYaml(PUBLISHED, { 'my-org/terraform': 'evil/terraform' }) },
+    ledger,
+  })
+  t.match(
+    toldShortly(other)[0],
+    'modules/eks.yaml:10 deny WH-M13',
+    'from another repository it is another one',
+  )
 })

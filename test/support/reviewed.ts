@@ -22,7 +22,7 @@ export function reviewed({ before = {}, after, around = {}, ...rest }: ReviewedF
     user: undefined,
     mayDo: new Set(),
     atSeconds: 1_800_000_000,
-    namespace: 'default',
+    namespace: undefined,
     isPruned: false,
     ...rest,
     before: tree(before),

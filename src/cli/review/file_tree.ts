@@ -22,9 +22,13 @@ export type FileTree = {
   readonly filesUnder: (folder: string) => Promise<ReadonlyMap<string, Buffer>>
 }
 
-/** kustomize reads a file without an ending, too. */
+/** kustomize reads a file without an ending, too, and Argo CD evaluates Jsonnet. */
 export function isManifestName(path: string): boolean {
-  return /\.(?:ya?ml|json)$|(?:^|\/)Kustomization$/i.test(path)
+  return /\.(?:ya?ml|json|jsonnet)$|(?:^|\/)Kustomization$/i.test(path)
+}
+
+export function isJsonnet({ within }: Pick<TreeFile, 'within'>): boolean {
+  return within.endsWith('.jsonnet')
 }
 
 export function absent(

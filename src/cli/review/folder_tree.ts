@@ -29,16 +29,22 @@ export async function folderTree(
   seen: (files: number) => void,
 ): Promise<FileTree> {
   const root = resolve(io.cwd, path)
-  if (path !== '-' && isFolder(root, path)) return readFolder(root, path, seen)
+  if (path !== '-' && isFolder(root, path)) return guarded(path, () => readFolder(root, path, seen))
   const bytes = await readInputBytes(path, io, MAX_FILE_BYTES)
   const file = { shown: path === '-' ? 'stdin' : path, within: label, bytes, content: digest(bytes) }
   return { ...sorted([file], []), roots: [], isOpenAbove: false, filesUnder: async () => new Map() }
 }
 
 function isFolder(root: string, path: string): boolean {
+  return guarded(path, () => statSync(root).isDirectory())
+}
+
+/** What the file system refuses is a mistake of whoever named it. */
+function guarded<T>(path: string, read: () => T): T {
   try {
-    return statSync(root).isDirectory()
+    return read()
   } catch (error) {
+    if (error instanceof InputFailure) throw error
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
     throw new InputFailure(`${shownFile(path) ?? 'the named file'} cannot be read (${reason})`, {
       cause: error,

@@ -135,7 +135,8 @@ function notThere(
 type ListedPaths = { readonly entries: readonly Entry[]; readonly roots: readonly string[] }
 
 async function listedPaths(commit: string, paths: readonly string[], place: GitPlace): Promise<ListedPaths> {
-  if (paths.length === 0) return { entries: await list(commit, ['--full-tree'], [], place), roots: [''] }
+  // Of a whole repository nobody said that its root is what is applied.
+  if (paths.length === 0) return { entries: await list(commit, ['--full-tree'], [], place), roots: [] }
   const prefix = await prefixOf(place)
   const full = paths.map((path) => fromRoot(path, prefix))
   if (full.includes('')) return { entries: await list(commit, ['--full-tree'], [], place), roots: [''] }

@@ -13,7 +13,13 @@ import { KUBECTL_TIMEOUT_MS, MAX_TREE_BYTES } from './limits.ts'
 const NAMES: ReadonlySet<string> = new Set(['kustomization.yaml', 'kustomization.yml', 'Kustomization'])
 
 export type Rendering =
-  | { readonly kind: 'rendered'; readonly file: string; readonly text: string }
+  | {
+      readonly kind: 'rendered'
+      readonly file: string
+      readonly text: string
+      /** That it was made from. */
+      readonly folders: readonly string[]
+    }
   /** `refused`: it would reach out; `failed`: the cluster's renderer would say no, too. */
   | { readonly kind: 'refused' | 'failed' | 'no_kubectl'; readonly file: string; readonly why: string }
 
@@ -55,7 +61,8 @@ export async function render(
   if (file === undefined) return undefined
   const kubectl = findProgram('kubectl', env)
   if (kubectl === undefined) return { kind: 'no_kubectl', file, why: 'kubectl is not on the PATH' }
-  return build(kubectl, file, folder, files)
+  const made = await build(kubectl, file, folder, files)
+  return made.kind === 'rendered' ? { ...made, folders: [...copied] } : made
 }
 
 function refusal(files: ReadonlyMap<string, Buffer>, folder: string, why: string): Rendering {
@@ -186,7 +193,7 @@ async function run(kubectl: string, file: string, { home, root, folder }: Place)
   const options = { env, cwd: home, timeout: KUBECTL_TIMEOUT_MS, maxBuffer: MAX_TREE_BYTES }
   execFile(kubectl, ['kustomize', folder], options, (error, stdout, stderr) => {
     if (error === null) {
-      resolve({ kind: 'rendered', file, text: stdout })
+      resolve({ kind: 'rendered', file, text: stdout, folders: [] })
       return
     }
     const ended = error.killed === true ? `took longer than ${KUBECTL_TIMEOUT_MS / 1000} s` : ''

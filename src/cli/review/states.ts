@@ -1,6 +1,5 @@
 // Both states as documents: files taken apart, and folders with a kustomization as that renders them.
 import { readApplication } from '#core/review/argo/application.ts'
-import type { UnreadFile } from '#core/review/file_findings.ts'
 import type { ReviewedTree } from '#core/review/review.ts'
 import { objectsIn } from '#core/review/reviewed_object.ts'
 import type { ReviewedDocument } from '#core/review/reviewed_object.ts'
@@ -8,7 +7,10 @@ import { renderedDocument } from '#core/review/rendered_document.ts'
 import type { CommandIo } from '../command.ts'
 import { documentReader } from './documents.ts'
 import type { FileRead } from './documents.ts'
+import { isJsonnet } from './file_tree.ts'
 import type { FileTree, TreeFile } from './file_tree.ts'
+import { withMakers } from './makers.ts'
+import { isBelow, shownIn, unrendered, withNested } from './unrendered.ts'
 import { folderOf, kustomizationOf, render } from './kustomize.ts'
 import type { Rendering } from './kustomize.ts'
 
@@ -32,13 +34,18 @@ export async function readStates(
     const made = { before: await renderState(before, root, env), after: await renderState(after, root, env) }
     if (made.before === undefined && made.after === undefined) continue
     rendered.push(root)
-    states = withRendered(states, raw, root, made)
+    states = withRendered(states, raw, { before, after }, made)
   }
-  return { ...states, after: withNested(states.after, after, rendered) }
+  const objects = [...raw.before.documents, ...raw.after.documents]
+  const folders = applied.filter((folder) => objects.some(({ within }) => folderOf(within) === folder))
+  return {
+    before: withMakers(states.before, before, folders),
+    after: withNested(withMakers(states.after, after, folders), after, rendered),
+  }
 }
 
 function rawState(tree: FileTree, read: (file: TreeFile) => FileRead): ReviewedTree {
-  const reads = tree.files.map(read)
+  const reads = tree.files.filter((file) => !isJsonnet(file)).map(read)
   return {
     documents: reads.flatMap(({ documents }) => documents),
     unread: [...tree.unread, ...reads.flatMap(({ unread }) => unread)],
@@ -63,14 +70,15 @@ async function renderState(
   return kustomizationOf(paths, root) === undefined ? undefined : render(tree, root, env)
 }
 
+type Trees = { readonly before: FileTree; readonly after: FileTree }
 type Made = { readonly before: Rendering | undefined; readonly after: Rendering | undefined }
 
-function withRendered(states: States, raw: States, root: string, made: Made): States {
+function withRendered(states: States, raw: States, trees: Trees, made: Made): States {
   const renderings = [made.before, made.after].filter((rendering) => rendering !== undefined)
   const isWhole = renderings.every(({ kind }) => kind === 'rendered')
   return {
-    before: oneState(states.before, raw.before, root, made.before, isWhole),
-    after: oneState(states.after, raw.after, root, made.after, isWhole),
+    before: oneState(states.before, raw.before, trees.before, made.before, isWhole),
+    after: oneState(states.after, raw.after, trees.after, made.after, isWhole),
   }
 }
 
@@ -78,28 +86,23 @@ function withRendered(states: States, raw: States, root: string, made: Made): St
 function oneState(
   state: ReviewedTree,
   raw: ReviewedTree,
-  root: string,
+  tree: FileTree,
   made: Rendering | undefined,
   isWhole: boolean,
 ): ReviewedTree {
   if (made === undefined) return state
-  if (made.kind !== 'rendered') return { ...state, unread: [...state.unread, unrendered(made)] }
+  if (made.kind !== 'rendered') return { ...state, unread: [...state.unread, unrendered(made, tree)] }
   if (!isWhole) return state
-  const own = raw.documents.filter(({ within }) => isBelow(within, root))
-  const place = { file: made.file, line: 1, column: 1 }
-  const bytes = Buffer.from(made.text)
-  const file = { shown: made.file, within: made.file, bytes, content: 'rendered' }
+  const isUsed = ({ within }: ReviewedDocument): boolean =>
+    made.folders.some((folder) => isBelow(within, folder))
+  const own = raw.documents.filter(isUsed)
+  const shown = shownIn(tree, made.file)
+  const file = { shown, within: made.file, bytes: Buffer.from(made.text), content: 'rendered' }
   const read = documentReader()(file)
-  const documents = read.documents.map(({ data }) =>
-    renderedDocument(data, own, { within: made.file, place }),
-  )
-  return {
-    documents: [
-      ...state.documents.filter((document) => !isBelow(document.within, root) || isAboutApplying(document)),
-      ...documents,
-    ],
-    unread: [...state.unread, ...read.unread],
-  }
+  const kustomization = { within: made.file, place: { file: shown, line: 1, column: 1 } }
+  const documents = read.documents.map(({ data }) => renderedDocument(data, own, kustomization))
+  const others = state.documents.filter((document) => !isUsed(document) || isAboutApplying(document))
+  return { documents: [...others, ...documents], unread: [...state.unread, ...read.unread] }
 }
 
 /** An Application beside a kustomization is not applied by it, and says how it is. */
@@ -107,61 +110,4 @@ function isAboutApplying(document: ReviewedDocument): boolean {
   return objectsIn(document, '').objects.some(({ resource }) =>
     ['applications', 'applicationsets', 'appprojects'].includes(resource),
   )
-}
-
-function unrendered(rendering: Exclude<Rendering, { kind: 'rendered' }>): UnreadFile {
-  const { file, kind, why } = rendering
-  const place = { file, line: 1, column: 1 }
-  const about = { within: file, place, content: '', kind: 'unrendered' } as const
-  switch (kind) {
-    case 'no_kubectl':
-      return {
-        ...about,
-        ifNew: 'warn',
-        message: `this kustomization is not rendered (${why}): its files are reviewed one by one, without what it changes`,
-        wayOut: 'put kubectl on the PATH of the job',
-      }
-    case 'refused':
-      return {
-        ...about,
-        ifNew: 'deny',
-        message: `this kustomization is not rendered, since a review fetches nothing: ${why}`,
-        wayOut: 'keep what it names in this repository, or render it in the job and review what comes out',
-      }
-    case 'failed':
-      return {
-        ...about,
-        ifNew: 'deny',
-        message: `kubectl kustomize refuses this kustomization: ${why}`,
-        wayOut: 'see kubectl kustomize for this folder',
-      }
-  }
-}
-
-/** Kustomizations in folders that nobody named. */
-function withNested(state: ReviewedTree, tree: FileTree, rendered: readonly string[]): ReviewedTree {
-  const folders = new Set(state.documents.map(({ within }) => folderOf(within)))
-  const paths = tree.files.map(({ within }) => within)
-  const nested = paths.filter((path) => {
-    const folder = folderOf(path)
-    return (
-      folders.has(folder) &&
-      kustomizationOf([path], folder) === path &&
-      !rendered.some((outer) => isBelow(folder, outer))
-    )
-  })
-  const unread = nested.map((file): UnreadFile => ({
-    within: file,
-    place: { file, line: 1, column: 1 },
-    content: '',
-    kind: 'unrendered',
-    ifNew: 'notice',
-    message: 'the files of this folder are reviewed one by one, without what the kustomization changes',
-    wayOut: 'name this folder, and it is rendered',
-  }))
-  return { ...state, unread: [...state.unread, ...unread] }
-}
-
-function isBelow(path: string, folder: string): boolean {
-  return folder === '' || path === folder || path.startsWith(`${folder}/`)
 }

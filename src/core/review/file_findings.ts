@@ -40,10 +40,28 @@ export function fileFindings(
     findings: [
       ...fresh.map((file) => unreadFinding(file, file.ifNew)),
       ...old.map((file) => unreadFinding(file, 'notice')),
+      ...mended(unread),
       ...unknownFindings(unknownBefore, unknownAfter),
     ],
     isIncomplete: fresh.some(({ ifNew }) => ifNew === 'deny'),
   }
+}
+
+/** What nobody could read is no state to compare with. */
+function mended({ before, after }: UnreadFiles): readonly ReviewFinding[] {
+  const unreadAfter = new Set(after.map(({ within }) => within))
+  const readable = before.filter(
+    ({ within, kind, ifNew }) => kind === 'broken' && ifNew === 'deny' && !unreadAfter.has(within),
+  )
+  return readable.map(({ place, message }) => {
+    const said = {
+      severity: 'warn',
+      path: '',
+      message: `the old state of this file could not be read (${message}), so its objects are judged as new: what the cluster holds is not known`,
+      wayOut: 'give the ledger: --ledger FILE',
+    } as const
+    return findingAt('GIT-1', said, undefined, place)
+  })
 }
 
 function identityOf({ within, content, message }: UnreadFile): string {

@@ -12,6 +12,7 @@ import type { ReviewFinding } from './review_finding.ts'
 import type { ReviewFacts } from './review_facts.ts'
 import { shownObject } from './reviewed_object.ts'
 import type { JudgedResource, ReviewedObject } from './reviewed_object.ts'
+import { knownToLedger } from './adopted_module.ts'
 import { subjectOf } from './subject.ts'
 
 export type ReviewCase = {
@@ -38,6 +39,8 @@ export function changeFindings(
   if (object.name === '') return [nameless(object)]
   const change = subjectOf(before, after, object.resource)
   if (!change.ok) return [unreadable(object, change.denial.sentence)]
+  const known = knownToLedger(change.value, subject.facts.factsOf(change.value).published)
+  if (known !== undefined) return adoptionFindings(known, object, subject)
   const verdict = judgeUnderPolicies(
     change.value,
     subject.asker,
@@ -48,6 +51,22 @@ export function changeFindings(
   return [
     ...(isUncertain ? [unknownPast(before, object)] : []),
     ...verdict.findings.map((finding) => placed(finding, change.value, before, after)),
+  ]
+}
+
+/** A file that is new, of a Module that is there by the ledger: what is known of it is what is published. */
+function adoptionFindings(
+  change: ChangeSubject,
+  object: ReviewedObject,
+  subject: ReviewCase,
+): readonly ReviewFinding[] {
+  const { asker, policies, facts } = subject
+  const verdict = judgeUnderPolicies(change, asker, policies, facts.factsOf(change))
+  const message = `this ${object.kind} is in the cluster by the ledger: its versions are compared with what is published, its other fields with nothing`
+  const said = { severity: 'notice', path: '', message, wayOut: '' } as const
+  return [
+    findingAt('GIT-7', said, object, object.placeOf([])),
+    ...verdict.findings.map((finding) => placed(finding, change, undefined, object)),
   ]
 }
 

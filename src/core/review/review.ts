@@ -5,6 +5,7 @@ import type { BreakGlassVerb } from '#core/module/change.ts'
 import type { LedgerEntry } from '#core/module/ledger.ts'
 import type { Asker, NamedPolicy } from '#core/module/policy_choice.ts'
 import { argoFindings } from './argo_review.ts'
+import { applicationOf } from './argo/coverage.ts'
 import { knownApplications } from './known_applications.ts'
 import { fileFindings } from './file_findings.ts'
 import type { UnreadFile } from './file_findings.ts'
@@ -35,8 +36,8 @@ export type ReviewInput = {
   readonly mayDo: ReadonlySet<BreakGlassVerb>
   /** Seconds since the epoch. */
   readonly atSeconds: number
-  /** Of objects that name no namespace. */
-  readonly namespace: string
+  /** Of objects that name no namespace; `undefined`: that of the Application which applies them, else `default`. */
+  readonly namespace: string | undefined
   /** Whoever applies the files deletes what is gone from them. */
   readonly isPruned: boolean
 }
@@ -52,15 +53,12 @@ export type Review = {
 }
 
 export function review(input: ReviewInput): Review {
-  const before = readTree(input.before, input.namespace)
-  const after = readTree(input.after, input.namespace)
-  const around = input.around.map((document) => objectsIn(document, input.namespace))
+  const around = input.around.flatMap((document) => objectsIn(document, DEFAULT_NAMESPACE).objects)
+  const namespaceOf = namespaces(input, around)
+  const before = readTree(input.before, namespaceOf)
+  const after = readTree(input.after, namespaceOf)
   const pairings = pairObjects(before.objects, after.objects)
-  const subject = reviewCase(
-    input,
-    pairings,
-    around.flatMap(({ objects }) => objects),
-  )
+  const subject = reviewCase(input, pairings, around)
   const files = fileFindings(
     { before: input.before.unread, after: input.after.unread },
     before.unknown,
@@ -80,8 +78,31 @@ export function review(input: ReviewInput): Review {
   }
 }
 
-function readTree(tree: ReviewedTree, namespace: string): ObjectsRead {
-  const read = tree.documents.map((document) => objectsIn(document, namespace))
+const DEFAULT_NAMESPACE = 'default'
+
+type NamespaceOf = (document: ReviewedDocument) => string
+
+/** The Applications come first: they say where objects go that do not say it themselves. */
+function namespaces(
+  { namespace, before, after }: ReviewInput,
+  around: readonly ReviewedObject[],
+): NamespaceOf {
+  if (namespace !== undefined) return () => namespace
+  const pairings = pairObjects(readTree(before, inDefault).objects, readTree(after, inDefault).objects)
+  const known = knownApplications(pairings, around)
+  return (document) => {
+    const named = applicationOf(document, known)?.namespace ?? ''
+    // A template is no name yet.
+    return /^[a-z0-9-]+$/.test(named) ? named : DEFAULT_NAMESPACE
+  }
+}
+
+function inDefault(): string {
+  return DEFAULT_NAMESPACE
+}
+
+function readTree(tree: ReviewedTree, namespaceOf: NamespaceOf): ObjectsRead {
+  const read = tree.documents.map((document) => objectsIn(document, namespaceOf(document)))
   return {
     objects: read.flatMap(({ objects }) => objects),
     unknown: read.flatMap(({ unknown }) => unknown),

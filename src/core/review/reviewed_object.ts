@@ -70,11 +70,9 @@ const KINDS: ReadonlyMap<string, Kind> = new Map([
 
 const JUDGED_GROUPS = ['opendepot.defdev.io/', 'sallyport.dev/']
 
-/** A List holds objects; a list of lists is nothing that kubectl takes. */
-const MAX_LIST_DEPTH = 1
-
 /**
- * Every object of a document that a rule is about; a `List` is taken apart.
+ * Every object of a document that a rule is about. What has a list of `items` is a list to kubectl and Argo CD, whatever kind it says
+ * it is, and is taken apart; documents nest 64 levels at most.
  * @param defaultNamespace of objects that name none
  */
 export function objectsIn(document: ReviewedDocument, defaultNamespace: string): ObjectsRead {
@@ -94,8 +92,7 @@ function collect(
   const apiVersion = textOf(value['apiVersion'])
   const kind = textOf(value['kind'])
   const items = value['items']
-  if (kind.endsWith('List') && Array.isArray(items)) {
-    if (at.length > 2 * MAX_LIST_DEPTH) return
+  if (Array.isArray(items)) {
     for (const [index, item] of items.entries())
       collect(document, withListKind(item, apiVersion, kind), [...at, 'items', index], defaultNamespace, read)
     return
@@ -126,7 +123,7 @@ function collect(
 
 /** Items of a `ModuleList` need not say that they are Modules. */
 function withListKind(item: unknown, apiVersion: string, kind: string): unknown {
-  if (!isFields(item) || kind === 'List') return item
+  if (!isFields(item) || kind === 'List' || !kind.endsWith('List')) return item
   return { apiVersion, kind: kind.slice(0, -'List'.length), ...item }
 }
 

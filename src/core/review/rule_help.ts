@@ -190,8 +190,8 @@ export const RULE_HELP: Readonly<Record<ReviewRuleId, RuleHelp>> = {
     why: 'Applying a list replaces the list.',
   },
   'GIT-8': {
-    title: 'A kustomization is reviewed as it renders.',
-    why: 'Its files alone are not what is applied.',
+    title: 'What makes manifests is reviewed by what it makes.',
+    why: 'A kustomization, a chart or Jsonnet can change every object that its files show.',
   },
   'ARGO-1': {
     title: 'Argo CD deletes no Module because a file is gone.',

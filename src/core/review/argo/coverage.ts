@@ -22,7 +22,10 @@ export function applicationOf(
 function isInSources(within: string, { sources }: ArgoApplication): boolean {
   const folder = within.split('/').slice(0, -1).join('/')
   return sources.some((source) => {
-    if (source.madeBy !== '' || source.folder.includes('{{')) return false
+    if (source.madeBy !== '') return false
+    // Whatever the template puts there: what is below its fixed beginning may be it.
+    const [beginning = ''] = source.folder.split('{{', 1)
+    if (beginning !== source.folder) return folder.startsWith(beginning)
     if (folder === source.folder) return true
     return source.isRecursive && (source.folder === '' || folder.startsWith(`${source.folder}/`))
   })
