@@ -1,7 +1,8 @@
 // Runs `sallyport ledger rebuild`: what the ledger lacks of what the cluster holds, and what cannot be brought back. It looks with
 // the webhook's own eyes, so that it finds what a webhook finds when it starts.
-import { LOST_FOR_GOOD, rebuildLedger } from '#core/module/ledger_feed.ts'
-import type { Rebuild } from '#core/module/ledger_feed.ts'
+import { lookForLost, LOST_FOR_GOOD } from '#core/module/ledger_feed.ts'
+import type { LookStep } from '#core/module/ledger_feed.ts'
+import type { ModuleKey } from '#core/module/ledger.ts'
 import type { Result } from '#core/result.ts'
 import type { KubeConnection } from '#platform/kube/kube_connection.ts'
 import { KubeLedger } from '#platform/ledger/kube_ledger.ts'
@@ -17,6 +18,7 @@ import { printable } from './printable.ts'
 const PATIENCE_MS = 5000
 const POLL_MS = 50
 
+type Lost = readonly LookStep[]
 type Done = Promise<Result<ExitCode, LedgerStop>>
 
 export async function runRebuild(
@@ -31,11 +33,11 @@ export async function runRebuild(
   ledger.start()
   holdings.start()
   try {
-    const rebuild = await look(ledger, holdings)
-    if (!rebuild.ok) return rebuild
-    show(rebuild.value, io)
-    if (rebuild.value.writes.length === 0) return { ok: true, value: EXIT.ok }
-    if (isWritten) return await write(rebuild.value, ledger, io)
+    const lost = await look(ledger, holdings)
+    if (!lost.ok) return lost
+    show(lost.value, io)
+    if (lost.value.length === 0) return { ok: true, value: EXIT.ok }
+    if (isWritten) return await write(lost.value, ledger, io)
     io.stdout.write('nothing was written: --write does\n')
     return { ok: true, value: EXIT.ok }
   } finally {
@@ -43,24 +45,29 @@ export async function runRebuild(
   }
 }
 
-async function look(ledger: KubeLedger, holdings: Holdings): Promise<Result<Rebuild, LedgerStop>> {
+async function look(ledger: KubeLedger, holdings: Holdings): Promise<Result<Lost, LedgerStop>> {
   const trouble = await settled(() => ({
     isDone: holdings.isListed && ledger.isListed,
     // Before the first answer nothing is wrong.
     why: [ledger.watch.missing(), ...holdings.missing()].find((text) => text?.includes('not listed yet: ')),
   }))
   if (trouble !== undefined) return stopped(trouble, 'use a kubeconfig whose user may list and watch it')
-  const rebuild = rebuildLedger(ledger.entries(), holdings.publishing(), {
+  const sources = {
+    entries: () => ledger.entries(),
+    stored: () => holdings.publishing(),
+    isStored: (module: ModuleKey) => holdings.isStored(module),
+  }
+  const steps = lookForLost(sources, {
     published: (module) => ledger.published(module),
     digestOf: (object, plain) => holdings.digestOf(object, plain),
     isRequiredImmutable: (object) => holdings.isRequiredImmutable(object),
   })
-  return { ok: true, value: rebuild }
+  return { ok: true, value: [...steps].filter(({ facts }) => facts.size > 0) }
 }
 
-async function write({ writes }: Rebuild, ledger: KubeLedger, io: CommandIo): Done {
+async function write(lost: Lost, ledger: KubeLedger, io: CommandIo): Done {
   let isDone = false
-  const writing = Promise.all(writes.map(({ module, facts }) => ledger.record(module, facts)))
+  const writing = Promise.all(lost.map(({ module, facts }) => ledger.record(module, facts)))
   const failure = await Promise.race([
     writing.then(() => undefined),
     settled(() => ({ isDone, why: ledger.missing() })),
@@ -98,23 +105,25 @@ async function settled(
   }
 }
 
-function show({ writes, versions, objects, gone }: Rebuild, io: CommandIo): void {
-  if (writes.length === 0) {
+function show(lost: Lost, io: CommandIo): void {
+  if (lost.length === 0) {
     io.stdout.write('the ledger has everything that is stored\n')
     return
   }
-  let lines = 0
-  for (const { module, facts } of writes) {
+  const found = { fresh: 0, objects: 0, changed: 0, gone: 0 }
+  for (const { module, facts, fresh, gone } of lost) {
     const { kind, namespace, name } = module
     io.stdout.write(`${printable(`${kind} ${namespace}/${name}`)}\n`)
     for (const [version, one] of facts) io.stdout.write(`  ${lineOf({ version, facts: one })}\n`)
-    lines += facts.size
+    found.fresh += fresh
+    found.objects += fresh > 0 ? 1 : 0
+    found.gone += gone
+    found.changed += facts.size - fresh - gone
   }
-  const changed = lines - versions - gone
   io.stdout.write(
-    `not in the ledger: ${versions} of ${objects} objects; changed since: ${changed}; gone without a trace: ${gone}\n`,
+    `not in the ledger: ${found.fresh} of ${found.objects} objects; changed since: ${found.changed}; gone without a trace: ${found.gone}\n`,
   )
-  if (versions > 0) io.stdout.write(`not brought back: ${LOST_FOR_GOOD}\n`)
+  if (found.fresh > 0) io.stdout.write(`not brought back: ${LOST_FOR_GOOD}\n`)
 }
 
 function stopped(message: string, wayOut: string): Result<never, LedgerStop> {

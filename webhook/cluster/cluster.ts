@@ -71,6 +71,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     isRequiredImmutable: (body) => holdings.isRequiredImmutable(body),
     digestOf: (body, plain) => holdings.digestOf(body, plain),
     stored: () => holdings.publishing(),
+    isStored: (module) => holdings.isStored(module),
   })
   let own: IdentityList | undefined
   let isBegun = false
@@ -94,7 +95,11 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     if (name !== undefined) own = { users: [name], groups: [] }
   }
   const naming = learnName()
-  const timer = setInterval(() => void feeder.reconcile(), RECONCILE_MS * (0.9 + random() / 5)).unref()
+  // Whoever was cut off would call gone what he has not heard of.
+  const reconcile = (): void => {
+    if (missing().length === 0) void feeder.reconcile()
+  }
+  const timer = setInterval(reconcile, RECONCILE_MS * (0.9 + random() / 5)).unref()
   return {
     ledger,
     missing,

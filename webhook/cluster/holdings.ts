@@ -154,6 +154,11 @@ export class Holdings {
     for (const { body } of this.providers.values()) yield body
   }
 
+  isStored({ kind, namespace, name }: ModuleKey): boolean {
+    const cache = kind === 'Module' ? this.modules : this.providers
+    return cache.get(`${namespace}/${name}`) !== undefined
+  }
+
   isTerminating(namespace: string): boolean {
     return this.#namespaces.get(namespace) === true
   }

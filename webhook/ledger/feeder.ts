@@ -2,11 +2,12 @@
 // replica judged the request. Every replica does the same; the ledger makes one entry of it.
 //
 // What nobody saw (a first look, a gap that was listed) gets entries without who and when.
+import { setImmediate as others } from 'node:timers/promises'
 import { epochSeconds } from '#core/clock.ts'
 import type { Clock } from '#core/clock.ts'
 import type { ModuleKey } from '#core/module/ledger.ts'
-import { LOST_FOR_GOOD, moduleKeyOf, rebuildLedger, writesOfCommit } from '#core/module/ledger_feed.ts'
-import type { FeedLookups, PublishingObject, Rebuild } from '#core/module/ledger_feed.ts'
+import { lookForLost, LOST_FOR_GOOD, moduleKeyOf, writesOfCommit } from '#core/module/ledger_feed.ts'
+import type { FeedLookups, LookSources, PublishingObject } from '#core/module/ledger_feed.ts'
 import type { WatchChange } from '#platform/kube/watch_cache.ts'
 import type { Ledger } from '#platform/ledger/ledger.ts'
 import type { Log } from '#platform/log.ts'
@@ -15,14 +16,18 @@ import type { Author, JudgedRequests } from './judged_requests.ts'
 
 export type Publishing = Stored<PublishingObject>
 
-export type FeederOptions = Omit<FeedLookups, 'published'> & {
-  readonly ledger: Ledger
-  readonly judged: JudgedRequests
-  readonly clock: Clock
-  readonly log: Log
-  /** Everything that is stored now. */
-  readonly stored: () => Iterable<PublishingObject>
-}
+export type FeederOptions = Omit<FeedLookups, 'published'> &
+  Omit<LookSources, 'entries'> & {
+    readonly ledger: Ledger
+    readonly judged: JudgedRequests
+    readonly clock: Clock
+    readonly log: Log
+  }
+
+type Found = { versions: number; objects: number; gone: number }
+
+/** Objects that are looked at before reviews get their turn: a Module of 500 versions takes a millisecond. */
+const STEPS_AT_ONCE = 10
 
 export class Feeder {
   readonly #options: FeederOptions
@@ -78,13 +83,23 @@ export class Feeder {
   /** Compares the ledger with what is stored: the first look, and later what another writer or a lost write left behind. */
   async reconcile(): Promise<void> {
     if (this.#early !== undefined) return
-    const { ledger, stored } = this.#options
-    const rebuild = rebuildLedger(ledger.entries(), stored(), this.#lookups)
-    this.#tell(rebuild)
-    await Promise.all(rebuild.writes.map(({ module, facts }) => ledger.record(module, facts)))
+    const { ledger, stored, isStored } = this.#options
+    const written: Promise<void>[] = []
+    const found = { versions: 0, objects: 0, gone: 0 }
+    let steps = 0
+    for (const step of lookForLost({ entries: () => ledger.entries(), stored, isStored }, this.#lookups)) {
+      found.versions += step.fresh
+      found.objects += step.fresh > 0 ? 1 : 0
+      found.gone += step.gone
+      if (step.facts.size > 0) written.push(ledger.record(step.module, step.facts))
+      steps += 1
+      if (steps % STEPS_AT_ONCE === 0) await others()
+    }
+    this.#tell(found)
+    await Promise.all(written)
   }
 
-  #tell({ versions, objects, gone }: Rebuild): void {
+  #tell({ versions, objects, gone }: Found): void {
     const { log } = this.#options
     if (versions > 0) {
       log.warn(

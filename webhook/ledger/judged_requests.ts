@@ -61,14 +61,18 @@ export class JudgedRequests {
       difference,
       untilSeconds: atSeconds + TTL_SECONDS,
     }
-    this.#requests.set(objectUid, [...(this.#requests.get(objectUid) ?? []), remembered])
+    const known = this.#requests.get(objectUid)
+    if (known === undefined) this.#requests.set(objectUid, [remembered])
+    else known.push(remembered)
     this.#count += 1
   }
 
   /** Whoever made the list what it is. */
   authorOf({ uid, oldResourceVersion, before, after }: Commit): Author | undefined {
+    const requests = this.#requests.get(uid)
+    if (requests === undefined) return undefined
     const difference = differenceOf(before, after)
-    const wanted = (this.#requests.get(uid) ?? []).filter(
+    const wanted = requests.filter(
       (one) => one.oldResourceVersion === oldResourceVersion && one.difference === difference,
     )
     // Two that asked for the same of the same state: the apiserver took one of them, and nobody says which.
@@ -119,7 +123,11 @@ function hasOneName(authors: readonly Author[]): boolean {
 
 /** By text: of a very large request what both lists have is not here, and spellings are as they were sent. */
 function differenceOf(before: Listed, after: Listed): string {
-  const [old, next] = [textsOf(before), textsOf(after)]
+  const [was, becomes] = [before?.versions ?? [], after?.versions ?? []]
+  // Nearly always all of the one is the beginning of the other.
+  let same = 0
+  while (same < was.length && was[same]?.version === becomes[same]?.version) same += 1
+  const [old, next] = [textsOf({ versions: was.slice(same) }), textsOf({ versions: becomes.slice(same) })]
   const added = [...next].filter((text) => !old.has(text)).map((text) => `+${text}`)
   const removed = [...old].filter((text) => !next.has(text)).map((text) => `-${text}`)
   return [...added, ...removed].sort().join('\n')

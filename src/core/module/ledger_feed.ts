@@ -71,37 +71,35 @@ export function writesOfCommit(
 
 const NOTHING: ReadonlyMap<string, PublishedFacts> = new Map()
 
-export type Rebuild = {
-  readonly writes: readonly {
-    readonly module: ModuleKey
-    readonly facts: ReadonlyMap<string, PublishedFacts>
-  }[]
-  /** Versions that were not known, of how many objects, and known ones that are gone and nobody saw why. */
-  readonly versions: number
-  readonly objects: number
+/** What one look found of one Module or Provider. */
+export type LookStep = {
+  readonly module: ModuleKey
+  /** To record; empty: the ledger has it all. */
+  readonly facts: ReadonlyMap<string, PublishedFacts>
+  /** Versions that were not known, and known ones that are gone and nobody saw why. */
+  readonly fresh: number
   readonly gone: number
 }
 
-/** What the ledger lacks of what is stored now, and what it has of objects that are not there any more. */
-export function rebuildLedger(
-  entries: Iterable<LedgerEntry>,
-  stored: Iterable<PublishingObject>,
-  lookups: FeedLookups,
-): Rebuild {
-  const there = new Set<string>()
-  const writes: { module: ModuleKey; facts: ReadonlyMap<string, PublishedFacts> }[] = []
-  for (const object of stored) {
-    const module = moduleKeyOf(object)
-    there.add(keyText(module))
+export type LookSources = {
+  readonly entries: () => Iterable<LedgerEntry>
+  readonly stored: () => Iterable<PublishingObject>
+  readonly isStored: (module: ModuleKey) => boolean
+}
+
+/**
+ * What the ledger lacks of what is stored now, and what it has of objects that are not there any more; a step each, so that whoever
+ * has other things to do may do them in between, and record each before the next.
+ */
+export function* lookForLost(sources: LookSources, lookups: FeedLookups): Generator<LookStep> {
+  for (const object of sources.stored()) {
     // Before as after: nobody saw what came between.
-    writes.push({
-      module,
-      facts: writesOfCommit({ before: object, after: object, seen: undefined }, lookups),
-    })
+    const facts = writesOfCommit({ before: object, after: object, seen: undefined }, lookups)
+    yield stepOf(moduleKeyOf(object), facts, lookups)
   }
   const left = new Map<string, ModuleKey>()
-  for (const { module, facts } of entries) {
-    if (facts.state === 'present' && !there.has(keyText(module))) left.set(keyText(module), module)
+  for (const { module, facts } of sources.entries()) {
+    if (facts.state === 'present' && !sources.isStored(module)) left.set(keyText(module), module)
   }
   for (const module of left.values()) {
     const nobody = {
@@ -111,23 +109,18 @@ export function rebuildLedger(
       atSeconds: undefined,
       attribution: {},
     }
-    writes.push({ module, facts: ledgerWrites(lookups.published(module), nobody) })
+    yield stepOf(module, ledgerWrites(lookups.published(module), nobody), lookups)
   }
-  return { writes: writes.filter(({ facts }) => facts.size > 0), ...countsOf(writes, lookups) }
 }
 
-function countsOf(writes: Rebuild['writes'], { published }: FeedLookups): Omit<Rebuild, 'writes'> {
-  let [versions, objects, gone] = [0, 0, 0]
-  for (const { module, facts: written } of writes) {
-    const known = published(module)
-    const fresh = [...written.keys()].filter((plain) => !known.has(plain)).length
-    versions += fresh
-    objects += fresh > 0 ? 1 : 0
-    for (const [plain, { state }] of written) {
-      if (state !== 'present' && known.get(plain)?.state === 'present') gone += 1
-    }
+function stepOf(module: ModuleKey, facts: LookStep['facts'], { published }: FeedLookups): LookStep {
+  const known = published(module)
+  let [fresh, gone] = [0, 0]
+  for (const [plain, { state }] of facts) {
+    if (!known.has(plain)) fresh += 1
+    else if (state !== 'present' && known.get(plain)?.state === 'present') gone += 1
   }
-  return { versions, objects, gone }
+  return { module, facts, fresh, gone }
 }
 
 /** What no look at a cluster brings back; said wherever a ledger is made anew. */

@@ -20,8 +20,8 @@ export type KubeLedgerOptions = WatchDeps & {
 
 export const PUBLISHED_VERSIONS = '/apis/sallyport.dev/v1alpha1/publishedversions'
 
-/** Requests at a time: the apiserver's own flow control gives a ServiceAccount about as many. */
-const CONCURRENCY = 8
+/** Requests at a time: little of what the apiserver's own flow control lets all ServiceAccounts have together. */
+const CONCURRENCY = 16
 const PAGE_SIZE = 500
 const FIRST_PAUSE_MS = 250
 const LAST_PAUSE_MS = 10_000
