@@ -1,122 +1,13 @@
-// `npm run demo`: the main job on real input. Prints every request, what came back and why; exits 0 only if each
-// assertion held.
-import { spawn } from 'node:child_process'
-import { isDeepStrictEqual } from 'node:util'
-import { dexScenes, nativeScenes } from './scenes.ts'
-import type { Scene } from './scenes.ts'
-import { startWorld } from './world.ts'
-import type { World } from './world.ts'
-
-const problems: string[] = []
-let assertions = 0
-
-const world = await startWorld()
-try {
-  console.log(
-    'Two brokers run, on loopback: one on a Dex configuration, one on its own. Issuers are local and mint tokens',
-  )
-  console.log('with the claims of GitLab, GitHub, Forgejo and Keycloak. Requests are made by curl.\n')
-  heading('Your Dex configuration and your curl lines, unchanged')
-  for (const scene of dexScenes(world)) await play(scene, world)
-  heading('Policies instead of stored secrets')
-  for (const scene of nativeScenes(world)) await play(scene, world)
-  check(
-    !/eyJ[A-Za-z0-9_-]{10}/.test(world.dex.audit() + world.native.audit()),
-    'no token stands in an audit log',
-  )
-} finally {
-  await world.close()
-}
-console.log(`\n${assertions - problems.length} of ${assertions} assertions held.`)
-for (const problem of problems) console.log(`FAILED: ${problem}`)
-process.exitCode = problems.length === 0 ? 0 : 1
-
-async function play(scene: Scene, { caFile }: World): Promise<void> {
-  console.log(`\n--- ${scene.title}`)
-  console.log(indent(scene.script.replaceAll(/\$\{DEX_HOST\}|\$\{HOST\}/g, scene.broker.host)))
-  const { response, status } = await shell(scene, caFile)
-  const event = scene.broker.lastEvent()
-  if ('reason' in scene.expect) {
-    console.log(indent(`-> ${response}`))
-    console.log(
-      indent(`   audit: ${event.decision}, ${event.reason ?? ''} ${JSON.stringify(event.evidence ?? {})}`),
-    )
-    const { error } = parse(response)
-    check(status === 0 && typeof error === 'string', `${scene.title}: an OAuth error comes back`)
-    check(
-      event.reason === scene.expect.reason,
-      `${scene.title}: the audit log says ${scene.expect.reason} (it says ${event.reason ?? 'nothing'})`,
-    )
-    const expected = {
-      400: 'invalid_target',
-      401: scene.expect.reason.startsWith('client_') ? 'invalid_client' : 'access_denied',
-    }[scene.expect.status]
-    check(
-      error === expected,
-      `${scene.title}: the caller learns ${expected ?? '?'} (it learnt ${String(error)})`,
-    )
-    return
-  }
-  const claims = decode(parse(response)['access_token'])
-  console.log(indent(`-> ${JSON.stringify(claims)}`))
-  console.log(
-    indent(`   audit: ${event.decision}${event.policy === undefined ? '' : `, policy ${event.policy}`}`),
-  )
-  check(
-    event.decision === 'allow',
-    `${scene.title}: the audit log says allow (it says ${event.decision} ${event.reason ?? ''})`,
-  )
-  for (const [name, value] of Object.entries(scene.expect.claims)) {
-    check(
-      isDeepStrictEqual(claims[name], value),
-      `${scene.title}: ${name} is ${JSON.stringify(value)} (it is ${JSON.stringify(claims[name])})`,
-    )
-  }
-}
-
-/** Runs the scene's lines in a POSIX shell, as a job would; curl trusts the demo's CA through its own variable. */
-async function shell(scene: Scene, caFile: string): Promise<{ response: string; status: number }> {
-  const child = spawn('sh', ['-c', `${scene.script}\nstatus=$?\nprintf '%s' "$RESPONSE"\nexit $status`], {
-    env: { PATH: process.env['PATH'] ?? '', CURL_CA_BUNDLE: caFile, ...scene.env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let response = ''
-  child.stdout.setEncoding('utf8')
-  child.stdout.on('data', (chunk: string) => {
-    response += chunk
-  })
-  const status = await new Promise<number>((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code) => resolve(code ?? 1))
-  })
-  return { response, status }
-}
-
-function check(holds: boolean, assertion: string): void {
-  assertions += 1
-  if (holds) return
-  problems.push(assertion)
-  console.log(`  FAILED: ${assertion}`)
-}
-
-function parse(text: string): Record<string, unknown> {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // Shown as it came, and every assertion about its members fails.
-    return { unparsable: text }
-  }
-}
-
-function decode(token: unknown): Record<string, unknown> {
-  const payload = typeof token === 'string' ? token.split('.')[1] : undefined
-  return payload === undefined ? {} : parse(Buffer.from(payload, 'base64url').toString('utf8'))
-}
-
-function heading(text: string): void {
-  console.log(`\n=== ${text}`)
-}
-
-function indent(text: string): string {
-  return text.replaceAll(/^/gm, '  ')
+// `npm run demo`: the main job of the broker on real input. `npm run demo -- webhook`: that of the webhook, on a real
+// kube-apiserver. Each prints what was asked, what came back and why, and exits 0 only if every assertion held.
+const [which = 'broker', ...more] = process.argv.slice(2)
+if (more.length > 0 || (which !== 'broker' && which !== 'webhook')) {
+  console.error('usage: npm run demo [-- broker|webhook]')
+  process.exitCode = 2
+} else if (which === 'webhook') {
+  const { playWebhookDemo } = await import('./webhook/demo.ts')
+  process.exitCode = await playWebhookDemo()
+} else {
+  const { playBrokerDemo } = await import('./broker/demo.ts')
+  process.exitCode = await playBrokerDemo()
 }

@@ -53,7 +53,7 @@ async function* stdinOf(text: string): AsyncGenerator<Uint8Array> {
 }
 
 /** A folder that is gone after the test. */
-export function folder(t: Test): string {
+export function folder(t: Pick<Test, 'teardown'>): string {
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-cli-'))
   t.teardown(() => rmSync(dir, { recursive: true, force: true }))
   return dir

@@ -24,7 +24,7 @@ const ENV = {
   GIT_COMMITTER_EMAIL: 'jo@acme.example',
 }
 
-export function gitRepository(t: Test): GitRepository {
+export function gitRepository(t: Pick<Test, 'teardown'>): GitRepository {
   const path = folder(t)
   const git = (...args: readonly string[]): string =>
     execFileSync('git', args, {

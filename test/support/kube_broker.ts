@@ -34,6 +34,8 @@ export type KubeBroker = {
   readonly caFile: string
   /** A token of the job for the cluster, fresh from the token endpoint. */
   token(): Promise<string>
+  /** What the job's platform gives it: `claims`, `iss` among them unless it is the upstream's own, signed now. */
+  jobToken(claims: Readonly<Record<string, unknown>>): string
   /** Of another job, which `claims` describe, `iss` among them. */
   tokenOf(connector: string, claims: Readonly<Record<string, unknown>>): Promise<string>
   start(): Promise<void>
@@ -92,6 +94,7 @@ export async function startKubeBroker(t: WithTeardown, options: KubeBrokerOption
     caPem: authority.caPem,
     caFile: file('ca.crt'),
     token: () => broker.tokenOf('gitlab', gitlabClaims(issuer)),
+    jobToken: (claims) => upstream.mint(claims),
     async tokenOf(connector, claims) {
       const form = {
         grant_type: TOKEN_EXCHANGE,
@@ -99,7 +102,7 @@ export async function startKubeBroker(t: WithTeardown, options: KubeBrokerOption
         client_secret: SECRETS.ci,
         connector_id: connector,
         subject_token_type: ID_TOKEN_TYPE,
-        subject_token: upstream.mint(claims),
+        subject_token: broker.jobToken(claims),
         audience: KUBE_AUDIENCE,
       }
       const answer = await post(`${issuer}/token`, authority.caPem, encodeForm(form))

@@ -49,10 +49,15 @@ function listIn(config: Config, key: string): readonly unknown[] {
 
 /** What the broker gives the job. In the cluster its group is `ci:publishers`. */
 export function githubToken(broker: KubeBroker, job: GitHubJob): Promise<string> {
+  return broker.tokenOf('github', githubClaims(broker, job))
+}
+
+/** What GitHub says of the job to the broker. */
+export function githubClaims(broker: KubeBroker, job: GitHubJob): Readonly<Record<string, unknown>> {
   const { repository, repositoryId, ref, sha } = job
   const [owner = ''] = repository.split('/')
   const now = Math.floor(Date.now() / 1000)
-  return broker.tokenOf('github', {
+  return {
     ...issuerClaims('github-immutable-environment'),
     iss: GITHUB,
     aud: broker.issuer,
@@ -69,7 +74,7 @@ export function githubToken(broker: KubeBroker, job: GitHubJob): Promise<string>
     ref,
     ref_type: ref.startsWith('refs/tags/') ? 'tag' : 'branch',
     sha,
-  })
+  }
 }
 
 /** The file. `user`: as in a kubeconfig. */

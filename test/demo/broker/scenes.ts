@@ -1,7 +1,7 @@
 // What the demo shows: real requests by curl, each with the answer it must get and, for a denial, the reason that must
 // stand in the audit log. A scene that is denied differs in one thing from the scene that is granted.
-import type { TestIssuer } from '../support/test_issuer.ts'
-import { issuerClaims } from '../support/issuer_fixtures.ts'
+import type { TestIssuer } from '../../support/test_issuer.ts'
+import { issuerClaims } from '../../support/issuer_fixtures.ts'
 import { SECRETS } from './world.ts'
 import type { DemoBroker, World } from './world.ts'
 

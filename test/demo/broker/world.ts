@@ -4,11 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ensureDevCertificate } from '../../src/platform/dev_certificate.ts'
-import { freePorts, startChildServer } from '../support/child_server.ts'
-import type { ChildServer } from '../support/child_server.ts'
-import { startTestIssuer } from '../support/test_issuer.ts'
-import type { TestIssuer } from '../support/test_issuer.ts'
+import { ensureDevCertificate } from '../../../src/platform/dev_certificate.ts'
+import { freePorts, startChildServer } from '../../support/child_server.ts'
+import type { ChildServer } from '../../support/child_server.ts'
+import { startTestIssuer } from '../../support/test_issuer.ts'
+import type { TestIssuer } from '../../support/test_issuer.ts'
 
 export type DemoBroker = {
   /** `localhost:PORT`, what stands where the seeds have a host name. */
@@ -97,7 +97,7 @@ async function startBroker(
   const server: ChildServer = await startChildServer({
     name: `the broker on its ${name} configuration`,
     command: process.execPath,
-    args: [join(import.meta.dirname, '../../src/main.ts'), 'serve', ...flags],
+    args: [join(import.meta.dirname, '../../../src/main.ts'), 'serve', ...flags],
     cwd: folder,
     env: { ...process.env, OPENDEPOT_CC_CLIENT_SECRET: SECRETS.pipeline },
     ready: () => answers(port, ca),
