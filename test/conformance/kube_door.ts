@@ -64,15 +64,18 @@ function visible({ forbidden = [], invalid = [], warns = [], told = [] }: Expect
 function seenBy({ code, stderr, warnings }: Typed): Judged & { readonly other: string } {
   const refusal = stderr.replaceAll(/^Warning: .*$/gm, '').trim()
   const refused = rulesIn(refusal)
-  const isInvalid = /is invalid: /.test(refusal)
-  const denied = isInvalid ? 422 : 403
-  const isOther = refused.length === 0 && refusal !== ''
   return {
-    code: code === 0 ? 0 : denied,
+    code: code === 0 ? 0 : codeOf(refusal),
     refused,
     warned: rulesIn(warnings.join('\n')),
-    other: isOther ? refusal : '',
+    other: refused.length === 0 ? refusal : '',
   }
+}
+
+/** 0: neither of the two ways in which a door refuses. */
+function codeOf(refusal: string): Judged['code'] {
+  if (/^(?:error: )?(?:The \S+(?: "\S+")?|The request) is invalid: /m.test(refusal)) return 422
+  return refusal.includes('Error from server (Forbidden): ') || refusal.includes(' is forbidden: ') ? 403 : 0
 }
 
 function rulesIn(text: string): readonly RuleId[] {
