@@ -4,11 +4,12 @@
 import { statedReason } from '#core/module/break_glass.ts'
 import { claimOf, isFromToken } from '#core/module/actor.ts'
 import type { KubeUser } from '#core/kube/kube_user.ts'
-import { identitiesOf } from '#core/module/ledger.ts'
 import type { Attribution, Listing } from '#core/module/ledger.ts'
 import type { ModuleSubject, ProviderSubject } from '#core/module/change.ts'
 import { cutToBytes, printable } from '#core/module/printable.ts'
 import { foldSource } from '#core/module/source_of.ts'
+import { readVersionIdentity } from '#core/module/version_identity.ts'
+import type { VersionEntry } from '#core/module/module_object.ts'
 import type { JudgedRequest } from '../judge/cluster_port.ts'
 
 /** What is remembered of one request: no object is kept alive by it. */
@@ -50,11 +51,12 @@ export class JudgedRequests {
     if (subject.resource !== 'modules' && subject.resource !== 'providers') return
     if (subject.subResource !== '' || objectUid === '') return
     this.#expire(atSeconds)
-    const difference = differenceOf(subject.old, subject.new)
+    const changes = differenceOf(subject.old, subject.new)
+    const difference = differenceText(changes)
     if (difference === '' && subject.operation !== 'DELETE') return
     const remembered: Remembered = {
       attribution: attributionOf(judged.user),
-      reasonOf: reasonsOf(subject),
+      reasonOf: reasonsOf(subject, changes.removed),
       atSeconds,
       operation: subject.operation,
       oldResourceVersion,
@@ -71,7 +73,7 @@ export class JudgedRequests {
   authorOf({ uid, oldResourceVersion, before, after }: Commit): Author | undefined {
     const requests = this.#requests.get(uid)
     if (requests === undefined) return undefined
-    const difference = differenceOf(before, after)
+    const difference = differenceText(differenceOf(before, after))
     const wanted = requests.filter(
       (one) => one.oldResourceVersion === oldResourceVersion && one.difference === difference,
     )
@@ -121,29 +123,38 @@ function hasOneName(authors: readonly Author[]): boolean {
   return first !== undefined && authors.every(({ attribution }) => attribution.by === first.attribution.by)
 }
 
+type Difference = { readonly added: readonly string[]; readonly removed: readonly string[] }
+
 /** By text: of a very large request what both lists have is not here, and spellings are as they were sent. */
-function differenceOf(before: Listed, after: Listed): string {
+function differenceOf(before: Listed, after: Listed): Difference {
   const [was, becomes] = [before?.versions ?? [], after?.versions ?? []]
   // Nearly always all of the one is the beginning of the other.
   let same = 0
   while (same < was.length && was[same]?.version === becomes[same]?.version) same += 1
-  const [old, next] = [textsOf({ versions: was.slice(same) }), textsOf({ versions: becomes.slice(same) })]
-  const added = [...next].filter((text) => !old.has(text)).map((text) => `+${text}`)
-  const removed = [...old].filter((text) => !next.has(text)).map((text) => `-${text}`)
-  return [...added, ...removed].sort().join('\n')
+  const [old, next] = [textsOf(was.slice(same)), textsOf(becomes.slice(same))]
+  return {
+    added: [...next].filter((text) => !old.has(text)),
+    removed: [...old].filter((text) => !next.has(text)),
+  }
+}
+
+/** `+1.1.0`, `-1.0.0`, sorted, a line each. */
+function differenceText({ added, removed }: Difference): string {
+  return [...added.map((text) => `+${text}`), ...removed.map((text) => `-${text}`)].sort().join('\n')
 }
 
 type Listed = Pick<Listing, 'versions'> | undefined
 
-function textsOf(listing: Listed): ReadonlySet<string> {
-  return new Set(listing?.versions.map(({ version }) => version))
+function textsOf(entries: readonly VersionEntry[]): ReadonlySet<string> {
+  return new Set(entries.map(({ version }) => version))
 }
 
 /** Worked out now, so that the objects are not kept. */
-function reasonsOf(subject: ModuleSubject | ProviderSubject): Author['reasonOf'] {
-  const kept = textsOf(subject.new)
-  const gone = subject.old?.versions.filter(({ version }) => !kept.has(version)) ?? []
-  const reasons = [...identitiesOf({ versions: gone }).keys()].flatMap((plain) => {
+function reasonsOf(subject: ModuleSubject | ProviderSubject, removed: readonly string[]): Author['reasonOf'] {
+  const reasons = removed.flatMap((text) => {
+    const identity = readVersionIdentity(text)
+    if (!identity.ok) return []
+    const { plain } = identity.value
     const reason = statedReason(subject, plain)
     return reason === undefined ? [] : [[plain, cutToBytes(printable(reason), MAX_REASON)] as const]
   })

@@ -17,7 +17,7 @@ export type FeedLookups = {
   readonly isRequiredImmutable: (object: PublishingObject) => boolean
 }
 
-export type CommitAuthor = {
+type CommitAuthor = {
   readonly attribution: Attribution
   readonly reasonOf: (plain: string) => string | undefined
 }

@@ -7,7 +7,7 @@ import { deny, ok, reading } from './reading.ts'
 import type { FieldReader, Reading } from './reading.ts'
 import { readVersionIdentity } from './version_identity.ts'
 
-export const PUBLISHED_VERSION_API = 'sallyport.dev/v1alpha1'
+const PUBLISHED_VERSION_API = 'sallyport.dev/v1alpha1'
 
 /** The object that says it. Times have whole seconds. */
 export function publishedVersionOf({ module, version, facts }: LedgerEntry): JsonObject {
