@@ -1,4 +1,4 @@
-// npm run bench: ours and the real Dex side by side. usage: run.ts [--quick] [--peers-only] [--only WORDS] | kube | soak [N]
+// npm run bench: ours and the real Dex side by side. usage: run.ts [--quick] [--peers-only] [--only WORDS] | kube | webhook | soak [N]
 // Exits 1 if a floor is missed. Figures of a machine that others use at the same time are marked as noisy.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -24,6 +24,9 @@ import { soak } from './soak.ts'
 import type { SoakResult } from './soak.ts'
 import { measureCli, measureStarts } from './start_times.ts'
 import type { CliTimes, StartTimes } from './start_times.ts'
+import { judgeApiserver, measureAtApiserver, VERSIONS_AND_FIRST } from './webhook/apiserver_times.ts'
+import { judgeStraight, measureStraight } from './webhook/straight_times.ts'
+import { createWebhookWorld } from './webhook/world.ts'
 import { judgeTokenReviews, measureTokenReviews } from './token_review_times.ts'
 import type { Row } from './verdict.ts'
 import { benchBasic, createBenchWorld } from './world.ts'
@@ -37,6 +40,8 @@ const { values: flags, positionals } = parseArgs({
     only: { type: 'string' },
   },
 })
+/** Only the webhook. */
+const webhookOnly = positionals[0] === 'webhook'
 /** Only what concerns kube-apiserver and kubectl. */
 const kubeOnly = positionals[0] === 'kube'
 const soakRequests = positionals[0] === 'soak' ? Number(positionals[1] ?? 1_000_000) : undefined
@@ -63,6 +68,8 @@ try {
     soaked = await runSoak(soakRequests)
   } else if (kubeOnly) {
     rows.push(...(await measureKube()))
+  } else if (webhookOnly) {
+    rows.push(...(await measureWebhook()))
   } else {
     for (const one of cases.filter((each) => flags.only === undefined || each.title.includes(flags.only))) {
       say(one.title)
@@ -81,7 +88,7 @@ try {
       await stopAll()
       starts = await measureStarts(world, flags.quick ? 3 : 10)
       cli = await measureCli(flags.quick ? 3 : 10)
-      rows.push(judgeStarts(starts), judgeCli(cli), ...(await measureKube()))
+      rows.push(judgeStarts(starts), judgeCli(cli), ...(await measureKube()), ...(await measureWebhook()))
     }
   }
   const report: Report = {
@@ -164,6 +171,24 @@ async function measureKube(): Promise<Row[]> {
   say('TokenReview')
   const reviews = await measureTokenReviews(flags.quick ? 100 : 500)
   return [...judgeCredential(credential), judgeTokenReviews(reviews)]
+}
+
+/** Reviews through a real kube-apiserver beside an empty webhook, and straight at the server. */
+async function measureWebhook(): Promise<Row[]> {
+  const webhookWorld = await createWebhookWorld()
+  try {
+    const rows: Row[] = []
+    const rounds = flags.quick ? 50 : 400
+    for (const [versions, first] of VERSIONS_AND_FIRST) {
+      say(`publishing onto ${versions} versions`)
+      rows.push(judgeApiserver(await measureAtApiserver(webhookWorld, { versions, rounds, first })))
+    }
+    say('reviews straight')
+    const straight = await measureStraight(webhookWorld, { seconds: flags.quick ? 3 : 10, first: 2000 })
+    return [...rows, ...judgeStraight(straight)]
+  } finally {
+    await webhookWorld.stop()
+  }
 }
 
 async function runSoak(total: number): Promise<SoakResult> {

@@ -130,6 +130,12 @@ function ask({ cluster }: WebhookWorld, agent: Agent, asked: Asked): Promise<voi
   return promise
 }
 
+/** Up to 500 there may be, and each round of publishing adds one to every Module. */
+export const VERSIONS_AND_FIRST = [
+  [100, 0],
+  [480, 1000],
+] as const
+
 const LIMITS_MS: ReadonlyMap<number, number> = new Map([
   [100, 1],
   [480, 2],
@@ -162,10 +168,7 @@ if (import.meta.main) {
   const rounds = Number(process.argv[2] ?? 200)
   const world = await createWebhookWorld()
   try {
-    for (const [versions, first] of [
-      [100, 0],
-      [480, 1000],
-    ] as const) {
+    for (const [versions, first] of VERSIONS_AND_FIRST) {
       const times = await measureAtApiserver(world, { versions, rounds, first })
       console.log(JSON.stringify({ ...times, row: judgeApiserver(times) }, undefined, 2))
     }

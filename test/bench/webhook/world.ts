@@ -24,6 +24,8 @@ import type { Door } from './modules.ts'
 export type WebhookWorld = {
   readonly cluster: KubeCluster
   readonly webhook: KubeWebhook
+  /** Host of the repositories. */
+  readonly forge: string
   /** A token of the pipeline of a Module's repository, for the tag of a version. */
   tokenOf(module: number, version: string): Promise<string>
   /** Creates Modules `from` up to `to` in a namespace. */
@@ -56,7 +58,7 @@ export async function createWebhookWorld(): Promise<WebhookWorld> {
     // An apiserver takes up registrations within a second or two.
     await sleep(3000)
     const forge = await forgeOf(broker)
-    return { cluster, webhook, stop, ...actsOf(cluster, broker, forge) }
+    return { cluster, webhook, forge, stop, ...actsOf(cluster, broker, forge) }
   } catch (error) {
     await stop()
     throw error

@@ -1,0 +1,214 @@
+// The webhook's own server, asked straight: how many reviews a core judges, what a very large one does to the others, and whether
+// memory stays flat. The ledger knows every Module, and who publishes is judged. usage: straight_times.ts [SECONDS]
+import { execFile, execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { Agent, request } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { median } from '../measure.ts'
+import { residentMiB } from '../process_stats.ts'
+import { judge } from '../verdict.ts'
+import type { Row } from '../verdict.ts'
+import { appendReview, largeReview } from './reviews.ts'
+import { createWebhookWorld } from './world.ts'
+import type { WebhookWorld } from './world.ts'
+
+const run = promisify(execFile)
+
+export type StraightTimes = {
+  readonly perSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly large: { readonly bytes: number; readonly slowestMs: number; readonly othersSlowestMs: number }
+  readonly soak: {
+    readonly reviews: number
+    /** MiB after each slice. */
+    readonly resident: readonly number[]
+    /** Median of the last third / median of the second. */
+    readonly growth: number
+  }
+}
+
+const VERSIONS = 100
+const MODULES = 40
+const CONNECTIONS = 16
+const SOAK_REVIEWS = 100_000
+const SLICE_SECONDS = 4
+
+/** Modules `first` and on are made for it. */
+export async function measureStraight(
+  world: WebhookWorld,
+  { seconds, first }: { readonly seconds: number; readonly first: number },
+): Promise<StraightTimes> {
+  const [replica] = world.webhook.replicas
+  if (replica === undefined) throw new Error('no webhook')
+  await world.fill('sallyport', first, first + MODULES, VERSIONS)
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-reviews-'))
+  try {
+    const file = join(folder, 'reviews.jsonl')
+    const reviews = Array.from({ length: 5 * MODULES }, (_, index) =>
+      JSON.stringify(appendReview(world.forge, first + (index % MODULES), VERSIONS)),
+    )
+    writeFileSync(file, `${reviews.join('\n')}\n`)
+    // Every thread of the server on one core, the generator on the other.
+    execFileSync('taskset', ['-a', '-c', '-p', '0', String(replica.pid)], { stdio: 'ignore' })
+    await load(replica.url, file, 3)
+    const measured = await load(replica.url, file, seconds)
+    const large = await besideLarge(world, replica.url, reviews, first)
+    const soak = await soakReviews(replica.url, replica.pid, file)
+    return { ...measured, large, soak }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+type Loaded = {
+  readonly perSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly requests: number
+}
+
+/** Throws if any review was not allowed: a denial is quick, and here wrong. */
+async function load(url: string, file: string, seconds: number): Promise<Loaded> {
+  const script = join(import.meta.dirname, 'reviews.lua')
+  const settings = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '--timeout', '10s', '-s', script]
+  const { stdout } = await run('taskset', ['-c', '1', 'wrk', ...settings, url, '--', file])
+  const report = Object(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''))
+  if (report.failedStatus + report.failedSocket > 0) throw new Error(`reviews failed: ${stdout}`)
+  return {
+    perSecond: report.requests / (report.microseconds / 1e6),
+    p50Ms: report.p50 / 1000,
+    p99Ms: report.p99 / 1000,
+    requests: report.requests,
+  }
+}
+
+const LARGE_ROUNDS = 12
+
+/** One after the other over each of four connections, while every third of a second a large one comes over another. */
+async function besideLarge(
+  world: WebhookWorld,
+  url: string,
+  reviews: readonly string[],
+  first: number,
+): Promise<StraightTimes['large']> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 8, ca: world.webhook.caPem })
+  const body = JSON.stringify(largeReview(world.forge, first, VERSIONS))
+  const others: number[] = []
+  const talks = { isOver: false }
+  const talk = async (nth: number): Promise<void> => {
+    for (let index = nth; !talks.isOver; index += 4) {
+      const spent = await post(url, agent, reviews[index % reviews.length] ?? '')
+      others.push(spent)
+      await sleep(5)
+    }
+  }
+  await post(url, agent, body)
+  const talking = Promise.all([0, 1, 2, 3].map(talk))
+  await sleep(500)
+  others.length = 0
+  const large: number[] = []
+  for (let round = 0; round < LARGE_ROUNDS; round += 1) {
+    large.push(await post(url, agent, body))
+    await sleep(300)
+  }
+  talks.isOver = true
+  await talking
+  agent.destroy()
+  return { bytes: body.length, slowestMs: Math.max(...large), othersSlowestMs: Math.max(...others) }
+}
+
+/** Milliseconds to the last byte of an answer that allows. */
+function post(url: string, agent: Agent, body: string): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>()
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+  const began = performance.now()
+  const outgoing = request(url, { method: 'POST', agent, headers }, (response) => {
+    let text = ''
+    response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+    response.once('end', () => {
+      if (text.includes('"allowed":true')) resolve(performance.now() - began)
+      else reject(new Error(`not allowed: ${text}`))
+    })
+  })
+  outgoing.once('error', reject)
+  outgoing.end(body)
+  return promise
+}
+
+async function soakReviews(url: string, pid: number, file: string): Promise<StraightTimes['soak']> {
+  const resident: number[] = []
+  let reviews = 0
+  while (reviews < SOAK_REVIEWS) {
+    reviews += (await load(url, file, SLICE_SECONDS)).requests
+    resident.push(residentMiB(pid))
+  }
+  const third = Math.max(1, Math.floor(resident.length / 3))
+  const growth = median(resident.slice(-third)) / median(resident.slice(third, 2 * third))
+  return { reviews, resident, growth }
+}
+
+/** 2,500 reviews/s on one core with p99 under 8 ms; a 3 MB one under 150 ms with others under 20; flat over 100,000. */
+export function judgeStraight({ perSecond, p50Ms, p99Ms, large, soak }: StraightTimes): readonly Row[] {
+  const shared = { cpuRatio: undefined, ratio: undefined, theirs: '', noisy: false }
+  return [
+    {
+      ...shared,
+      title: 'reviews of 100 versions, straight, one core, c=16',
+      figure: '1/s',
+      ours: `${perSecond.toFixed(0)}/s`,
+      goal: '>= 2,500/s',
+      floor: '>= 2,500/s',
+      verdict: judge(perSecond, 2500, 2500, 'atLeast'),
+    },
+    {
+      ...shared,
+      title: 'the same',
+      figure: 'p99',
+      ours: `${p99Ms.toFixed(2)} ms (p50 ${p50Ms.toFixed(2)})`,
+      goal: '< 8 ms',
+      floor: '< 8 ms',
+      verdict: judge(p99Ms, 8, 8, 'atMost'),
+    },
+    {
+      ...shared,
+      title: `a review of ${(large.bytes / 1e6).toFixed(1)} MB, the slowest of ${LARGE_ROUNDS}`,
+      figure: 'ms',
+      ours: `${large.slowestMs.toFixed(0)} ms`,
+      goal: '< 150 ms',
+      floor: '< 150 ms',
+      verdict: judge(large.slowestMs, 150, 150, 'atMost'),
+    },
+    {
+      ...shared,
+      title: 'others beside it, the slowest',
+      figure: 'ms',
+      ours: `${large.othersSlowestMs.toFixed(1)} ms`,
+      goal: '< 20 ms',
+      floor: '< 20 ms',
+      verdict: judge(large.othersSlowestMs, 20, 20, 'atMost'),
+    },
+    {
+      ...shared,
+      title: `memory over ${soak.reviews} reviews, last third / second`,
+      figure: 'RSS',
+      ours: `${soak.growth.toFixed(2)} (${Math.round(soak.resident.at(-1) ?? 0)} MiB)`,
+      goal: '<= 1.1',
+      floor: '<= 1.1',
+      verdict: judge(soak.growth, 1.1, 1.1, 'atMost'),
+    },
+  ]
+}
+
+if (import.meta.main) {
+  const world = await createWebhookWorld()
+  try {
+    const times = await measureStraight(world, { seconds: Number(process.argv[2] ?? 5), first: 0 })
+    console.log(JSON.stringify({ ...times, rows: judgeStraight(times) }, undefined, 2))
+  } finally {
+    await world.stop()
+  }
+}
