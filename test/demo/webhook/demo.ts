@@ -1,6 +1,7 @@
 // The webhook's part of the demo: a real kube-apiserver, the broker that it trusts, and the lines that people type.
 import { existsSync } from 'node:fs'
 import { createAssertions } from '../assertions.ts'
+import { useTemporaryFolder } from '../temporary_folder.ts'
 import { preparePeers } from './peers.ts'
 import {
   adoptScene,
@@ -20,6 +21,15 @@ import type { World } from './world.ts'
 /** The exit code. */
 export async function playWebhookDemo(): Promise<0 | 1> {
   if (!(await preparePeers())) return 1
+  const removeFolder = useTemporaryFolder()
+  try {
+    return await playInWorld()
+  } finally {
+    removeFolder()
+  }
+}
+
+async function playInWorld(): Promise<0 | 1> {
   const began = performance.now()
   const { check, conclude } = createAssertions()
   const stage = createStage(check)
