@@ -166,10 +166,13 @@ export class KubeLedger implements Ledger {
 
   #deleted(name: string, { module, version }: LedgerEntry): void {
     if (this.#isClosed) return
-    this.#options.log.warn(
-      { entry: name, ...module, version },
-      'an entry of the ledger was deleted, and is written again',
-    )
+    // Of many that go at once the first is told.
+    if (this.#pending.size === 0) {
+      this.#options.log.warn(
+        { entry: name, ...module, version },
+        'an entry of the ledger was deleted, and is written again, as all are',
+      )
+    }
     void this.#enqueue(module, version, { isNew: false, waits: true })
   }
 
@@ -207,8 +210,9 @@ export class KubeLedger implements Ledger {
   #work(): void {
     while (this.#working.size < CONCURRENCY && !this.#isClosed) {
       const name = this.#ready.shift()
-      const pending = name === undefined ? undefined : this.#pending.get(name)
-      if (name === undefined || pending === undefined) return
+      if (name === undefined) return
+      const pending = this.#pending.get(name)
+      if (pending === undefined) continue
       const working = this.#writeOne(name, pending).finally(() => {
         this.#working.delete(working)
         this.#work()
