@@ -45,7 +45,7 @@ t.test('adopt says what the rules would say, before anything of ours is installe
   t.match(stdout, 'infra/bad  2 versions, immutable')
   t.match(stdout, /denied {2}WH-V7 spec\.versions\[1\]\.version: "main" is not a version/)
   t.notMatch(stdout, 'infra/good')
-  t.match(stdout, '1 Module would be denied if they came new')
+  t.match(stdout, '1 Module would be denied if new')
 })
 
 t.test('adopt of a clean cluster says so', async (t) => {

@@ -49,6 +49,32 @@ t.test('who merged it is told what to write in git, and gets no command', async 
   t.notMatch(messageOf(verdict), 'kubectl')
 })
 
+t.test('the command appends nothing that the order of versions refuses', async (t) => {
+  const before = aModule({ versions: ['1.0.0', '2.0.0'] })
+  const after = aModule({ versions: ['1.0.0', '1.5.0', '2.1.0'] })
+  const world = { user: alice, policy: aPolicy({ ordering: 'monotonic' }) }
+  t.match(
+    messageOf(judged(before, after, world)),
+    `-p '[{"op":"add","path":"/spec/versions/-","value":{"version":"2.1.0"}}]'`,
+  )
+  const free = messageOf(judged(before, after, { user: alice, policy: undefined }))
+  t.match(free, '"version":"1.5.0"')
+})
+
+t.test('who has written the annotation and lacks the verb is told which half is missing', async (t) => {
+  const annotations = { 'sallyport.dev/unpublish': '1.0.0: leaked a key' }
+  const after = aModule({ versions: ['1.1.0'], annotations })
+  const missing = 'Instead: the annotation is there, and "alice" lacks the verb unpublish; '
+  t.match(messageOf(judged(aModule(), after, { user: alice })), missing)
+  t.equal(
+    messageOf(judged(aModule(), after, { user: alice, mayDo: ['unpublish'], policy: undefined })),
+    'allowed',
+  )
+  t.notMatch(messageOf(judged(aModule(), aModule({ versions: ['1.1.0'] }), { user: alice })), 'lacks')
+  const all = aModule({ annotations: { 'sallyport.dev/unpublish': '*: the team is gone' } })
+  t.match(messageOf(judged(all, undefined, { user: alice })), missing)
+})
+
 t.test('a name that a shell would read otherwise gets no command', async (t) => {
   const name = "x';rm -rf ~;'"
   const verdict = judged(aModule({ name }), aModule({ name, versions: ['1.2.0'] }))

@@ -140,7 +140,7 @@ function nextText(scanned: readonly ScannedModule[], policies: readonly NamedPol
   const verdict =
     failing === 0
       ? 'Nothing that is stored would be denied if it came new.'
-      : `${count(failing, 'Module')} would be denied if they came new. As they are they stay: rules judge what a change changes.`
+      : `${count(failing, 'Module')} would be denied if new. What is stored stays as it is: rules judge what a change changes.`
   const next =
     policies.length === 0
       ? 'Next: sallyport webhook adopt --starter > policy.yaml\n'

@@ -7,6 +7,7 @@ import type {
   ProviderChange,
   ProviderSubject,
 } from './change.ts'
+import { quoted } from './printable.ts'
 import { readVersionIdentity } from './version_identity.ts'
 
 type Subject = ModuleSubject | ProviderSubject
@@ -68,6 +69,13 @@ export function statedReason(change: Subject, plain: string): string | undefined
   // Left behind, `*` would be a standing leave to remove anything.
   const isNamed = request.versions.has(plain) || (change.operation === 'DELETE' && request.versions.has('*'))
   return isNamed ? request.reason : undefined
+}
+
+/** The half that is missing where the annotation is there: a beginning for the way out, '' where there is nothing to add. */
+export function missingVerbText(change: ModuleChange | ProviderChange, plain: string): string {
+  const isAsked = change.user.kind !== 'unknown' && statedReason(change, plain) !== undefined
+  if (!isAsked || change.mayDo.has('unpublish')) return ''
+  return `the annotation is there, and ${quoted(change.user.username)} lacks the verb unpublish; `
 }
 
 export function migrateReason(change: ModuleChange | ProviderChange): string | undefined {

@@ -1,6 +1,6 @@
 // WH-V1, V3, V13, D1: a published version leaves the list. OpenDepot then deletes the archive and the checksum with it,
 // so the same version can come back as something else.
-import { unpublishReason, UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
+import { missingVerbText, unpublishReason, UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
 import type { PublishedFacts } from '#core/module/ledger.ts'
 import { heldKind, isVersionHeld, kindName, kubectlTarget } from '#core/module/module_case.ts'
 import type { ListCase } from '#core/module/module_case.ts'
@@ -8,6 +8,7 @@ import { quoted } from '#core/module/printable.ts'
 import type { RuleId } from '#core/module/rule_id.ts'
 import type { Finding } from '#core/module/verdict.ts'
 import { readVersionIdentity } from '#core/module/version_identity.ts'
+import { versionOrder } from './v9_order.ts'
 
 export function removedVersions(subject: ListCase): readonly Finding[] {
   const { change, versions } = subject
@@ -30,7 +31,7 @@ export function removedVersions(subject: ListCase): readonly Finding[] {
         kind,
         path: 'spec.versions',
         message: told,
-        wayOut: kind === 'notice' ? '' : wayOut,
+        wayOut: kind === 'notice' ? '' : `${missingVerbText(change, plain)}${wayOut}`,
         version: plain,
       },
     ]
@@ -62,14 +63,19 @@ const MAX_APPENDED = 6
 function wayBack(subject: ListCase): string {
   const { change, versions } = subject
   const target = kubectlTarget(change)
+  // What is refused for its place in the order would be refused again.
+  const refused = new Set(versionOrder(subject).map(({ version }) => version))
   // As it was written: the same version in another spelling would be fetched again.
-  const fresh = versions.added.map(({ index, plain }) => change.new?.versions[index]?.version ?? plain)
+  const fresh = versions.added.flatMap(({ index, plain }) =>
+    refused.has(plain) ? [] : [change.new?.versions[index]?.version ?? plain],
+  )
   if (change.user.kind === 'controller') {
     return 'remove versionHistoryLimit, or pin the Depot to versions that stay; what was published stays listed'
   }
   const breaking = `to unpublish for good: annotation ${UNPUBLISH_ANNOTATION}="<version>: <reason>" and the verb unpublish on this ${kindName(change)}`
-  // Who reads this in Argo CD has no use for a command: what it would write, git takes away again.
-  if (change.user.kind === 'gitops') return `put what was published back in git and add to it; ${breaking}`
+  // Who reads this in Argo CD or in a pull request has no use for a command: what it would write, git takes away again.
+  if (change.user.kind === 'gitops' || change.user.kind === 'unknown')
+    return `put what was published back in git and add to it; ${breaking}`
   if (target === undefined || fresh.length === 0 || fresh.length > MAX_APPENDED) {
     return `leave every published entry in spec.versions and add to it; ${breaking}`
   }
