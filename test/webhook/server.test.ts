@@ -244,6 +244,25 @@ t.test('metrics name the rule that decided, and how long it took', async (t) => 
   t.match(text, 'sallyport_webhook_certificate_expiry_timestamp_seconds 1900000000\n')
 })
 
+t.test('what is let through and told counts as a warning, though its rule is enforced', async (t) => {
+  const webhook = await startTestWebhook(t)
+  const mutable = changedReview('update-mergepatch-remove-version', ({ request }) => {
+    for (const side of ['object', 'oldObject']) delete Object(request[side]).spec.moduleConfig.immutable
+  })
+  const { json } = await webhook.post(mutable)
+  t.match(json.response, {
+    allowed: true,
+    warnings: [/^WH-V1: version 1\.0\.0/],
+    auditAnnotations: { rule: 'WH-V1', mode: 'warn' },
+  })
+  t.match(webhook.audit(), [{ decision: 'allow', rules: ['WH-V1'], modes: ['warn'] }])
+  const { text } = await webhook.ops('/metrics')
+  t.match(
+    text,
+    counted('operation="UPDATE",resource="modules",allowed="true",mode="warn",rule="WH-V1",dry_run="false"'),
+  )
+})
+
 t.test('the policy that covers the Module decides, and its name is written down', async (t) => {
   const webhook = await startTestWebhook(t)
   webhook.cluster.policies = [

@@ -3,6 +3,7 @@
 import { actorOf } from '#core/module/actor.ts'
 import { verbsAskedFor } from '#core/module/break_glass.ts'
 import type { ActorKind, BreakGlassVerb, ChangeSubject } from '#core/module/change.ts'
+import { modeShown } from '#core/module/judge_change.ts'
 import type { LedgerFacts } from '#core/module/ledger.ts'
 import { judgeUnderPolicies, policiesCovering } from '#core/module/policy_choice.ts'
 import type { NamedPolicy } from '#core/module/policy_choice.ts'
@@ -135,8 +136,8 @@ function decide(head: ReviewHead, subject: ChangeSubject, given: Given): Decisio
     actor: actorOf(head.user, covering[0]?.spec.identities).kind,
     policies: covering.map(({ name }) => name),
     rules: [...new Set(verdict.findings.map(({ rule }) => rule))],
-    modes: [...new Set(verdict.findings.map(({ mode }) => mode))],
-    decisive: decisive === undefined ? undefined : { rule: decisive.rule, mode: decisive.mode },
+    modes: [...new Set(verdict.findings.map(modeShown))],
+    decisive: decisive === undefined ? undefined : { rule: decisive.rule, mode: modeShown(decisive) },
     reason: undefined,
   }
 }

@@ -204,7 +204,7 @@ function annotationsOf(user: Actor, findings: readonly JudgedFinding[]): Readonl
 }
 
 /** A notice is never enforced, whatever the rule's mode. */
-function modeShown({ kind, mode }: JudgedFinding): Mode {
+export function modeShown({ kind, mode }: JudgedFinding): Mode {
   return kind === 'notice' && mode === 'enforce' ? 'warn' : mode
 }
 
