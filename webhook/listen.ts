@@ -24,7 +24,7 @@ export type ReviewListenerOptions = {
   readonly certificate: CertificateSource
   readonly clients: ClientCertificates | undefined
   readonly connected: () => () => void
-  readonly log: Pick<Log, 'info' | 'warn' | 'error'>
+  readonly log: Pick<Log, 'debug' | 'info' | 'warn' | 'error'>
 }
 
 export type ReviewListener = {
@@ -65,6 +65,9 @@ export async function listenForReviews(app: App, options: ReviewListenerOptions)
     const why = codeOf(error)
     // A port that is looked at, not an API server that trusts another CA.
     if (why !== 'ECONNRESET') log.warn({ why }, 'TLS handshake failed')
+  })
+  server.on('secureConnection', ({ alpnProtocol, destroyed }: TLSSocket) => {
+    if (!destroyed) log.debug({ protocol: alpnProtocol === 'h2' ? 'h2' : 'http/1.1' }, 'connection opened')
   })
   server.on('request', (request, response) => app.handle(request, response))
   const endChanges = certificate.onChange(() => {

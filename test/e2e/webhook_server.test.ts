@@ -43,7 +43,11 @@ function apply(webhook: KubeWebhook, input: string, ...more: readonly string[]):
 t.test('a service is called over HTTP/1.1, a url over HTTP/2, and both get the same answers', async (t) => {
   for (const reference of ['service', 'url'] as const) {
     const name = `vpc-${reference}`
-    const webhook = await startKubeWebhook({ cluster, reference })
+    const webhook = await startKubeWebhook({
+      cluster,
+      reference,
+      serverOptions: { log: { level: 'debug' } },
+    })
     const created = await apply(webhook, moduleOf(name, ['1.0.0', '1.1.0']))
     t.equal(created.code, 0, created.stderr)
     t.match(
@@ -68,6 +72,10 @@ t.test('a service is called over HTTP/1.1, a url over HTTP/2, and both get the s
         user: { username: 'admin', credentialId: /^X509SHA256=/ },
       },
     ])
+    const spoken = /"protocol":"([^"]+)","msg":"connection opened"/g
+    const log = (await webhook.replicas[0]?.log()) ?? ''
+    const protocols = new Set([...log.matchAll(spoken)].map(([, protocol]) => protocol))
+    t.same([...protocols], [reference === 'service' ? 'http/1.1' : 'h2'])
     await webhook.stop()
   }
 })

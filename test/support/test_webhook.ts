@@ -60,8 +60,10 @@ export type TestWebhook = {
   /** Breaks and mends the audit destination, or holds it up. */
   readonly auditSink: FakeSink
   audit(): readonly AdmissionEvent[]
-  /** `warn no review`, and the fields. */
+  /** `warn no review`, and the fields; from level info on. */
   log(): readonly LogLine[]
+  /** The lines of level debug. */
+  debugLog(): readonly LogLine[]
   post(body: unknown, options?: PostOptions): Promise<WebhookAnswer>
   ops(path: string): Promise<{ readonly status: number; readonly text: string }>
   /** As a renewed certificate comes: another leaf of the same authority. */
@@ -152,7 +154,8 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
     cluster,
     auditSink,
     audit: () => events,
-    log: () => lines,
+    log: () => lines.filter(({ level }) => level !== 'debug'),
+    debugLog: () => lines.filter(({ level }) => level === 'debug'),
     post: (body, posted = {}) => post({ port, ca: authority.caPem }, body, posted),
     async ops(path) {
       const answer = await fetch(`${webhook.opsUrl}${path}`)

@@ -138,6 +138,10 @@ t.test('one connection takes many reviews, and several at once over HTTP/2', asy
     answers.every(({ status, text }) => status === 200 && Object(JSON.parse(text)).response.allowed === true),
   )
   t.equal(session.alpnProtocol, 'h2')
+  t.match(webhook.debugLog(), [
+    { message: 'connection opened', fields: { protocol: 'http/1.1' } },
+    { message: 'connection opened', fields: { protocol: 'h2' } },
+  ])
   session.close()
 })
 
