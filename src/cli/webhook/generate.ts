@@ -15,6 +15,7 @@ export type GenerateWebhookFlags = PlaceFlags & {
   readonly certManager?: string
   readonly failurePolicy: string
   readonly timeout: string
+  readonly namespace?: readonly string[]
 }
 
 export type GenerateVapFlags = PlaceFlags & {
@@ -91,6 +92,11 @@ function addWebhook(generate: Command, io: CommandIo, end: (code: ExitCode) => v
     .option('--cert-manager <namespace/name>', 'the Certificate whose CA cert-manager writes in')
     .option('--failure-policy <policy>', 'Fail, or Ignore: admit everything while nobody answers', 'Fail')
     .option('--timeout <seconds>', 'how long kube-apiserver waits, 1 to 30', '5')
+    .option(
+      '-n, --namespace <name>',
+      'the only namespaces whose Modules are guarded (default: every one); repeatable',
+      gather,
+    )
   addPlaceFlags(configuration).action(async (flags: GenerateWebhookFlags) => {
     const { runGenerateWebhook } = await import('./generate_webhook_run.ts')
     end(await runGenerateWebhook(flags, io))

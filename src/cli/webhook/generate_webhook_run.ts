@@ -20,6 +20,7 @@ export async function runGenerateWebhook(flags: GenerateWebhookFlags, io: Comman
   if (!ca.ok) return refuse(ca.denial, EXIT.denied, io)
   const { target, service, failurePolicy, timeoutSeconds } = read.value
   if (failurePolicy === 'Ignore') io.stderr.write(IGNORE_WARNING)
+  if (flags.namespace !== undefined) io.stderr.write(NAMESPACES_WARNING)
   const object = webhookConfiguration({
     name: flags.name,
     target,
@@ -28,6 +29,7 @@ export async function runGenerateWebhook(flags: GenerateWebhookFlags, io: Comman
     failurePolicy,
     timeoutSeconds,
     ledgerWriters: ledgerWriters(flags, service),
+    namespaces: flags.namespace ?? [],
   })
   io.stdout.write(
     printManifests([`Made by \`sallyport webhook generate webhook\`. ${caComment(flags)}`], [object]),
@@ -37,6 +39,10 @@ export async function runGenerateWebhook(flags: GenerateWebhookFlags, io: Comman
 
 const IGNORE_WARNING = `warning: with failurePolicy Ignore everything is admitted while the webhook does not answer, and nobody is told
     -> for the first days alone; sallyport webhook generate vap keeps the rules that need no ledger meanwhile
+`
+
+const NAMESPACES_WARNING = `warning: in every other namespace anything goes, a Module of a name that a guarded one has, too, and OpenDepot finds it in any
+    -> for the first days, or where nobody else may create Modules
 `
 
 function refuse(message: string, code: ExitCode, io: CommandIo): ExitCode {
@@ -65,6 +71,9 @@ function readFlags(flags: GenerateWebhookFlags): Result<Read, string> {
   if (failurePolicy !== 'Fail' && failurePolicy !== 'Ignore')
     return deny('--failure-policy is Fail or Ignore')
   if (!/^([1-9]|[12][0-9]|30)$/.test(timeout)) return deny('--timeout is not 1 to 30 (seconds)')
+  if (flags.namespace?.some((namespace) => !isNamespaceName(namespace)) === true) {
+    return deny('--namespace is no name of a namespace: lower case letters, digits and -, 63 at most')
+  }
   if (caFile !== undefined && certManager !== undefined) {
     return deny('--ca-file and --cert-manager are both given: one of them writes the CA')
   }
@@ -81,6 +90,10 @@ function readFlags(flags: GenerateWebhookFlags): Result<Read, string> {
 
 function deny(denial: string): Result<never, string> {
   return { ok: false, denial }
+}
+
+function isNamespaceName(text: string): boolean {
+  return /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/.test(text)
 }
 
 /** As kube-apiserver validates it (Kubernetes 1.36). */

@@ -19,6 +19,8 @@ export type WebhookConfigurationOptions = {
   readonly timeoutSeconds: number
   /** Usernames that write the ledger; not asked about, or each entry would wait for one more answer. */
   readonly ledgerWriters: readonly string[]
+  /** The only namespaces whose objects are asked about; absent or empty: every one. */
+  readonly namespaces?: readonly string[]
 }
 
 export type ServiceTarget = {
@@ -48,6 +50,7 @@ export function webhookConfiguration(options: WebhookConfigurationOptions): Json
 type Asked = {
   readonly name: string
   readonly rules: readonly JsonObject[]
+  readonly namespaces?: readonly string[]
   readonly conditions: readonly { readonly name: string; readonly expression: Cel }[]
 }
 
@@ -68,14 +71,16 @@ const DEFINITIONS = [
   'publishedversions.sallyport.dev',
 ]
 
-function asked({ ledgerWriters }: WebhookConfigurationOptions): readonly Asked[] {
+function asked({ ledgerWriters, namespaces = [] }: WebhookConfigurationOptions): readonly Asked[] {
   return [
     {
       name: 'modules.webhook.sallyport.dev',
       rules: [
         rule('opendepot.defdev.io', MODULE_RESOURCES, WRITES, 'Namespaced'),
+        // Of no namespace, so no selector leaves it out.
         rule('sallyport.dev', ['modulepolicies'], WRITES, 'Cluster'),
       ],
+      namespaces,
       conditions: [
         { name: 'changes-something', expression: `request.operation != 'UPDATE' ||\n${IS_CHANGED}` },
       ],
@@ -133,13 +138,17 @@ function rule(
   return { apiGroups: [apiGroup], apiVersions: ['*'], resources, operations, scope }
 }
 
-function webhook({ name, rules, conditions }: Asked, options: WebhookConfigurationOptions): JsonObject {
+function webhook(
+  { name, rules, namespaces = [], conditions }: Asked,
+  options: WebhookConfigurationOptions,
+): JsonObject {
   return {
     name,
     clientConfig: clientConfig(options),
     rules,
     // Another version of the same object is turned into the one that is asked for.
     matchPolicy: 'Equivalent',
+    ...(namespaces.length === 0 ? {} : { namespaceSelector: named(namespaces) }),
     ...(conditions.length === 0 ? {} : { matchConditions: conditions }),
     failurePolicy: options.failurePolicy,
     // The answer of a dry run is the same, and nothing is written before the change is.
@@ -147,6 +156,12 @@ function webhook({ name, rules, conditions }: Asked, options: WebhookConfigurati
     timeoutSeconds: options.timeoutSeconds,
     admissionReviewVersions: ['v1'],
   }
+}
+
+/** By the one label that the API server keeps itself. */
+function named(namespaces: readonly string[]): JsonObject {
+  const values = [...new Set(namespaces)].sort()
+  return { matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'In', values }] }
 }
 
 function clientConfig({ target, caPem }: WebhookConfigurationOptions): JsonObject {
