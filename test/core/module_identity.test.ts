@@ -95,6 +95,14 @@ t.test('the source of a Module is host and path, as the broker names it', async 
     t.equal(sourceOf(aModule({ config: { repoUrl } })), source, repoUrl)
 })
 
+t.test('an address of a hundred thousand slashes is read as fast as any other', async (t) => {
+  const repoUrl = `https://github.com/acme${'/'.repeat(100_000)}vpc`
+  const began = performance.now()
+  t.equal(sourceOf(aModule({ config: { repoUrl } })), undefined)
+  t.ok(performance.now() - began < 1000)
+  t.equal(sourceOf(aModule({ config: { repoUrl: 'https://github.com//acme/vpc//' } })), 'github.com/acme/vpc')
+})
+
 t.test('without an address the source is where OpenDepot fetches from', async (t) => {
   t.equal(sourceOf(aModule({ config: { repoUrl: undefined } })), 'github.com/acme/terraform-aws-vpc')
   t.equal(

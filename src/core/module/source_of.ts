@@ -19,11 +19,19 @@ function sourceOfUrl(address: string): string | undefined {
   const short = /^[A-Za-z0-9_.-]+@([A-Za-z0-9.-]+):(?!\/)(.+)$/.exec(address)
   const url = URL.parse(short === null ? address : `ssh://${short[1]}/${short[2]}`)
   if (url === null || !PROTOCOLS.has(url.protocol) || url.search !== '' || url.hash !== '') return undefined
-  const path = url.pathname.replace(/^\/+|\/+$/g, '').replace(/\.git$/i, '')
+  const path = withoutSlashes(url.pathname).replace(/\.git$/i, '')
   // A port of ssh is not the web's: the claim names the forge's web address.
   const host = url.protocol === 'ssh:' ? url.hostname : url.host
   if (host === '' || !path.includes('/') || !path.split('/').every(isSegment)) return undefined
   return foldSource(`${host}/${path}`)
+}
+
+/** At both ends. By hand: a pattern for the end looks at a hundred thousand slashes a hundred thousand times. */
+function withoutSlashes(path: string): string {
+  let [start, end] = [0, path.length]
+  while (path[start] === '/') start += 1
+  while (end > start && path[end - 1] === '/') end -= 1
+  return path.slice(start, end)
 }
 
 const PROTOCOLS: ReadonlySet<string> = new Set(['https:', 'http:', 'ssh:', 'git:'])
