@@ -347,6 +347,24 @@ for (const [title, old, next, says, given] of ALLOWED) {
   })
 }
 
+const many = (count: number, of: string): readonly string[] =>
+  Array.from({ length: count }, (_, index) => `${of}${index}`)
+
+const platforms = (systems: number, architectures: number): Edit => ({
+  config: { operatingSystems: many(systems, 'o'), architectures: many(architectures, 'a') },
+})
+
+t.test('WH-V11 platforms multiply, and no review is held up by them', async (t) => {
+  const huge = aProvider(platforms(10_000, 10_000))
+  const began = performance.now()
+  t.same(said(judged(undefined, huge)), [
+    'WH-V11 invalid: operatingSystems and architectures would make 100000000 platforms, the most is 64',
+  ])
+  t.ok(performance.now() - began < 1000)
+  t.same(said(judged(undefined, aProvider(platforms(8, 8)))), [])
+  t.same(said(judged(huge, huge)), [], 'what is so already is let be')
+})
+
 t.test('the way out names the Provider', async (t) => {
   const human = { users: ['alice'], groups: [] }
   const policy = required({ identities: { ...aPolicy().identities, human } })

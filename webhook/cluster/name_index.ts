@@ -8,14 +8,16 @@ type Named = ModuleObject | ProviderObject
 /** `namespace/name` of each that goes by a name, and what it is. */
 type Holders = Map<string, Named>
 
+/** Whether a version of it has, or will have, a Version object of this name. */
+type IsNameOf = (holder: Named, version: string, objectName: string) => boolean
+
 export class NameIndex {
   /** Name in the configuration, or of the object -> holders in every namespace. */
   readonly #byName = new Map<string, Holders>()
-  readonly #nameOf: (holder: Named, plain: string) => readonly string[]
+  readonly #isNameOf: IsNameOf
 
-  /** @param nameOf names of the Version objects that a version of it has or will have */
-  constructor(nameOf: (holder: Named, plain: string) => readonly string[]) {
-    this.#nameOf = nameOf
+  constructor(isNameOf: IsNameOf) {
+    this.#isNameOf = isNameOf
   }
 
   change(before: Named | undefined, after: Named | undefined): void {
@@ -49,7 +51,7 @@ export class NameIndex {
     for (let dash = objectName.indexOf('-'); dash > 0; dash = objectName.indexOf('-', dash + 1)) {
       for (const [key, holder] of this.#byName.get(objectName.slice(0, dash)) ?? []) {
         if (holder.meta.namespace !== namespace || key === except) continue
-        if (this.#isNameOf(holder, objectName)) return key
+        if (holder.versions.some(({ version }) => this.#isNameOf(holder, version, objectName))) return key
       }
     }
     return undefined
@@ -64,10 +66,6 @@ export class NameIndex {
       if (holder.meta.namespace === namespace && configNameOf(holder) === name) return holder
     }
     return own
-  }
-
-  #isNameOf(holder: Named, objectName: string): boolean {
-    return holder.versions.some(({ version }) => this.#nameOf(holder, version).includes(objectName))
   }
 }
 
@@ -84,18 +82,26 @@ function namesOf(holder: Named): readonly string[] {
   return name === holder.meta.name ? [name] : [name, holder.meta.name]
 }
 
-export function moduleVersionNames(holder: Named, version: string): readonly string[] {
-  return [versionObjectName(configNameOf(holder), version)]
+export function isModuleVersionName(holder: Named, version: string, objectName: string): boolean {
+  return versionObjectName(configNameOf(holder), version) === objectName
 }
 
-/** `aws-5-0-0-linux-amd64`: one for each platform. */
-export function providerVersionNames(holder: Named, version: string): readonly string[] {
-  if (holder.kind === 'Module') return []
+/** `aws-5-0-0-linux-amd64`: one for each platform. None is made to be compared, since there may be any number. */
+export function isProviderVersionName(holder: Named, version: string, objectName: string): boolean {
+  if (holder.kind === 'Module') return false
   const plain = version.startsWith('v') ? version.slice(1) : version
+  const beginning = `${sanitised(`${configNameOf(holder)}-${plain}`)}-`
+  if (!objectName.startsWith(beginning)) return false
+  const platform = objectName.slice(beginning.length)
   const { operatingSystems, architectures } = holder.config
-  return operatingSystems.flatMap((system) =>
-    architectures.map((architecture) =>
-      [configNameOf(holder), plain, system, architecture].join('-').toLowerCase().replaceAll(/[._/]/g, '-'),
-    ),
-  )
+  return operatingSystems.some((system) => {
+    const start = `${sanitised(system)}-`
+    if (!platform.startsWith(start)) return false
+    const rest = platform.slice(start.length)
+    return architectures.some((architecture) => sanitised(architecture) === rest)
+  })
+}
+
+function sanitised(text: string): string {
+  return text.toLowerCase().replaceAll(/[._/]/g, '-')
 }

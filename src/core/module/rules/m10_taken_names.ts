@@ -8,6 +8,7 @@ import type { Finding } from '#core/module/verdict.ts'
 import type { VersionChanges } from '#core/module/version_changes.ts'
 import { providerVersionObjectName, versionObjectName } from '#core/module/version_identity.ts'
 import type { VersionIdentity } from '#core/module/version_identity.ts'
+import { MAX_PLATFORMS } from './v11_too_many.ts'
 
 export function takenNames(subject: ListCase): readonly Finding[] {
   return [...moduleName(subject), ...versionNames(subject)]
@@ -42,14 +43,18 @@ function versionNames({ change, ledger, versions }: ListCase): readonly Finding[
   })
 }
 
-/** Of the Version objects that OpenDepot makes of one version. */
+/** Of the Version objects that OpenDepot makes of one version: of a Provider for as many platforms as WH-V11 lets it have. */
 export function objectNames(after: ModuleObject | ProviderObject, plain: string): readonly string[] {
   const name = configName(after)
   if (after.kind === 'Module') return [versionObjectName(name, plain)]
-  const { operatingSystems, architectures } = after.config
-  return operatingSystems.flatMap((system) =>
-    architectures.map((architecture) => providerVersionObjectName(name, plain, system, architecture)),
-  )
+  const names: string[] = []
+  for (const system of after.config.operatingSystems) {
+    for (const architecture of after.config.architectures) {
+      if (names.length >= MAX_PLATFORMS) return names
+      names.push(providerVersionObjectName(name, plain, system, architecture))
+    }
+  }
+  return names
 }
 
 /**

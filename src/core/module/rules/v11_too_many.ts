@@ -1,12 +1,41 @@
-// WH-V11: as many versions as every door can judge in its budget, and an object can hold.
+// WH-V11: as many versions, and platforms of a Provider, as every door can judge in its budget, and an object can hold.
 import { kindName } from '#core/module/module_case.ts'
 import type { ListCase } from '#core/module/module_case.ts'
+import type { ProviderObject } from '#core/module/module_object.ts'
 import type { Finding } from '#core/module/verdict.ts'
 
 /** A ValidatingAdmissionPolicy over more is refused for its cost (Kubernetes 1.34, measured between 300 and 800). */
 const MAX_VERSIONS = 500
 
-export function tooManyVersions({ change }: ListCase): readonly Finding[] {
+/** Of a Provider: each version has a Version object for each. Go itself has some fifty. */
+export const MAX_PLATFORMS = 64
+
+export function tooManyVersions(subject: ListCase): readonly Finding[] {
+  return [...tooManyEntries(subject), ...tooManyPlatforms(subject)]
+}
+
+function tooManyPlatforms({ change }: ListCase): readonly Finding[] {
+  if (change.resource !== 'providers') return []
+  const count = platformsOf(change.new)
+  if (count <= MAX_PLATFORMS || count <= platformsOf(change.old)) return []
+  return [
+    {
+      rule: 'WH-V11',
+      kind: 'invalid',
+      path: 'spec.providerConfig',
+      message: `operatingSystems and architectures would make ${count} platforms, the most is ${MAX_PLATFORMS}`,
+      wayOut: 'list the platforms that somebody runs on',
+    },
+  ]
+}
+
+function platformsOf(provider: ProviderObject | undefined): number {
+  return provider === undefined
+    ? 0
+    : provider.config.operatingSystems.length * provider.config.architectures.length
+}
+
+function tooManyEntries({ change }: ListCase): readonly Finding[] {
   const count = change.new?.versions.length ?? 0
   if (count <= MAX_VERSIONS || count <= (change.old?.versions.length ?? 0)) return []
   return [
