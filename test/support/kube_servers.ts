@@ -15,7 +15,7 @@ export type StartKubeClusterOptions = {
   /** The AuthenticationConfiguration; one without issuers when absent. */
   readonly authenticationConfig?: string
   readonly apiservers?: 1 | 2
-  /** Service accounts, their root CA, garbage collection, namespace deletion, aggregated roles. */
+  /** Service accounts, their root CA, garbage collection, namespace deletion, aggregated roles, type checks of policies. */
   readonly controllerManager?: boolean
   /** Every request at level Metadata, with the user and its extra. */
   readonly auditLog?: boolean
@@ -184,6 +184,7 @@ export function startControllerManager(binaries: KubeBinaries, layout: Layout): 
     'serviceaccount-token-controller',
     'root-ca-certificate-publisher-controller',
     'clusterrole-aggregation-controller',
+    'validatingadmissionpolicy-status-controller',
   ]
   return startChildServer({
     name: 'kube-controller-manager',

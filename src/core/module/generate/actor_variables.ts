@@ -32,9 +32,9 @@ export function actorVariables(identities: Identities | undefined): readonly Var
     isListedIn(listOf(identities, kind))
   return [
     { name: 'isController', expression: isIn('controller') },
-    { name: 'isGitops', expression: isIn('gitops') },
-    { name: 'isImporter', expression: isIn('importer') },
-    { name: 'isListedHuman', expression: isIn('human') },
+    { name: 'isGitops', once: true, expression: isIn('gitops') },
+    { name: 'isImporter', once: true, expression: isIn('importer') },
+    { name: 'isListedHuman', once: true, expression: isIn('human') },
     { name: 'claimedSource', expression: claim('source') },
     { name: 'source', expression: 'variables.claimedSource.lowerAscii()' },
     { name: 'repositoryId', expression: claim('repository_id') },
@@ -50,9 +50,10 @@ export function actorVariables(identities: Identities | undefined): readonly Var
     },
     {
       name: 'isListed',
+      once: true,
       expression:
         'variables.isController || variables.isGitops || variables.isImporter || variables.isListedHuman',
     },
-    { name: 'isPipeline', expression: "!variables.isListed && variables.source != ''" },
+    { name: 'isPipeline', once: true, expression: "!variables.isListed && variables.source != ''" },
   ]
 }

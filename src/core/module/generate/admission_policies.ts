@@ -8,7 +8,7 @@ import type { NamedPolicy } from '#core/module/policy_choice.ts'
 import type { RuleId } from '#core/module/rule_id.ts'
 import type { Mode } from '#core/module/verdict.ts'
 import { actorVariables } from './actor_variables.ts'
-import { allOf, celList, celText, variablesRead } from './cel_text.ts'
+import { allOf, celList, celText, variablesRead, written } from './cel_text.ts'
 import type { Cel, Variable } from './cel_text.ts'
 import type { Check, ResourceChecks } from './check.ts'
 import { guardedResources } from './guard_checks.ts'
@@ -151,12 +151,15 @@ function policyObject(
     { key: 'publisher', valueExpression: PUBLISHER },
     {
       key: 'rule',
-      valueExpression: "variables.problems.map(problem, problem.split(':')[0]).distinct().join(',')",
+      valueExpression:
+        "(variables.problems + variables.glass).map(problem, problem.split(':')[0]).distinct().join(',')",
     },
   ]
-  const read = variablesRead(variables, [
-    ...validations.flatMap(({ expression, messageExpression }) => [expression, messageExpression]),
-    ...auditAnnotations.map(({ valueExpression }) => valueExpression),
+  const { variables: standing, inPlace } = written(variables)
+  const judged = validations.map((one) => inValidation(one, inPlace))
+  const read = variablesRead(standing, [
+    ...judged.flatMap(({ expression, messageExpression }) => [expression, messageExpression]),
+    ...auditAnnotations.map(({ valueExpression }) => inPlace(valueExpression)),
   ])
   return {
     apiVersion: 'admissionregistration.k8s.io/v1',
@@ -176,8 +179,11 @@ function policyObject(
       },
       ...(cover.conditions.length === 0 ? {} : { matchConditions: cover.conditions }),
       variables: read.map(({ name: variable, expression }) => ({ name: variable, expression })),
-      validations,
-      auditAnnotations,
+      validations: judged,
+      auditAnnotations: auditAnnotations.map(({ key, valueExpression }) => ({
+        key,
+        valueExpression: inPlace(valueExpression),
+      })),
     },
   }
 }
@@ -193,9 +199,20 @@ type Validation = {
   readonly reason: 'Forbidden' | 'Invalid'
 }
 
+function inValidation(one: Validation, inPlace: (expression: Cel) => Cel): Validation {
+  const { expression, message, messageExpression, reason } = one
+  return {
+    expression: inPlace(expression),
+    message,
+    messageExpression: inPlace(messageExpression),
+    reason,
+  }
+}
+
 function checkVariables(checks: readonly Check[], spec: ModulePolicySpec | undefined): readonly Variable[] {
   return checks.map(({ name, problems, rule }) => ({
     name,
+    once: true,
     expression: exceptExcepted(problems, rule, spec),
   }))
 }
@@ -222,13 +239,36 @@ function sums(checks: readonly Check[]): readonly Variable[] {
     { name: 'forbidden', expression: sumOf(standing.filter(({ kind }) => kind === 'forbidden')) },
     { name: 'invalid', expression: sumOf(standing.filter(({ kind }) => kind !== 'forbidden')) },
     { name: 'problems', expression: 'variables.forbidden + variables.invalid' },
-    { name: 'glass', expression: sumOf(checks.filter((check) => !isPlain(check))) },
+    ...glassGroups(checks).map(({ name, checks: inGroup }) => ({ name, expression: sumOf(inGroup) })),
+    {
+      name: 'glass',
+      once: true,
+      expression: ['[]', ...glassGroups(checks).map(({ name }) => `variables.${name}`)].join(' + '),
+    },
     {
       name: 'message',
       expression: `variables.problems.size() < 2 ? variables.problems.join('') :
 variables.problems.transformList(index, problem, '(' + string(index + 1) + ') ' + problem).join(' ')`,
     },
   ]
+}
+
+type GlassGroup = {
+  readonly name: string
+  readonly checks: readonly Check[]
+  /** What must hold while one of them says something. */
+  readonly unless: Cel
+}
+
+/** Who asks the authorizer the same thing has one validation: each asks it anew, and at most twice is in the budget. */
+function glassGroups(checks: readonly Check[]): readonly GlassGroup[] {
+  const groups = new Map<string, Check[]>()
+  for (const check of checks) {
+    if (isPlain(check)) continue
+    const unless = check.unless ?? `!${check.onlyIf ?? 'true'}`
+    groups.set(unless, [...(groups.get(unless) ?? []), check])
+  }
+  return [...groups].map(([unless, inGroup], index) => ({ name: `glass${index}`, unless, checks: inGroup }))
 }
 
 /** The authorizer has no say in it. */
@@ -245,7 +285,7 @@ function cut(text: Cel): Cel {
 function denials(checks: readonly Check[]): readonly Validation[] {
   const standing = checks.filter(isPlain)
   const message = cut('variables.message')
-  const validations = checks.flatMap(authorized)
+  const validations = glassGroups(checks).map(authorized)
   if (standing.some(({ kind }) => kind === 'forbidden')) {
     validations.push(validation('variables.forbidden.size() == 0', message, 'Forbidden', standing))
   }
@@ -259,21 +299,15 @@ function denials(checks: readonly Check[]): readonly Validation[] {
 /** A warning for all that is told, and one for each that asks the authorizer, which messages cannot. */
 function tellings(checks: readonly Check[]): readonly Validation[] {
   const standing = checks.filter(isPlain)
-  const validations = checks.flatMap(authorized)
+  const validations = glassGroups(checks).map(authorized)
   if (standing.length === 0) return validations
   const all = validation('variables.problems.size() == 0', cut('variables.message'), 'Forbidden', standing)
   return [...validations, all]
 }
 
-function authorized(check: Check): Validation[] {
-  const { name, unless, onlyIf } = check
+function authorized({ name, unless, checks }: GlassGroup): Validation {
   const list = `variables.${name}`
-  const message = cut(`${list}.join(' ')`)
-  if (unless !== undefined)
-    return [validation(`${list}.size() == 0 || ${unless}`, message, 'Forbidden', [check])]
-  if (onlyIf !== undefined)
-    return [validation(`${list}.size() == 0 || !${onlyIf}`, message, 'Forbidden', [check])]
-  return []
+  return validation(`${list}.size() == 0 || ${unless}`, cut(`${list}.join(' ')`), 'Forbidden', checks)
 }
 
 function validation(

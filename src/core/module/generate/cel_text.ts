@@ -5,7 +5,15 @@
 export type Cel = string
 
 /** A variable of a ValidatingAdmissionPolicy. Evaluated when first read, once for a binding. */
-export type Variable = { readonly name: string; readonly expression: Cel }
+export type Variable = {
+  readonly name: string
+  readonly expression: Cel
+  /**
+   * Read at one place and in no loop: its expression is printed there. Each expression by itself costs kube-apiserver some 75 kB
+   * (1.36, measured), since it carries all functions that there are.
+   */
+  readonly once?: true
+}
 
 /** JSON's escapes are CEL's. */
 export function celText(text: string): Cel {
@@ -44,7 +52,7 @@ const MAX_TOLD = 3
 
 export type Noted = {
   readonly rule: string
-  /** A variable that is a list. */
+  /** A list. */
   readonly list: Cel
   /** The sentence about one of them. */
   readonly sentence: (one: Cel) => Cel
@@ -53,7 +61,7 @@ export type Noted = {
 }
 
 export type Told = Noted & {
-  /** The same for all. */
+  /** The same for all, which is what the list is called in it: `all`. */
   readonly wayOut: Cel
 }
 
@@ -67,13 +75,15 @@ export function noted(about: Noted): Cel {
   return listed(about, '')
 }
 
+const most = (count: number): Cel => `(all.size() < ${count} ? all.size() : ${count})`
+
 function listed({ rule, list, sentence, short = (one) => one }: Noted, end: Cel): Cel {
-  const most = (count: number): Cel => `(${list}.size() < ${count} ? ${list}.size() : ${count})`
-  const shown = `${list}.slice(0, ${most(MAX_TOLD)}).map(one, ${sentence('one')}).join('; ')`
-  const named = `${list}.slice(${MAX_TOLD}, ${most(2 * MAX_TOLD)}).map(one, ${short('one')}).join(', ')`
-  const more = `(${list}.size() > ${2 * MAX_TOLD} ? ' and ' + string(${list}.size() - ${2 * MAX_TOLD}) + ' more' : '')`
-  const rest = `(${list}.size() > ${MAX_TOLD} ? '; the same of ' + ${named} + ${more} : '')`
-  return `${list}.size() == 0 ? [] : [${celText(`${rule}: `)} + ${shown} + ${rest}${end}]`
+  const shown = `all.slice(0, ${most(MAX_TOLD)}).map(one, ${sentence('one')}).join('; ')`
+  const named = `all.slice(${MAX_TOLD}, ${most(2 * MAX_TOLD)}).map(one, ${short('one')}).join(', ')`
+  const more = `(all.size() > ${2 * MAX_TOLD} ? ' and ' + string(all.size() - ${2 * MAX_TOLD}) + ' more' : '')`
+  const rest = `(all.size() > ${MAX_TOLD} ? '; the same of ' + ${named} + ${more} : '')`
+  return `[${list}].filter(all, all.size() > 0).map(all,
+${celText(`${rule}: `)} + ${shown} + ${rest}${end})`
 }
 
 /** One sentence, where the condition holds. */
@@ -84,6 +94,22 @@ export function toldWhere(condition: Cel, rule: string, sentence: Cel, wayOut: C
 /** A notice that asks for nothing. */
 export function notedWhere(condition: Cel, rule: string, sentence: Cel): Cel {
   return `${condition} ? [${celText(`${rule}: `)} + ${sentence}] : []`
+}
+
+export type Written = { readonly variables: readonly Variable[]; readonly inPlace: (expression: Cel) => Cel }
+
+/** What is declared, without what is read at one place: that stands there. */
+export function written(declared: readonly Variable[]): Written {
+  const once = new Map(declared.filter((one) => one.once === true).map((one) => [one.name, one.expression]))
+  const inPlace = (expression: Cel): Cel =>
+    expression.replaceAll(READ, (read: string, name: string) => {
+      const own = once.get(name)
+      return own === undefined ? read : `(${inPlace(own)})`
+    })
+  const variables = declared
+    .filter(({ name }) => !once.has(name))
+    .map(({ name, expression }) => ({ name, expression: inPlace(expression) }))
+  return { variables, inPlace }
 }
 
 /** Those variables that the expressions read, and what these read, in the order in which they are declared. */
@@ -105,8 +131,10 @@ export function variablesRead(
   return declared.filter(({ name }) => wanted.has(name))
 }
 
+const READ = /\bvariables\.([A-Za-z0-9_]+)/g
+
 function namesRead(expression: Cel): readonly string[] {
-  return [...expression.matchAll(/\bvariables\.([A-Za-z0-9_]+)/g)].map(([, name = '']) => name)
+  return [...expression.matchAll(READ)].map(([, name = '']) => name)
 }
 
 /** A version as sentences name it: plain, and in quotes what is none. */

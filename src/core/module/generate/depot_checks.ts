@@ -41,6 +41,7 @@ ${configs('oldObject')}.exists(config, ${immutable('config')}))`,
     },
     {
       name: 'takenBack',
+      once: true,
       expression: `(${IS_UPDATED} && ${globalConfig('oldObject')}.?immutable.orValue(false) &&
 !${globalConfig('object')}.?immutable.orValue(false) ? ['all its Modules'] : []) +
 variables.oldConfigs.filter(config, ${immutable('config')} && variables.newConfigs.exists(next,
@@ -48,6 +49,7 @@ ${name('next')} == ${name('config')} && !${immutable('next')})).map(config, ${qu
     },
     {
       name: 'movedModules',
+      once: true,
       // Without a storage of its own a module has the Depot's.
       expression: `variables.oldConfigs.filter(config, variables.newConfigs.exists(next, ${name('next')} == ${name('config')} &&
 (next.?storageConfig.hasValue() || config.?storageConfig.hasValue()) &&

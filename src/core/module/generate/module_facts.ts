@@ -92,7 +92,7 @@ function heldFacts(kind: ListKind, isRequired: boolean): readonly Variable[] {
     { name: 'isImmutable', expression: `!(${IS_DELETED}) && ${says('object')}` },
     { name: 'isHeld', expression: isRequired ? 'true' : 'variables.wasImmutable || variables.isImmutable' },
     // When it was held already, a limit that was there is nothing new.
-    { name: 'wasHeld', expression: isRequired ? 'true' : 'variables.wasImmutable' },
+    { name: 'wasHeld', once: true, expression: isRequired ? 'true' : 'variables.wasImmutable' },
   ]
 }
 

@@ -58,14 +58,17 @@ const settingFacts = (kind: ListKind): readonly Variable[] => [
   },
   {
     name: 'storageText',
+    once: true,
     expression: "variables.stored.size() == 0 ? 'no storage' : variables.stored.join(', ')",
   },
   {
     name: 'wasStorageText',
+    once: true,
     expression: "variables.wasStored.size() == 0 ? 'no storage' : variables.wasStored.join(', ')",
   },
   {
     name: 'migration',
+    once: true,
     expression: `${IS_UPDATED} ? object.metadata.?annotations[?'${MIGRATE_ANNOTATION}'].orValue('').trim() : ''`,
   },
 ]
@@ -278,6 +281,7 @@ function credentialChecks(kind: ListKind): readonly Check[] {
 const DELETION: readonly Variable[] = [
   {
     name: 'isNamespaceGoing',
+    once: true,
     expression: `request.userInfo.username == 'system:serviceaccount:kube-system:namespace-controller' &&
 namespaceObject.metadata.?deletionTimestamp.hasValue()`,
   },

@@ -34,6 +34,7 @@ function sourceVariables(name: string, settings: Cel): readonly Variable[] {
     },
     {
       name: `${name}Host`,
+      once: true,
       expression: `${at('Address')}.startsWith('ssh:') ? ${at('Place')}.find('^[^/:]*')
 : ${at('Address')}.startsWith('https:') && ${at('Place')}.find('^[^/]*').endsWith(':443') ? ${at('Place')}.find('^[^/:]*')
 : ${at('Address')}.startsWith('http:') && ${at('Place')}.find('^[^/]*').endsWith(':80') ? ${at('Place')}.find('^[^/:]*')
@@ -136,6 +137,17 @@ function publisherNames(kind: ListKind, publishers: readonly Publisher[]): Cel {
   return shortList(`[${names.join(', ')}]`)
 }
 
+/** A Provider is of no repository. */
+function sourcesOf(kind: ListKind): readonly Variable[] {
+  if (kind === 'Provider') return [{ name: 'ownSource', expression: "''" }]
+  const own = "request.operation == 'CREATE' ? variables.becomes : variables.was"
+  return [
+    { name: 'own', expression: own },
+    ...sourceVariables('own', 'variables.own'),
+    ...sourceVariables('new', 'variables.becomes'),
+  ]
+}
+
 export function publisherVariables(kind: ListKind, spec: ModulePolicySpec | undefined): readonly Variable[] {
   const publishers = publishersOf(spec)
   const sources = publishers.map((publisher) => isOf(publisher).source)
@@ -164,13 +176,7 @@ export function publisherVariables(kind: ListKind, spec: ModulePolicySpec | unde
       ? 'publish from the pipeline of the repository, or write a ModulePolicy that lists this identity'
       : 'publish from the pipeline of the repository, or have the ModulePolicy list this identity'
   return [
-    ...(kind === 'Module'
-      ? [
-          { name: 'own', expression: "request.operation == 'CREATE' ? variables.becomes : variables.was" },
-          ...sourceVariables('own', 'variables.own'),
-          ...sourceVariables('new', 'variables.becomes'),
-        ]
-      : [{ name: 'ownSource', expression: "''" }]),
+    ...sourcesOf(kind),
     {
       name: 'mayPublish',
       expression: `variables.isController || variables.isGitops ||
@@ -192,6 +198,7 @@ variables.isListedHuman || (variables.isByCluster && variables.source == ''))`,
     },
     {
       name: 'unpublishable',
+      once: true,
       expression: `variables.mayPublish ? [] : variables.wrongPipeline.size() > 0 ? variables.added
 : variables.added.filter(version, !${right('version')})`,
     },
@@ -265,7 +272,7 @@ export function publisherChecks(spec: ModulePolicySpec | undefined): readonly Ch
         rule: 'WH-P1',
         list: 'variables.unpublishable',
         sentence: (version) => `'version ' + ${version} + ' may not be published' + ${by} ${why(version)}`,
-        wayOut: `variables.wrongPipeline.size() > 0 ? variables.wrongPipeline[1] : 'run the pipeline for the tag of ' + variables.unpublishable[0]`,
+        wayOut: `variables.wrongPipeline.size() > 0 ? variables.wrongPipeline[1] : 'run the pipeline for the tag of ' + all[0]`,
       }),
     },
   ]
@@ -305,11 +312,13 @@ variables.pinNames.transformList(index, name, variables.pinNames.indexOf(name) !
     },
     {
       name: 'oldPins',
+      once: true,
       expression: `variables.arePinsKept || variables.oldPinWords.exists(word, !(${isPin})) ? [] : variables.oldPinWords`,
     },
     // What was pinned and is not any more, or to something else; who leaves the list takes its pin along.
     {
       name: 'movedPins',
+      once: true,
       expression: `variables.arePinsKept || variables.badPins.size() > 0 || variables.pinnedTwice.size() > 0 ? [] :
 variables.oldPins.filter(pin, !(pin in variables.pinWords) &&
 !(${pinName('pin')} in variables.pinNames && variables.pinValues[variables.pinNames.indexOf(${pinName('pin')})] == ${pinValue('pin')}) &&
@@ -317,12 +326,14 @@ variables.oldPins.filter(pin, !(pin in variables.pinWords) &&
     },
     {
       name: 'unpinned',
+      once: true,
       expression: `variables.badPins.size() > 0 || variables.pinnedTwice.size() > 0 ? [] :
 variables.added.filter(version, !(version in variables.pinNames))`,
     },
     // The pipeline that publishes knows what it runs for.
     {
       name: 'otherwisePinned',
+      once: true,
       expression: `variables.sha == '' || !variables.isPipeline || variables.badPins.size() > 0 || variables.pinnedTwice.size() > 0 ? [] :
 variables.added.filter(version, version in variables.pinNames &&
 !variables.pinValues[variables.pinNames.indexOf(version)].startsWith('sha256:') &&
@@ -358,7 +369,7 @@ export function pinChecks(isRequired: boolean): readonly Check[] {
         list,
         sentence: moved,
         short: pinName,
-        wayOut: `'write ' + variables.movedPins.slice(0, 1).map(pin, ${pinName('pin')} + '=' + ${pinValue('pin')}).join('') + ' in ${PINS_ANNOTATION}'`,
+        wayOut: `'write ' + ${pinName('all[0]')} + '=' + ${pinValue('all[0]')} + ' in ${PINS_ANNOTATION}'`,
       })}`,
     },
     {
@@ -391,7 +402,7 @@ export function pinChecks(isRequired: boolean): readonly Check[] {
         rule: 'WH-P2',
         list: 'variables.unpinned',
         sentence: (version) => `'version ' + ${version} + ' names no commit, and the policy requires one'`,
-        wayOut: `'add ' + variables.unpinned[0] + '=<commit> to ${PINS_ANNOTATION} in the same request'`,
+        wayOut: `'add ' + all[0] + '=<commit> to ${PINS_ANNOTATION} in the same request'`,
       }),
     },
   ]

@@ -35,6 +35,7 @@ const REPLACED: readonly Variable[] = [
   },
   {
     name: 'droppedAt',
+    once: true,
     expression: 'variables.removedAt.filter(index, !(index in variables.replacedAt))',
   },
 ]
@@ -88,13 +89,15 @@ function removalVariables({ name, at, when }: Removal): readonly Variable[] {
   return [
     {
       name: `${name}Removed`,
+      once: true,
       expression: of('variables.isHeld && !(variables.oldPlains[index] in variables.unpublishNames)'),
     },
     {
       name: `${name}Unpublished`,
+      once: true,
       expression: of('variables.isHeld && variables.oldPlains[index] in variables.unpublishNames'),
     },
-    { name: `${name}Dropped`, expression: of('!variables.isHeld') },
+    { name: `${name}Dropped`, once: true, expression: of('!variables.isHeld') },
   ]
 }
 
@@ -144,6 +147,7 @@ const MALFORMED: readonly Variable[] = [
   },
   {
     name: 'notVersions',
+    once: true,
     expression: 'variables.malformed.filter(text, !(text in variables.withBuild))',
   },
 ]
@@ -159,6 +163,7 @@ const WHY_NO_VERSION = (text: Cel): Cel =>
 const OTHER_FIELDS: readonly Variable[] = [
   {
     name: 'withFields',
+    once: true,
     expression: `(request.operation == 'DELETE' ? [] : variables.tailEntries).filter(entry,
 (has(entry.name) && !variables.oldEntries.exists(old, has(old.name) && SAME)) ||
 (has(entry.fileName) && !variables.oldEntries.exists(old, has(old.fileName) && SAME)) ||
@@ -183,7 +188,7 @@ function spellingChecks(): readonly Check[] {
         list: 'variables.respelled',
         sentence: spelled,
         short: (index) => NAME(`variables.oldPlains[${index}]`),
-        wayOut: `variables.respelled.size() == 1 ? 'write ' + ${quoted('variables.oldTexts[variables.respelled[0]]')} : 'write each as it is stored'`,
+        wayOut: `all.size() == 1 ? 'write ' + ${quoted('variables.oldTexts[all[0]]')} : 'write each as it is stored'`,
       }),
     },
     {
@@ -258,10 +263,12 @@ function malformedChecks(): readonly Check[] {
 const RESPELLED: readonly Variable[] = [
   {
     name: 'respelled',
+    once: true,
     expression: 'variables.isHeld && !variables.isController ? variables.rewrittenAt : []',
   },
   {
     name: 'respelledNotice',
+    once: true,
     expression: 'variables.isHeld && !variables.isController ? [] : variables.rewrittenAt',
   },
 ]
@@ -320,6 +327,7 @@ function orderVariables(ordering: Ordering): readonly Variable[] {
     },
     {
       name: 'belowOld',
+      once: true,
       expression: `variables.added.filter(version, variables.oldVersions.exists(old,
 semver(old).compareTo(semver(version)) >= 0${isOfMajor}))`,
     },

@@ -6,7 +6,8 @@ import type { Check } from './check.ts'
 import { isVersion, plainOf } from './version_list.ts'
 
 const USER = quoted('request.userInfo.username')
-const IS_STATUS = "request.subResource == 'status'"
+/** The field is not there where nothing but the object itself is written. */
+const IS_STATUS = "request.?subResource.orValue('') == 'status'"
 
 export function foreignStatusCheck(): Check {
   return {
@@ -29,6 +30,7 @@ export const SWAPPED_FILES: readonly Variable[] = [
   },
   {
     name: 'swapped',
+    once: true,
     expression: `!(${IS_STATUS}) ? [] :
 oldObject.?status.?moduleVersionRefs.orValue({}).transformList(version, ref,
 ref.?fileName.orValue('') != '' && version in variables.files &&
