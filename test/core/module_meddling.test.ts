@@ -98,6 +98,13 @@ checkRows(t, [
           'WH-M2 notice: moduleConfig.provider is "aws" since versions were published, and would become "azure"',
         ],
       ],
+      [
+        'repoOwner',
+        { repoOwner: 'mallory' },
+        [
+          'WH-M2 notice: moduleConfig.repoOwner is "acme" since versions were published, and would become "mallory"',
+        ],
+      ],
     ] as const
   ).map(([field, config, told]) => ({
     title: `WH-P1 the pipeline of another repository changes ${field}`,
@@ -106,6 +113,19 @@ checkRows(t, [
     given: { user: foreign },
     says: [...told, `WH-P1 forbidden: ${field} of this Module may not be changed ${why}`],
     twin: { from: MUTABLE, to: mutable({ config }), given: { user: pipeline() }, says: told },
+  })),
+  ...(
+    [
+      ['repoOwner', { repoOwner: 'mallory' }],
+      ['storageConfig', { storageConfig: { gcs: { bucket: 'b' } } }],
+    ] as const
+  ).map(([field, config]) => ({
+    title: `WH-P1 before anything was published the pipeline of another repository changes ${field}`,
+    from: { versions: [] },
+    to: { versions: [], config },
+    given: { user: foreign },
+    says: [`WH-P1 forbidden: ${field} of this Module may not be changed ${why}`],
+    twin: { from: { versions: [] }, to: { versions: [], config }, given: { user: pipeline() } },
   })),
   {
     title: 'WH-P1 the pipeline of another repository makes the Module immutable, which cannot be taken back',

@@ -2,7 +2,13 @@
 // from somebody whom the policy names.
 import { claimOf, isFromToken, isGarbageCollector, isNamespaceController } from '#core/module/actor.ts'
 import { unpublishReason } from '#core/module/break_glass.ts'
-import { configPath, isAnyVersionHeld, isVersionHeld, kindName } from '#core/module/module_case.ts'
+import {
+  configPath,
+  isAnythingPublished,
+  isAnyVersionHeld,
+  isVersionHeld,
+  kindName,
+} from '#core/module/module_case.ts'
 import type { ListCase } from '#core/module/module_case.ts'
 import type { PublishedFacts } from '#core/module/ledger.ts'
 import type { Publisher } from '#core/module/module_policy.ts'
@@ -91,11 +97,15 @@ function versionsTaken(subject: ListCase): readonly About[] {
     }))
 }
 
-/** The same of what is configured: on what never changes, WH-M2, WH-M4, WH-M6 and WH-V12 refuse it to everybody. */
+/**
+ * The same of what is configured: on what never changes, WH-M2, WH-M4, WH-M6 and WH-V12 refuse it to everybody, as soon as
+ * anything was published.
+ */
 function settingsTaken(subject: ListCase): readonly About[] {
   const { change } = subject
   if (change.operation !== 'UPDATE') return []
-  const fields = changedSettings(change).filter((field) => UNGUARDED.has(field) || !isAnyVersionHeld(subject))
+  const isGuarded = isAnyVersionHeld(subject) && isAnythingPublished(subject)
+  const fields = changedSettings(change).filter((field) => UNGUARDED.has(field) || !isGuarded)
   const settings = fields.map((field) => ({
     path: `${configPath(change)}.${field}`,
     what: `${field} of this ${kindName(change)} may not be changed`,
@@ -131,6 +141,9 @@ function changedSettings({ old: before, new: after }: ListCase['change']): reado
   if (before.config.immutable !== after.config.immutable) fields.push('immutable')
   if (before.config.fileFormat !== after.config.fileFormat) fields.push('fileFormat')
   if (before.config.provider !== after.config.provider) fields.push('provider')
+  // OpenDepot fetches from this owner, whatever the address says.
+  if (before.config.repoOwner !== after.config.repoOwner && sourceOf(before) === sourceOf(after))
+    fields.push('repoOwner')
   return fields
 }
 
