@@ -10,7 +10,7 @@ export type LedgerStop = { readonly message: string; readonly wayOut: string }
 export type LedgerJob =
   | { readonly job: 'export' }
   | { readonly job: 'show'; readonly module: string; readonly isProvider: boolean }
-  | { readonly job: 'rebuild'; readonly isWritten: boolean }
+  | { readonly job: 'rebuild'; readonly isWritten: boolean; readonly from: string | undefined }
 
 export const ledger: CommandModule = {
   name: 'ledger',
@@ -32,6 +32,10 @@ export const ledger: CommandModule = {
       says: "the same written, as the webhook's own account, since the webhook lets nobody else",
       line: 'sallyport ledger rebuild --write --kubeconfig webhook.kubeconfig',
     },
+    {
+      says: 'after a loss, with what no object says: who published, and what was unpublished before the export',
+      line: 'sallyport ledger rebuild --from ledger.jsonl --write --kubeconfig webhook.kubeconfig',
+    },
   ],
   define: (command, io, end) => {
     const sub = (usage: string, description: string): Command =>
@@ -50,8 +54,9 @@ export const ledger: CommandModule = {
       )
     sub('rebuild', 'show what is stored and not in the ledger, and what no rebuilding brings back')
       .option('--write', 'and write it')
-      .action(async (flags: LedgerFlags & { readonly write?: boolean }) =>
-        end(await run({ job: 'rebuild', isWritten: flags.write === true }, flags, io)),
+      .option('--from <file>', 'an export: what it remembers and the ledger does not comes back')
+      .action(async (flags: LedgerFlags & { readonly write?: boolean; readonly from?: string }) =>
+        end(await run({ job: 'rebuild', isWritten: flags.write === true, from: flags.from }, flags, io)),
       )
   },
 }

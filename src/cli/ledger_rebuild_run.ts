@@ -2,30 +2,41 @@
 // the webhook's own eyes, so that it finds what a webhook finds when it starts.
 import { lookForLost, LOST_FOR_GOOD } from '#core/module/ledger_feed.ts'
 import type { LookStep } from '#core/module/ledger_feed.ts'
-import type { ModuleKey } from '#core/module/ledger.ts'
+import type { LedgerEntry, ModuleKey, PublishedFacts } from '#core/module/ledger.ts'
+import { readLedgerLines } from '#core/module/ledger_lines.ts'
 import type { Result } from '#core/result.ts'
 import type { KubeConnection } from '#platform/kube/kube_connection.ts'
 import { KubeLedger } from '#platform/ledger/kube_ledger.ts'
+import { keyText } from '#platform/ledger/ledger_book.ts'
 import { createLog } from '#platform/log.ts'
 import { Holdings } from '../../webhook/cluster/holdings.ts'
 import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
+import { InputFailure } from './input_failure.ts'
 import type { LedgerJob, LedgerStop } from './ledger.ts'
+import { savedEntries } from './ledger_saved.ts'
 import { lineOf } from './ledger_text.ts'
 import { printable } from './printable.ts'
+import { MAX_LEDGER_BYTES } from './review/limits.ts'
+import { readInput } from './secret_input.ts'
+import { shownFile } from './shown_input.ts'
 
 /** Until something is listed, or written, that could be. */
 const PATIENCE_MS = 5000
 const POLL_MS = 50
 
-type Lost = readonly LookStep[]
+/** What one look found, with what a file said before it. */
+type Step = LookStep & { readonly saved: number; readonly changed: number }
+type Lost = readonly Step[]
 type Done = Promise<Result<ExitCode, LedgerStop>>
 
 export async function runRebuild(
-  { isWritten }: Extract<LedgerJob, { job: 'rebuild' }>,
+  { isWritten, from }: Extract<LedgerJob, { job: 'rebuild' }>,
   connection: KubeConnection,
   io: CommandIo,
 ): Done {
+  const saved = await readSaved(from, io)
+  if (!saved.ok) return saved
   const log = createLog({ level: 'error', format: 'text' })
   const deps = { connection, log, now: monotonic, random: Math.random, staleAfterMs: PATIENCE_MS }
   const ledger = new KubeLedger(deps)
@@ -33,7 +44,7 @@ export async function runRebuild(
   ledger.start()
   holdings.start()
   try {
-    const lost = await look(ledger, holdings)
+    const lost = await look(ledger, holdings, saved.value)
     if (!lost.ok) return lost
     show(lost.value, io)
     if (lost.value.length === 0) return { ok: true, value: EXIT.ok }
@@ -45,24 +56,57 @@ export async function runRebuild(
   }
 }
 
-async function look(ledger: KubeLedger, holdings: Holdings): Promise<Result<Lost, LedgerStop>> {
+/** Nothing where no file is named. */
+async function readSaved(
+  file: string | undefined,
+  io: CommandIo,
+): Promise<Result<readonly LedgerEntry[], LedgerStop>> {
+  if (file === undefined) return { ok: true, value: [] }
+  const wayOut = 'name what `sallyport ledger export` has written'
+  try {
+    const entries = readLedgerLines(await readInput(file, io, MAX_LEDGER_BYTES))
+    return entries.ok ? entries : stopped(`${shownFile(file) ?? 'the named file'}: ${entries.denial}`, wayOut)
+  } catch (error) {
+    if (error instanceof InputFailure) return stopped(error.message, wayOut)
+    throw error
+  }
+}
+
+async function look(
+  ledger: KubeLedger,
+  holdings: Holdings,
+  entries: readonly LedgerEntry[],
+): Promise<Result<Lost, LedgerStop>> {
   const trouble = await settled(() => ({
     isDone: holdings.isListed && ledger.isListed,
     // Before the first answer nothing is wrong.
     why: [ledger.watch.missing(), ...holdings.missing()].find((text) => text?.includes('not listed yet: ')),
   }))
   if (trouble !== undefined) return stopped(trouble, 'use a kubeconfig whose user may list and watch it')
+  const saved = savedEntries(entries, (module) => ledger.published(module))
   const sources = {
-    entries: () => ledger.entries(),
+    entries: () => [...ledger.entries(), ...saved.entries],
     stored: () => holdings.publishing(),
     isStored: (module: ModuleKey) => holdings.isStored(module),
   }
   const steps = lookForLost(sources, {
-    published: (module) => ledger.published(module),
+    published: (module) => new Map([...ledger.published(module), ...saved.writesTo(module)]),
     digestOf: (object, plain) => holdings.digestOf(object, plain),
     isRequiredImmutable: (object) => holdings.isRequiredImmutable(object),
   })
-  return { ok: true, value: [...steps].filter(({ facts }) => facts.size > 0) }
+  const found = new Map([...steps].map((step) => [keyText(step.module), step]))
+  for (const module of saved.modules) {
+    const key = keyText(module)
+    if (!found.has(key)) found.set(key, { module, facts: new Map(), fresh: 0, gone: 0 })
+  }
+  const lost = [...found.values()].map((step) => withSaved(step, saved.writesTo(step.module)))
+  return { ok: true, value: lost.filter(({ facts }) => facts.size > 0) }
+}
+
+function withSaved(step: LookStep, saved: ReadonlyMap<string, PublishedFacts>): Step {
+  const { facts, fresh, gone } = step
+  const changed = facts.size - fresh - gone
+  return { ...step, facts: new Map([...saved, ...facts]), saved: saved.size, changed }
 }
 
 async function write(lost: Lost, ledger: KubeLedger, io: CommandIo): Done {
@@ -110,16 +154,18 @@ function show(lost: Lost, io: CommandIo): void {
     io.stdout.write('the ledger has everything that is stored\n')
     return
   }
-  const found = { fresh: 0, objects: 0, changed: 0, gone: 0 }
-  for (const { module, facts, fresh, gone } of lost) {
+  const found = { saved: 0, fresh: 0, objects: 0, changed: 0, gone: 0 }
+  for (const { module, facts, saved, fresh, changed, gone } of lost) {
     const { kind, namespace, name } = module
     io.stdout.write(`${printable(`${kind} ${namespace}/${name}`)}\n`)
     for (const [version, one] of facts) io.stdout.write(`  ${lineOf({ version, facts: one })}\n`)
     found.fresh += fresh
     found.objects += fresh > 0 ? 1 : 0
     found.gone += gone
-    found.changed += facts.size - fresh - gone
+    found.changed += changed
+    found.saved += saved
   }
+  if (found.saved > 0) io.stdout.write(`from the file: ${found.saved}\n`)
   io.stdout.write(
     `not in the ledger: ${found.fresh} of ${found.objects} objects; changed since: ${found.changed}; gone without a trace: ${found.gone}\n`,
   )

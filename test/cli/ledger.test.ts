@@ -1,5 +1,7 @@
 // `sallyport ledger` on a cluster in shape only: what it prints, and what it says when there is nothing to print. The real one is asked
 // in test/e2e/webhook_ledger.test.ts.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { LedgerEntry } from '../../src/core/module/ledger.ts'
@@ -147,6 +149,45 @@ nothing was written: --write does
 `,
   })
   t.same(writes, [])
+})
+
+t.test('rebuild brings back from an export what no object says, and what became of it since', async (t) => {
+  const commit = 'd'.repeat(40)
+  const file = join(folder(t), 'ledger.jsonl')
+  const was = published({ by: 'bob', atSeconds: NOON, commit })
+  const saved = [
+    entry('1.10.0', was),
+    entry('1.9.0', { ...was, state: 'unpublished' }),
+    entry('0.9.0', published({ state: 'unpublished', removedBy: 'alice', reason: 'leaked' })),
+    entry('3.0.0', was, { ...VPC, name: 'gone' }),
+  ]
+  writeFileSync(file, saved.map(ledgerLine).join(''))
+  const created: unknown[] = []
+  const run = await house(t, ({ path, method, body }) => {
+    if (method !== 'GET') created.push(body)
+    if (method === 'POST') return { status: 201, body: { metadata: { resourceVersion: '8' } } }
+    const metadata = { name: VPC.name, namespace: 'infra', uid: 'u', resourceVersion: '5' }
+    const stored = { ...moduleJson({ versions: ['1.9.0', '1.10.0'] }), metadata }
+    return path.includes('/modules?limit') ? listed(stored) : undefined
+  })
+  const { code, stdout, stderr } = await run('rebuild', '--from', file)
+  t.equal(stderr, '')
+  t.equal(code, 0)
+  t.match(stdout, /^ {2}1\.10\.0 {2}present {2}.*by bob/m, 'what was absent is filled in')
+  t.notMatch(stdout, /^ {2}1\.9\.0/m, 'what the ledger knows better stays')
+  t.match(stdout, /^ {2}0\.9\.0 {2}unpublished/m)
+  t.match(stdout, /^Module infra\/gone\n {2}3\.0\.0 {2}unpublished/m, 'its Module is not there any more')
+  t.match(
+    stdout,
+    'from the file: 3\nnot in the ledger: 0 of 0 objects; changed since: 0; gone without a trace: 2',
+  )
+  t.same(created, [], 'nothing is written without --write')
+
+  writeFileSync(file, '{"kind":"Module"}\n')
+  t.match(await run('rebuild', '--from', file), {
+    code: 1,
+    stderr: /ledger\.jsonl: line 1: .*\n {4}-> name what/,
+  })
 })
 
 t.test('rebuild that may not look says so', async (t) => {
