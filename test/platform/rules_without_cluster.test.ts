@@ -43,7 +43,7 @@ async function openSource(t: Test, file: string) {
         { before: old, after: next, seen: { author, atSeconds: NOON } },
         {
           published: (module) => ledger.published(module),
-          digestOf: nothing,
+          digestOf: () => undefined,
           isRequiredImmutable: () => false,
         },
       )
