@@ -258,6 +258,15 @@ t.test('WH-S6 forceSync needs something that keeps what is fetched the same', as
   ])
   t.same(said(judgedVersion(aVersion(), forced, { user: alice })), [])
   t.same(said(judgedVersion(aVersion(), forced, { user: controller, ledger: mutable })), [])
+  const refused = (given: Circumstances) =>
+    t.notOk(judgedVersion(aVersion(), forced, { user: alice, ...given }).allowed)
+  refused({ ledger: mutable, policy: aPolicy({ immutability: 'required' }) })
+  refused({ ledger: { ...mutable, published: new Map([['1.1.0', published()]]) } })
+  const moduleConfigRef = { name: 'terraform-aws-vpc', immutable: true }
+  const ofNobody = { user: alice, ledger: { module: undefined } }
+  const again = aVersion({ spec: { moduleConfigRef, forceSync: true } })
+  t.same(said(judgedVersion(aVersion({ spec: { moduleConfigRef } }), again, ofNobody)), [])
+  t.notOk(judgedVersion(aVersion(), forced, ofNobody).allowed)
 })
 
 function aDepot(global: Json, moduleConfigs: readonly Json[] = []): DepotObject {
