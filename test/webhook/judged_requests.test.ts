@@ -2,7 +2,7 @@
 import t from 'tap'
 import { JudgedRequests } from '../../webhook/ledger/judged_requests.ts'
 import type { JudgedRequest } from '../../webhook/judge/cluster_port.ts'
-import { aModule, alice, NOON } from '../support/module_changes.ts'
+import { aModule, alice, NOON, pipeline } from '../support/module_changes.ts'
 import type { ModuleEdit } from '../support/module_changes.ts'
 
 const BEFORE = aModule({ versions: ['1.0.0'] })
@@ -34,6 +34,26 @@ t.test('a commit is claimed by the request that asked for it', async (t) => {
   t.equal(authorOf(judged, 'u-1', ['1.1.0', '1.0.0']), 'alice', 'in whatever order')
   t.equal(authorOf(judged, 'u-1', ['1.0.0', 'v1.1.0']), undefined)
   t.equal(authorOf(judged, 'u-2'), undefined)
+})
+
+t.test('of two that differ in more than the name nobody is the author', async (t) => {
+  const judged = new JudgedRequests()
+  judged.add(request({ user: pipeline({ 'repository-id': '666' }) }))
+  t.equal(authorOf(judged), pipeline().username)
+  judged.add(request({ user: pipeline() }))
+  t.equal(authorOf(judged), undefined, 'the same name, of two repositories')
+  const twice = new JudgedRequests()
+  twice.add(request({ user: pipeline() }))
+  twice.add(request({ user: pipeline() }))
+  t.equal(authorOf(twice), pipeline().username, 'who asks twice is still one')
+})
+
+t.test('a difference of any length is told apart', async (t) => {
+  const judged = new JudgedRequests()
+  const many = Array.from({ length: 400 }, (_, index) => `1.0.${index}`)
+  judged.add(request({}, { versions: many }))
+  t.equal(authorOf(judged, 'u-1', many), 'alice')
+  t.equal(authorOf(judged, 'u-1', [...many, '2.0.0']), undefined)
 })
 
 t.test('a request without the entries that both lists have claims the same commit', async (t) => {

@@ -1,11 +1,13 @@
 // Who did what: requests that this replica let through, until their commit is seen. Of what a request asks, the object may become
 // something else (a conflict, another webhook's denial), so a commit is matched by object, state that it began with, and what
 // became of the list. Nothing here is truth; what nobody claims has no author.
+import { createHash } from 'node:crypto'
 import { statedReason } from '#core/module/break_glass.ts'
 import { claimOf, isFromToken } from '#core/module/actor.ts'
 import type { KubeUser } from '#core/kube/kube_user.ts'
 import type { Attribution, Listing } from '#core/module/ledger.ts'
 import type { ModuleSubject, ProviderSubject } from '#core/module/change.ts'
+import { isSameValue } from '#core/module/reading.ts'
 import { cutToBytes, printable } from '#core/module/printable.ts'
 import { foldSource } from '#core/module/source_of.ts'
 import { readVersionIdentity } from '#core/module/version_identity.ts'
@@ -22,7 +24,7 @@ export type Author = {
 type Remembered = Author & {
   readonly operation: 'CREATE' | 'UPDATE' | 'DELETE'
   readonly oldResourceVersion: string
-  /** `+1.1.0`, `-1.0.0`, sorted, a line each. */
+  /** Of the versions that came and went. */
   readonly difference: string
   readonly untilSeconds: number
 }
@@ -78,8 +80,7 @@ export class JudgedRequests {
       (one) => one.oldResourceVersion === oldResourceVersion && one.difference === difference,
     )
     // Two that asked for the same of the same state: the apiserver took one of them, and nobody says which.
-    const [author] = wanted
-    return wanted.length === 1 || hasOneName(wanted) ? author : undefined
+    return isOneAuthor(wanted) ? wanted[0] : undefined
   }
 
   /** Its deletion was committed, and something holds it. */
@@ -101,7 +102,7 @@ export class JudgedRequests {
 
   #deletionOf(uid: string): Author | undefined {
     const deletions = (this.#requests.get(uid) ?? []).filter(({ operation }) => operation === 'DELETE')
-    return hasOneName(deletions) ? deletions[0] : undefined
+    return isOneAuthor(deletions) ? deletions[0] : undefined
   }
 
   /** Whole objects at a time, from the oldest on: the order of the map is that of its first requests. */
@@ -118,9 +119,12 @@ export class JudgedRequests {
   }
 }
 
-function hasOneName(authors: readonly Author[]): boolean {
+/** Whether all say the same of who it was: one name alone may run for two repositories, or two commits. */
+function isOneAuthor(authors: readonly Author[]): boolean {
   const [first] = authors
-  return first !== undefined && authors.every(({ attribution }) => attribution.by === first.attribution.by)
+  return (
+    first !== undefined && authors.every(({ attribution }) => isSameValue(attribution, first.attribution))
+  )
 }
 
 type Difference = { readonly added: readonly string[]; readonly removed: readonly string[] }
@@ -138,10 +142,13 @@ function differenceOf(before: Listed, after: Listed): Difference {
   }
 }
 
-/** `+1.1.0`, `-1.0.0`, sorted, a line each. */
+/** `+1.1.0`, `-1.0.0`, sorted, a line each; of many their hash, so that no request is remembered with megabytes. */
 function differenceText({ added, removed }: Difference): string {
-  return [...added.map((text) => `+${text}`), ...removed.map((text) => `-${text}`)].sort().join('\n')
+  const text = [...added.map((one) => `+${one}`), ...removed.map((one) => `-${one}`)].sort().join('\n')
+  return text.length <= MAX_DIFFERENCE ? text : createHash('sha256').update(text).digest('base64')
 }
+
+const MAX_DIFFERENCE = 256
 
 type Listed = Pick<Listing, 'versions'> | undefined
 
@@ -151,16 +158,18 @@ function textsOf(entries: readonly VersionEntry[]): ReadonlySet<string> {
 
 /** Worked out now, so that the objects are not kept. */
 function reasonsOf(subject: ModuleSubject | ProviderSubject, removed: readonly string[]): Author['reasonOf'] {
-  const reasons = removed.flatMap((text) => {
+  // One annotation says one reason for all that it names.
+  let reason: string | undefined
+  const named = removed.flatMap((text) => {
     const identity = readVersionIdentity(text)
-    if (!identity.ok) return []
-    const { plain } = identity.value
-    const reason = statedReason(subject, plain)
-    return reason === undefined ? [] : [[plain, cutToBytes(printable(reason), MAX_REASON)] as const]
+    const stated = identity.ok ? statedReason(subject, identity.value.plain) : undefined
+    if (!identity.ok || stated === undefined) return []
+    reason ??= cutToBytes(printable(stated), MAX_REASON)
+    return [identity.value.plain]
   })
-  if (reasons.length === 0) return () => undefined
-  const byVersion = new Map(reasons)
-  return (plain) => byVersion.get(plain)
+  if (reason === undefined) return () => undefined
+  const [versions, why] = [new Set(named), reason]
+  return (plain) => (versions.has(plain) ? why : undefined)
 }
 
 /** As the PublishedVersion's schema has them. */
