@@ -153,6 +153,22 @@ t.test('letting everything through while nobody answers is warned of', async (t)
   t.equal(parse(stdout).webhooks[0].failurePolicy, 'Ignore')
 })
 
+t.test(
+  'some namespaces are named by the label that the API server keeps, and the price is told',
+  async (t) => {
+    const { webhooks: unbounded } = parse((await webhook([])).stdout)
+    for (const one of unbounded) t.notOk('namespaceSelector' in one || 'objectSelector' in one, one.name)
+    const { code, stdout, stderr } = await webhook(['-n', 'infra', '-n', 'a1', '-n', 'infra'])
+    t.equal(code, 0)
+    t.match(stderr, /^warning: in every other namespace anything goes/)
+    const [modules, ...others] = parse(stdout).webhooks
+    t.same(modules.namespaceSelector, {
+      matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'In', values: ['a1', 'infra'] }],
+    })
+    for (const one of others) t.notOk('namespaceSelector' in one, `${one.name} is asked about everywhere`)
+  },
+)
+
 t.test('a registration that kube-apiserver would refuse is not printed', async (t) => {
   const cwd = folder(t)
   writeFileSync(join(cwd, 'ca.pem'), '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n')
@@ -162,6 +178,7 @@ t.test('a registration that kube-apiserver would refuse is not printed', async (
     [['--service', 'a/b:0'], 2, '--service has no port'],
     [['--timeout', '31'], 2, '--timeout is not 1 to 30'],
     [['--failure-policy', 'fail'], 2, '--failure-policy is Fail or Ignore'],
+    [['-n', 'in"fra'], 2, '--namespace is no name of a namespace'],
     [['--cert-manager', 'x'], 2, '--cert-manager is no namespace/name'],
     [['--ca-file', 'ca.pem', '--cert-manager', 'a/b'], 2, 'both given'],
     [['--ca-file', 'ca.pem'], 1, 'ca.pem holds no certificate'],
