@@ -292,6 +292,32 @@ t.test(
   },
 )
 
+t.test(
+  'a GroupBinding that does not compile is refused, with those of the files that it would shadow',
+  async (t) => {
+    const binding = (name: string, expression: string, namespace = 'opendepot-system'): string =>
+      `apiVersion: opendepot.defdev.io/v1alpha1
+kind: GroupBinding
+metadata: {name: ${name}, namespace: ${namespace}}
+spec: {expression: '${expression}', moduleResources: ["*"]}
+`
+    const others = {
+      'a.yaml': binding('a', '"a" in groups'),
+      'c.yaml': binding('c', '"c" in groups'),
+      'd.yaml': binding('d', '"d" in groups', 'elsewhere'),
+    }
+    const after = { ...others, 'b.yaml': binding('b', '"b" in') }
+    const [finding, ...rest] = reviewed({ before: others, after }).findings
+    t.same(rest, [])
+    t.match(finding, { rule: 'WH-G1', severity: 'deny', place: { file: 'b.yaml', line: 4 } })
+    t.match(finding?.message, /does not compile at column 6: .*; it would shadow c: nobody/)
+    t.same(
+      told(reviewed({ before: others, after: { ...others, 'b.yaml': binding('b', '"b" in groups') } })),
+      [],
+    )
+  },
+)
+
 t.test('an object cannot hide from the review', async (t) => {
   const plain = moduleYaml(['21.10.1', '21.12.0'])
   const hidden = {

@@ -22,7 +22,13 @@ const NOTHING: Published = new Map()
 
 /** @param objects as the cluster will hold them: the new ones, and those gone from the files that nobody deletes */
 export function reviewFacts(objects: readonly ReviewedObject[], ledger: readonly LedgerEntry[]): ReviewFacts {
-  const known: Known = { published: publishedByKey(ledger), ledger, ...indexed(objects) }
+  const bindings = objects.filter(({ resource }) => resource === 'groupbindings')
+  const known: Known = {
+    published: publishedByKey(ledger),
+    ledger,
+    bindings: Map.groupBy(bindings, ({ namespace }) => namespace),
+    ...indexed(objects),
+  }
   return {
     publishedOf: (module) => known.published.get(keyText(module)) ?? NOTHING,
     factsOf: (subject) => factsOf(subject, known),
@@ -32,6 +38,8 @@ export function reviewFacts(objects: readonly ReviewedObject[], ledger: readonly
 type Known = {
   readonly published: ReadonlyMap<string, Published>
   readonly ledger: readonly LedgerEntry[]
+  /** GroupBindings by their namespace. */
+  readonly bindings: ReadonlyMap<string, readonly ReviewedObject[]>
   /** By the name that OpenDepot goes by, in every namespace. */
   readonly byName: ReadonlyMap<string, readonly ModuleObject[]>
   /** By `namespace/moduleConfig.name`. */
@@ -53,14 +61,15 @@ function factsOf(subject: ChangeSubject, known: Known): LedgerFacts {
     }
     case 'providers': {
       const published = known.published.get(keyText({ kind: 'Provider', namespace, name })) ?? NOTHING
-      return { ...NO_FACTS, published }
+      return { ...NO_FACTS, published, firstPublisher: firstPublisherOf(published) }
     }
+    case 'groupbindings':
+      return { ...NO_FACTS, groupBindings: (known.bindings.get(namespace) ?? []).map((one) => one.name) }
     case 'namespaces':
       return { ...NO_FACTS, publishedInNamespace: countHeld(known.ledger, name) }
     case 'customresourcedefinitions':
       return { ...NO_FACTS, publishedInCluster: countHeld(known.ledger, undefined) }
     case 'depots':
-    case 'groupbindings':
     case 'publishedversions':
     case 'modulepolicies':
       return NO_FACTS
