@@ -112,6 +112,16 @@ checkRows(t, [
     },
   },
   {
+    title: 'WH-M6 what two fields said is said by one',
+    from: { config: s3({ bucket: 'b', key: 'k' }) },
+    to: { config: s3({ bucket: 'b key=k', region: 'us-west-2' }) },
+    says: [wouldMove('s3 bucket=b key=k region=us-west-2', 's3 bucket="b key=k" region=us-west-2')],
+    twin: {
+      from: { config: s3({ bucket: 'b', key: 'k' }) },
+      to: { config: s3({ key: 'k', bucket: 'b' }) },
+    },
+  },
+  {
     title: 'WH-M6 a key is added, and the verb without a reason moves nothing',
     from: {},
     to: { config: s3({ key: 'x' }), annotations: { 'sallyport.dev/migrate': ' ' } },

@@ -362,6 +362,27 @@ t.test('WH-P1 who writes a Depot publishes whatever it names', async (t) => {
   t.same(said(judgedDepot(before, after, { user: alice, policy: imports })), refusedDepot('alice'))
 })
 
+t.test('an exception for the publisher of a Module is none for a Depot of its name', async (t) => {
+  const exception = {
+    rules: ['WH-P1', 'WH-D2'] as const,
+    modules: ['infra/upstream'],
+    versions: [],
+    untilSeconds: 1_800_000_060,
+    approver: 'bob',
+    reason: 'its pipeline is down',
+  }
+  const policy = aPolicy({ exceptions: [exception] })
+  t.notOk(judgedDepot(undefined, aDepot({}, [{ name: 'vpc' }]), { user: alice, policy }).allowed)
+  t.ok(
+    judged(
+      aModule({ name: 'upstream' }),
+      aModule({ name: 'upstream', versions: ['1.0.0', '1.1.0', '1.2.0'] }),
+      { user: alice, policy },
+    ).allowed,
+  )
+  t.ok(judgedDepot(at('a', true), at('b', true), { policy }).allowed, 'one for the Depot itself holds')
+})
+
 const withSpec = (spec: Json): Json => ({ ...moduleJson(), spec })
 
 t.test('an object whose fields have another type is refused, with the field', async (t) => {

@@ -176,7 +176,7 @@ function judge(
   const exception = policy?.exceptions.find(
     ({ rules, modules, versions, untilSeconds }) =>
       rules.includes(finding.rule) &&
-      modules.includes(moduleKey(change, ledger)) &&
+      modules.includes(moduleKey(change, finding.rule, ledger)) &&
       (versions.length === 0 || (finding.version !== undefined && versions.includes(finding.version))) &&
       change.atSeconds < untilSeconds,
   )
@@ -208,8 +208,12 @@ export function modeShown({ kind, mode }: JudgedFinding): Mode {
   return kind === 'notice' && mode === 'enforce' ? 'warn' : mode
 }
 
-/** `namespace/name` of the Module, the Provider or the Depot, that exceptions name. */
-function moduleKey(change: Change, ledger: LedgerFacts): string {
+/**
+ * `namespace/name` of the Module, the Provider or the Depot, that exceptions name. An exception for the publisher of a Module is
+ * none for a Depot that somebody gives its name: that one publishes whatever it lists.
+ */
+function moduleKey(change: Change, rule: RuleId, ledger: LedgerFacts): string {
+  if (change.resource === 'depots' && rule === 'WH-P1') return ''
   if (change.resource !== 'versions') return `${change.namespace}/${change.name}`
   const owner = (ledger.module ?? ledger.provider)?.meta.name
   return `${change.namespace}/${owner ?? (change.old ?? change.new)?.moduleConfig?.name ?? ''}`

@@ -43,5 +43,10 @@ export function storageText(storage: StorageConfig | undefined): string {
 }
 
 function fieldTexts(fields: ReadonlyMap<string, string>): readonly string[] {
-  return [...fields].map(([key, value]) => `${key}=${value}`).toSorted()
+  return [...fields].map(([key, value]) => `${key}=${plainValue(value)}`).toSorted()
+}
+
+/** One that has the marks between fields is quoted, or it could say what two fields say. */
+function plainValue(value: string): string {
+  return /[\s=,"]/.test(value) ? JSON.stringify(value) : value
 }
