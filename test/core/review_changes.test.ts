@@ -292,27 +292,29 @@ t.test(
   },
 )
 
-t.test(
-  'a GroupBinding that does not compile is refused, with those of the files that it would shadow',
-  async (t) => {
-    const binding = (name: string, expression: string, namespace = 'opendepot-system'): string =>
-      `apiVersion: opendepot.defdev.io/v1alpha1
+function bindingYaml(name: string, expression: string, namespace = 'opendepot-system'): string {
+  return `apiVersion: opendepot.defdev.io/v1alpha1
 kind: GroupBinding
 metadata: {name: ${name}, namespace: ${namespace}}
 spec: {expression: '${expression}', moduleResources: ["*"]}
 `
+}
+
+t.test(
+  'a GroupBinding that does not compile is refused, with those of the files that it would shadow',
+  async (t) => {
     const others = {
-      'a.yaml': binding('a', '"a" in groups'),
-      'c.yaml': binding('c', '"c" in groups'),
-      'd.yaml': binding('d', '"d" in groups', 'elsewhere'),
+      'a.yaml': bindingYaml('a', '"a" in groups'),
+      'c.yaml': bindingYaml('c', '"c" in groups'),
+      'd.yaml': bindingYaml('d', '"d" in groups', 'elsewhere'),
     }
-    const after = { ...others, 'b.yaml': binding('b', '"b" in') }
+    const after = { ...others, 'b.yaml': bindingYaml('b', '"b" in') }
     const [finding, ...rest] = reviewed({ before: others, after }).findings
     t.same(rest, [])
     t.match(finding, { rule: 'WH-G1', severity: 'deny', place: { file: 'b.yaml', line: 4 } })
     t.match(finding?.message, /does not compile at column 6: .*; it would shadow c: nobody/)
     t.same(
-      told(reviewed({ before: others, after: { ...others, 'b.yaml': binding('b', '"b" in groups') } })),
+      told(reviewed({ before: others, after: { ...others, 'b.yaml': bindingYaml('b', '"b" in groups') } })),
       [],
     )
   },
