@@ -468,6 +468,20 @@ t.test('what is present and immutable is counted, for whoever deletes what holds
   t.same(own, { users: ['system:serviceaccount:sallyport:webhook'], groups: [] })
 })
 
+t.test('what was published before a policy required that it stays is counted with the rest', async (t) => {
+  const { kube, cluster } = await synced(t, (empty) => {
+    module(empty, { versions: ['1.0.0', '1.1.0'], config: { immutable: undefined } })
+    module(empty, { versions: ['1.0.0'], config: { immutable: undefined } }, 'team-b')
+  })
+  const about = { subResource: '', namespace: '', dryRun: false, operation: 'DELETE' } as const
+  const none = { old: undefined, new: undefined }
+  const counted = (): number =>
+    cluster.factsOf({ resource: 'namespaces', name: 'infra', ...about, ...none }).publishedInNamespace
+  t.equal(counted(), 0)
+  kube.put(POLICIES, policyJson('infra', { selector: { namespaces: ['infra'] }, immutability: 'required' }))
+  t.equal(counted(), 2)
+})
+
 t.test('namespaces that go, and the names of GroupBindings, are known', async (t) => {
   const { kube, cluster } = await synced(t)
   const bindings = `${OPENDEPOT}/groupbindings`

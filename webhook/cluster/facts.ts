@@ -1,6 +1,7 @@
 // What the rules are told of the cluster, for one change: looked up by name, never searched for.
 import type { ChangeSubject } from '#core/module/change.ts'
 import { NO_FACTS } from '#core/module/ledger.ts'
+import { moduleKeyOf } from '#core/module/ledger_feed.ts'
 import type { LedgerFacts, ModuleKey, PublishedFacts } from '#core/module/ledger.ts'
 import type { ModuleObject, ProviderObject } from '#core/module/module_object.ts'
 import type { IdentityList } from '#core/module/module_policy.ts'
@@ -36,14 +37,32 @@ export function factsOf(subject: ChangeSubject, sources: FactSources): LedgerFac
     case 'groupbindings':
       return { ...common, groupBindings: holdings.groupBindings(subject.namespace) }
     case 'namespaces':
-      return { ...common, publishedInNamespace: ledger.held(subject.name) }
+      return {
+        ...common,
+        publishedInNamespace: ledger.held(subject.name) + heldByPolicy(sources, subject.name),
+      }
     case 'customresourcedefinitions':
-      return { ...common, publishedInCluster: ledger.held() }
+      return { ...common, publishedInCluster: ledger.held() + heldByPolicy(sources) }
     case 'depots':
     case 'publishedversions':
     case 'modulepolicies':
       return common
   }
+}
+
+/**
+ * Present versions that were published before a policy required that they stay, which the ledger does not call immutable. Looked
+ * for among all there is, and asked for as seldom as Namespaces and definitions change.
+ */
+function heldByPolicy({ holdings, ledger }: FactSources, namespace?: string): number {
+  let count = 0
+  for (const body of holdings.publishing()) {
+    const isMeant = namespace === undefined || body.meta.namespace === namespace
+    if (!isMeant || !holdings.isRequiredImmutable(body)) continue
+    for (const { state, immutable } of ledger.published(moduleKeyOf(body)).values())
+      if (state === 'present' && !immutable) count += 1
+  }
+  return count
 }
 
 function publishing(
