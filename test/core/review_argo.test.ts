@@ -245,6 +245,41 @@ for (const { title, yaml, says, given, twin, twinGiven } of ROWS) {
   })
 }
 
+/** All that Argo CD 3.1.16 and its engine look for, and by which rule each is told; '' has no effect on what is published. */
+const SYNC_OPTIONS: Readonly<Record<string, string>> = {
+  'ApplyOutOfSyncOnly=true': 'notice ARGO-16',
+  'ClientSideApplyMigration=false': '',
+  'ClientSideApplyMigration=true': '',
+  'CreateNamespace=true': 'notice ARGO-16',
+  'Delete=confirm': 'notice ARGO-16',
+  'Delete=false': 'notice ARGO-16',
+  'FailOnSharedResource=true': 'notice ARGO-16',
+  'Force=true': 'deny ARGO-8',
+  'Prune=confirm': 'notice ARGO-16',
+  'Prune=false': 'notice ARGO-16',
+  'PruneLast=true': 'notice ARGO-16',
+  'PrunePropagationPolicy=background': 'notice ARGO-16',
+  'PrunePropagationPolicy=foreground': 'notice ARGO-16',
+  'PrunePropagationPolicy=orphan': 'notice ARGO-16',
+  'Replace=true': 'warn ARGO-7',
+  'RespectIgnoreDifferences=true': '',
+  'ServerSideApply=false': '',
+  'ServerSideApply=true': 'notice ARGO-9',
+  'SkipDryRunOnMissingResource=true': 'notice ARGO-16',
+  'Validate=false': 'notice ARGO-16',
+}
+
+t.test('each sync option is known, and a letter more is not', async (t) => {
+  for (const [option, rule] of Object.entries(SYNC_OPTIONS)) {
+    t.same(
+      saidOf(options(option)).map((line) => line.replace(/^16 (\w+ ARGO-\d+): .*/s, '$1')),
+      rule === '' ? [] : [rule],
+      option,
+    )
+    t.match(saidOf(options(`X${option}`)), [/^16 warn ARGO-16: .* is none that Argo CD 3\.1 knows/], option)
+  }
+})
+
 t.test('ARGO-5 a version that git adds is not published where git leaves the list alone', async (t) => {
   const app = { [APP]: ignoring(VERSIONS, 'RespectIgnoreDifferences=true') }
   const change = (versions: readonly string[]): readonly string[] =>
