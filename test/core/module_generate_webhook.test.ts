@@ -71,9 +71,11 @@ t.test('cert-manager is told whose CA to write in', (t) => {
   t.end()
 })
 
+function ledger(writers: readonly string[]): unknown {
+  return webhooksOf({ ...OPTIONS, ledgerWriters: writers }).find(({ name }) => name.startsWith('ledger.'))
+}
+
 t.test('only who writes the ledger is not asked about', (t) => {
-  const ledger = (writers: readonly string[]): unknown =>
-    webhooksOf({ ...OPTIONS, ledgerWriters: writers }).find(({ name }) => name.startsWith('ledger.'))
   t.match(ledger(['a"b']), {
     matchConditions: [{ expression: '!(request.userInfo.username in ["a\\"b"])' }],
   })

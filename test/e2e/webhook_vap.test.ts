@@ -12,7 +12,7 @@ import { kubeBinaries } from '../support/kube_binaries.ts'
 import { kubeClusterFor } from '../support/kube_cluster.ts'
 import type { KubeCluster } from '../support/kube_cluster.ts'
 import { peerOrSkip } from '../support/peers.ts'
-import { ALICE, API_VERSION, ATTACKS, numbered } from './webhook_vap/attacks.ts'
+import { ALICE, API_VERSION, ATTACKS, numbered, pipeline } from './webhook_vap/attacks.ts'
 import type { Attack, Json, Place } from './webhook_vap/attacks.ts'
 
 t.setTimeout(600_000)
@@ -106,6 +106,9 @@ t.test('generated policies on a real kube-apiserver', { skip }, async (t) => {
     t.ok(told.get('WH-V1')?.has('alice'))
   })
 
+  await t.test('a repository has one name, however its address is written', async (t) => {
+    await nameSources(t, asker)
+  })
   await t.test('breaking the glass takes the annotation and the verb, and is told', async (t) => {
     await breakGlass(t, asker, cluster)
   })
@@ -262,6 +265,46 @@ async function auditedRules(
     }
   }
   return rules
+}
+
+/** What names none here is refused; the webhook reads some of it as a browser would. */
+const ADDRESSES: readonly (readonly [address: string, name: string])[] = [
+  ['https://github.com/Acme/VPC.git', 'github.com/acme/vpc'],
+  ['https://me:secret@git.example.com:443/a/b/c/', 'git.example.com/a/b/c'],
+  ['https://git.example.com:8443/a/b.GIT', 'git.example.com:8443/a/b'],
+  ['http://git.example.com:80/a/b', 'git.example.com/a/b'],
+  ['ssh://git@git.example.com:2222/a/b.git', 'git.example.com/a/b'],
+  ['git@github.com:acme/vpc.git', 'github.com/acme/vpc'],
+  ['git://git.example.com//a/b//', 'git.example.com/a/b'],
+  ['', 'github.com/acme/sources'],
+  ...[
+    'https://github.com/acme',
+    'ftp://a/b/c',
+    'https://a/b/../c/d',
+    'https://a/b//c',
+    'https://a/b?c/d',
+  ].map((address) => [address, 'a repository that the Module names (it names none)'] as const),
+]
+
+async function nameSources(t: Test, asker: KubeAsker): Promise<void> {
+  const { path } = placeOf('enforce', 'sources')
+  for (const [repoUrl, name] of ADDRESSES) {
+    const told = await asker.ask({
+      method: 'POST',
+      path: `${path('modules')}?dryRun=All`,
+      body: {
+        apiVersion: API_VERSION,
+        kind: 'Module',
+        metadata: { name: 'sources' },
+        spec: {
+          moduleConfig: { repoUrl, repoOwner: 'Acme', fileFormat: 'zip', immutable: true },
+          versions: [{ version: '1.2.0' }],
+        },
+      },
+      as: pipeline({ 'sallyport.dev/source': 'example.com/other/one' }),
+    })
+    t.match(told, { status: 403, message: `this Module is published by "${name}". Instead` }, repoUrl)
+  }
 }
 
 const MERGE = 'application/merge-patch+json'

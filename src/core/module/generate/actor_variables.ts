@@ -31,29 +31,31 @@ export function actorVariables(identities: Identities | undefined): readonly Var
   const isIn = (kind: 'controller' | 'gitops' | 'importer' | 'human'): Cel =>
     isListedIn(listOf(identities, kind))
   return [
-    { name: 'isController', expression: isIn('controller') },
-    { name: 'isGitops', once: true, expression: isIn('gitops') },
-    { name: 'isImporter', once: true, expression: isIn('importer') },
-    { name: 'isListedHuman', once: true, expression: isIn('human') },
-    { name: 'claimedSource', expression: claim('source') },
-    { name: 'source', expression: 'variables.claimedSource.lowerAscii()' },
-    { name: 'repositoryId', expression: claim('repository_id') },
-    { name: 'ref', expression: claim('ref') },
-    { name: 'sha', expression: claim('sha') },
+    { name: 'isController', inline: true, expression: isIn('controller') },
+    { name: 'isGitops', inline: true, expression: isIn('gitops') },
+    { name: 'isImporter', inline: true, expression: isIn('importer') },
+    { name: 'isListedHuman', inline: true, expression: isIn('human') },
+    { name: 'claimedSource', inline: true, expression: claim('source') },
+    { name: 'source', inline: true, expression: 'variables.claimedSource.lowerAscii()' },
+    { name: 'repositoryId', inline: true, expression: claim('repository_id') },
+    { name: 'ref', inline: true, expression: claim('ref') },
+    { name: 'sha', inline: true, expression: claim('sha') },
     {
       name: 'isFromToken',
+      inline: true,
       expression: `${credential}.size() == 1 && ${credential}[0].startsWith('JTI=')`,
     },
     {
       name: 'isByCluster',
+      inline: true,
       expression: `request.userInfo.username in ${celList(CLUSTER_ACCOUNTS)}`,
     },
     {
       name: 'isListed',
-      once: true,
+      inline: true,
       expression:
         'variables.isController || variables.isGitops || variables.isImporter || variables.isListedHuman',
     },
-    { name: 'isPipeline', once: true, expression: "!variables.isListed && variables.source != ''" },
+    { name: 'isPipeline', inline: true, expression: "!variables.isListed && variables.source != ''" },
   ]
 }

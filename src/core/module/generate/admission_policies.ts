@@ -212,7 +212,7 @@ function inValidation(one: Validation, inPlace: (expression: Cel) => Cel): Valid
 function checkVariables(checks: readonly Check[], spec: ModulePolicySpec | undefined): readonly Variable[] {
   return checks.map(({ name, problems, rule }) => ({
     name,
-    once: true,
+    inline: true,
     expression: exceptExcepted(problems, rule, spec),
   }))
 }
@@ -242,7 +242,7 @@ function sums(checks: readonly Check[]): readonly Variable[] {
     ...glassGroups(checks).map(({ name, checks: inGroup }) => ({ name, expression: sumOf(inGroup) })),
     {
       name: 'glass',
-      once: true,
+      inline: true,
       expression: ['[]', ...glassGroups(checks).map(({ name }) => `variables.${name}`)].join(' + '),
     },
     {

@@ -9,10 +9,10 @@ export type Variable = {
   readonly name: string
   readonly expression: Cel
   /**
-   * Read at one place and in no loop: its expression is printed there. Each expression by itself costs kube-apiserver some 75 kB
-   * (1.36, measured), since it carries all functions that there are.
+   * Its expression is printed where it is read: it is cheap, or read at one place that is in no loop. Each expression by itself costs
+   * kube-apiserver some 75 kB (1.36, measured), since it carries all functions that there are.
    */
-  readonly once?: true
+  readonly inline?: true
 }
 
 /** JSON's escapes are CEL's. */
@@ -98,16 +98,18 @@ export function notedWhere(condition: Cel, rule: string, sentence: Cel): Cel {
 
 export type Written = { readonly variables: readonly Variable[]; readonly inPlace: (expression: Cel) => Cel }
 
-/** What is declared, without what is read at one place: that stands there. */
+/** What is declared, with what is inline in its places. */
 export function written(declared: readonly Variable[]): Written {
-  const once = new Map(declared.filter((one) => one.once === true).map((one) => [one.name, one.expression]))
+  const inlined = new Map(
+    declared.filter((one) => one.inline === true).map((one) => [one.name, one.expression]),
+  )
   const inPlace = (expression: Cel): Cel =>
     expression.replaceAll(READ, (read: string, name: string) => {
-      const own = once.get(name)
+      const own = inlined.get(name)
       return own === undefined ? read : `(${inPlace(own)})`
     })
   const variables = declared
-    .filter(({ name }) => !once.has(name))
+    .filter(({ name }) => !inlined.has(name))
     .map(({ name, expression }) => ({ name, expression: inPlace(expression) }))
   return { variables, inPlace }
 }

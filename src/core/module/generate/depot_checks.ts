@@ -34,6 +34,7 @@ export function depotVariables(isRequired: boolean): readonly Variable[] {
     { name: 'stored', expression: `!(${IS_UPDATED}) ? [] : ${globalStorage('object')}` },
     {
       name: 'isHeld',
+      inline: true,
       expression: isRequired
         ? 'true'
         : `${IS_UPDATED} && (${globalConfig('oldObject')}.?immutable.orValue(false) ||
@@ -41,7 +42,7 @@ ${configs('oldObject')}.exists(config, ${immutable('config')}))`,
     },
     {
       name: 'takenBack',
-      once: true,
+      inline: true,
       expression: `(${IS_UPDATED} && ${globalConfig('oldObject')}.?immutable.orValue(false) &&
 !${globalConfig('object')}.?immutable.orValue(false) ? ['all its Modules'] : []) +
 variables.oldConfigs.filter(config, ${immutable('config')} && variables.newConfigs.exists(next,
@@ -49,7 +50,7 @@ ${name('next')} == ${name('config')} && !${immutable('next')})).map(config, ${qu
     },
     {
       name: 'movedModules',
-      once: true,
+      inline: true,
       // Without a storage of its own a module has the Depot's.
       expression: `variables.oldConfigs.filter(config, variables.newConfigs.exists(next, ${name('next')} == ${name('config')} &&
 (next.?storageConfig.hasValue() || config.?storageConfig.hasValue()) &&

@@ -33,12 +33,14 @@ const GLASS: readonly Variable[] = [
   // In the request that weakens, so that a reason from last year weakens nothing.
   {
     name: 'isAsked',
+    inline: true,
     expression: `request.operation == 'DELETE' ? ${annotation('oldObject')}.trim() != '' :
 ${annotation('object')}.trim() != '' && ${annotation('object')} != ${annotation('oldObject')}`,
   },
   // With its Namespace, whose deletion was judged.
   {
     name: 'isNamespaceGoing',
+    inline: true,
     expression: `request.userInfo.username == 'system:serviceaccount:kube-system:namespace-controller' &&
 namespaceObject.metadata.?deletionTimestamp.hasValue()`,
   },

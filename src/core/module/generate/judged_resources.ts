@@ -25,7 +25,7 @@ const STORED = "(request.operation == 'CREATE' ? object : oldObject)"
 
 /** What exceptions name. */
 function owner(name: Cel): Variable {
-  return { name: 'ownerName', expression: name }
+  return { name: 'ownerName', inline: true, expression: name }
 }
 
 /** @param spec `undefined`: what holds without a policy */

@@ -75,8 +75,8 @@ export function listFacts(kind: ListKind, isRequired: boolean): readonly Variabl
     { name: 'was', expression: before('{}', settings(kind, 'oldObject')) },
     { name: 'becomes', expression: after('{}', settings(kind, 'object')) },
     ...heldFacts(kind, isRequired),
-    { name: 'wasLimit', expression: before('0', limit('oldObject')) },
-    { name: 'limit', expression: after('0', limit('object')) },
+    { name: 'wasLimit', inline: true, expression: before('0', limit('oldObject')) },
+    { name: 'limit', inline: true, expression: after('0', limit('object')) },
     { name: 'wasStored', expression: before('[]', storage('oldObject')) },
     { name: 'stored', expression: after('[]', storage('object')) },
     ...GLASS,
@@ -88,11 +88,15 @@ function heldFacts(kind: ListKind, isRequired: boolean): readonly Variable[] {
   const says = (object: Cel): Cel =>
     kind === 'Module' ? `${object}.spec.moduleConfig.?immutable.orValue(false)` : 'false'
   return [
-    { name: 'wasImmutable', expression: `!(${IS_CREATED}) && ${says('oldObject')}` },
-    { name: 'isImmutable', expression: `!(${IS_DELETED}) && ${says('object')}` },
-    { name: 'isHeld', expression: isRequired ? 'true' : 'variables.wasImmutable || variables.isImmutable' },
+    { name: 'wasImmutable', inline: true, expression: `!(${IS_CREATED}) && ${says('oldObject')}` },
+    { name: 'isImmutable', inline: true, expression: `!(${IS_DELETED}) && ${says('object')}` },
+    {
+      name: 'isHeld',
+      inline: true,
+      expression: isRequired ? 'true' : 'variables.wasImmutable || variables.isImmutable',
+    },
     // When it was held already, a limit that was there is nothing new.
-    { name: 'wasHeld', once: true, expression: isRequired ? 'true' : 'variables.wasImmutable' },
+    { name: 'wasHeld', inline: true, expression: isRequired ? 'true' : 'variables.wasImmutable' },
   ]
 }
 
@@ -108,6 +112,7 @@ const ANNOTATION = (object: Cel, name: string): Cel =>
 const GLASS: readonly Variable[] = [
   {
     name: 'unpublishAsked',
+    inline: true,
     expression: ANNOTATION("(request.operation == 'DELETE' ? oldObject : object)", 'sallyport.dev/unpublish'),
   },
   {
@@ -117,6 +122,7 @@ const GLASS: readonly Variable[] = [
   },
   {
     name: 'isMigrating',
+    inline: true,
     expression: `request.operation == 'UPDATE' && ${ANNOTATION('object', 'sallyport.dev/migrate')}.trim() != '' &&
 ${ANNOTATION('object', 'sallyport.dev/migrate')} != ${ANNOTATION('oldObject', 'sallyport.dev/migrate')}`,
   },

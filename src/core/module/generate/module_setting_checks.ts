@@ -54,21 +54,22 @@ const settingFacts = (kind: ListKind): readonly Variable[] => [
   },
   {
     name: 'isMoved',
+    inline: true,
     expression: `${IS_UPDATED} && variables.oldEntries.size() > 0 && variables.wasStored != variables.stored`,
   },
   {
     name: 'storageText',
-    once: true,
+    inline: true,
     expression: "variables.stored.size() == 0 ? 'no storage' : variables.stored.join(', ')",
   },
   {
     name: 'wasStorageText',
-    once: true,
+    inline: true,
     expression: "variables.wasStored.size() == 0 ? 'no storage' : variables.wasStored.join(', ')",
   },
   {
     name: 'migration',
-    once: true,
+    inline: true,
     expression: `${IS_UPDATED} ? object.metadata.?annotations[?'${MIGRATE_ANNOTATION}'].orValue('').trim() : ''`,
   },
 ]
@@ -281,7 +282,7 @@ function credentialChecks(kind: ListKind): readonly Check[] {
 const DELETION: readonly Variable[] = [
   {
     name: 'isNamespaceGoing',
-    once: true,
+    inline: true,
     expression: `request.userInfo.username == 'system:serviceaccount:kube-system:namespace-controller' &&
 namespaceObject.metadata.?deletionTimestamp.hasValue()`,
   },

@@ -16,48 +16,26 @@ const SEGMENT = '[A-Za-z0-9._~!$&()*+,;=:@%|-]+'
 const ADDRESS = `^(?:https?|ssh|git)://(?:[^/@?#\\s\\\\]*@)?[a-z0-9_.-]+(?::[1-9][0-9]{0,4})?/+${SEGMENT}(?:/${SEGMENT})+/*$`
 const SHORT_ADDRESS = '^[a-z0-9_.-]+@[a-z0-9.-]+:[^/].*$'
 
-/** `sourceOf` of a Module whose settings are the variable `settings`. */
-function sourceVariables(name: string, settings: Cel): readonly Variable[] {
-  const written = `${settings}.repoUrl.lowerAscii()`
-  const at = (part: string): Cel => `variables.${name}${part}`
-  return [
-    {
-      name: `${name}Address`,
-      expression: `${written}.matches(${celPattern(SHORT_ADDRESS)})
-? 'ssh://' + ${written}.replace(':', '/', 1) : ${written}`,
-    },
-    {
-      // Host and path, without the scheme and whoever logs in.
-      name: `${name}Place`,
-      expression: `${at('Address')}.matches(${celPattern(ADDRESS)})
-? ${at('Address')}.find(r'://.*').replace(${at('Address')}.find(r'://(?:[^/@]*@)?'), '', 1) : ''`,
-    },
-    {
-      name: `${name}Host`,
-      once: true,
-      expression: `${at('Address')}.startsWith('ssh:') ? ${at('Place')}.find('^[^/:]*')
-: ${at('Address')}.startsWith('https:') && ${at('Place')}.find('^[^/]*').endsWith(':443') ? ${at('Place')}.find('^[^/:]*')
-: ${at('Address')}.startsWith('http:') && ${at('Place')}.find('^[^/]*').endsWith(':80') ? ${at('Place')}.find('^[^/:]*')
-: ${at('Place')}.find('^[^/]*')`,
-    },
-    {
-      name: `${name}Path`,
-      expression: `${at('Place')} == '' ? '' : ${at('Place')}.substring(${at('Place')}.indexOf('/')).find('[^/].*[^/]')`,
-    },
-    {
-      name: `${name}Repository`,
-      expression: `${at('Path')}.endsWith('.git') ? ${at('Path')}.substring(0, ${at('Path')}.size() - 4) : ${at('Path')}`,
-    },
-    {
-      name: `${name}Source`,
-      expression: `${written} != ''
-? (${at('Repository')}.matches('^[^/]+(/[^/]+)+$') &&
-!${at('Repository')}.split('/').exists(part, part.replace('%2e', '.') in ['.', '..'])
-? ${at('Host')} + '/' + ${at('Repository')} : '')
-: [${settings}.repoOwner, ${settings}.name].all(part, part.matches(${celPattern('^[^\\s\\p{C}/\\\\]+$')}) && !(part in ['.', '..']))
-? 'github.com/' + ${settings}.repoOwner.lowerAscii() + '/' + ${settings}.name.lowerAscii() : ''`,
-    },
-  ]
+/** Of `parts`, an address and what stands in it behind the scheme and whoever logs in: a port of ssh is not the web's. */
+const HOST = `parts[0].startsWith('ssh:') ||
+(parts[0].startsWith('https:') && parts[1].find('^[^/]*').endsWith(':443')) ||
+(parts[0].startsWith('http:') && parts[1].find('^[^/]*').endsWith(':80'))
+? parts[1].find('^[^/:]*') : parts[1].find('^[^/]*')`
+
+/** `sourceOf` of a Module with these settings. */
+function sourceOfSettings(settings: Cel): Cel {
+  const ofAddress = `[${settings}.repoUrl.lowerAscii()]
+.map(text, text.matches(${celPattern(SHORT_ADDRESS)}) ? 'ssh://' + text.replace(':', '/', 1) : text)
+.map(address, [address, address.matches(${celPattern(ADDRESS)})
+? address.find(r'://.*').replace(address.find(r'://(?:[^/@]*@)?'), '', 1) : ''])
+.map(parts, [${HOST}, parts[1].find('/.*').find('[^/].*[^/]')])
+.map(parts, [parts[0], parts[1].endsWith('.git') ? parts[1].substring(0, parts[1].size() - 4) : parts[1]])
+.map(parts, parts[1].matches('^[^/]+(/[^/]+)+$') &&
+!parts[1].split('/').exists(part, part.replace('%2e', '.') in ['.', '..']) ? parts[0] + '/' + parts[1] : '')[0]`
+  const ofOwner = `[${settings}.repoOwner, ${settings}.name].all(part,
+part.matches(${celPattern('^[^\\s\\p{C}/\\\\]+$')}) && !(part in ['.', '..']))
+? 'github.com/' + ${settings}.repoOwner.lowerAscii() + '/' + ${settings}.name.lowerAscii() : ''`
+  return `${settings}.repoUrl != '' ? ${ofAddress} : ${ofOwner}`
 }
 
 const OWN_REPOSITORY: Publisher = { ids: [], refs: [] }
@@ -139,12 +117,11 @@ function publisherNames(kind: ListKind, publishers: readonly Publisher[]): Cel {
 
 /** A Provider is of no repository. */
 function sourcesOf(kind: ListKind): readonly Variable[] {
-  if (kind === 'Provider') return [{ name: 'ownSource', expression: "''" }]
-  const own = "request.operation == 'CREATE' ? variables.becomes : variables.was"
+  if (kind === 'Provider') return [{ name: 'ownSource', inline: true, expression: "''" }]
+  const own = "(request.operation == 'CREATE' ? variables.becomes : variables.was)"
   return [
-    { name: 'own', expression: own },
-    ...sourceVariables('own', 'variables.own'),
-    ...sourceVariables('new', 'variables.becomes'),
+    { name: 'ownSource', expression: sourceOfSettings(own) },
+    { name: 'newSource', expression: sourceOfSettings('variables.becomes') },
   ]
 }
 
@@ -179,6 +156,7 @@ export function publisherVariables(kind: ListKind, spec: ModulePolicySpec | unde
     ...sourcesOf(kind),
     {
       name: 'mayPublish',
+      inline: true,
       expression: `variables.isController || variables.isGitops ||
 (variables.isImporter ? request.operation == 'CREATE' :
 variables.isListedHuman || (variables.isByCluster && variables.source == ''))`,
@@ -198,12 +176,13 @@ variables.isListedHuman || (variables.isByCluster && variables.source == ''))`,
     },
     {
       name: 'unpublishable',
-      once: true,
+      inline: true,
       expression: `variables.mayPublish ? [] : variables.wrongPipeline.size() > 0 ? variables.added
 : variables.added.filter(version, !${right('version')})`,
     },
     {
       name: 'refShown',
+      inline: true,
       expression: `variables.ref == '' ? 'no ref' : ${quoted('variables.ref')}`,
     },
     // Of who touches what decides where versions come from.
@@ -295,7 +274,7 @@ export function pinVariables(): readonly Variable[] {
   return [
     { name: 'pinWords', expression: `request.operation == 'DELETE' ? [] : ${pinWords('object')}` },
     { name: 'oldPinWords', expression: `request.operation == 'CREATE' ? [] : ${pinWords('oldObject')}` },
-    { name: 'arePinsKept', expression: 'variables.pinWords == variables.oldPinWords' },
+    { name: 'arePinsKept', inline: true, expression: 'variables.pinWords == variables.oldPinWords' },
     {
       name: 'badPins',
       expression: `variables.pinWords.transformList(index, word, !(${isPin}), index)`,
@@ -312,13 +291,13 @@ variables.pinNames.transformList(index, name, variables.pinNames.indexOf(name) !
     },
     {
       name: 'oldPins',
-      once: true,
+      inline: true,
       expression: `variables.arePinsKept || variables.oldPinWords.exists(word, !(${isPin})) ? [] : variables.oldPinWords`,
     },
     // What was pinned and is not any more, or to something else; who leaves the list takes its pin along.
     {
       name: 'movedPins',
-      once: true,
+      inline: true,
       expression: `variables.arePinsKept || variables.badPins.size() > 0 || variables.pinnedTwice.size() > 0 ? [] :
 variables.oldPins.filter(pin, !(pin in variables.pinWords) &&
 !(${pinName('pin')} in variables.pinNames && variables.pinValues[variables.pinNames.indexOf(${pinName('pin')})] == ${pinValue('pin')}) &&
@@ -326,14 +305,14 @@ variables.oldPins.filter(pin, !(pin in variables.pinWords) &&
     },
     {
       name: 'unpinned',
-      once: true,
+      inline: true,
       expression: `variables.badPins.size() > 0 || variables.pinnedTwice.size() > 0 ? [] :
 variables.added.filter(version, !(version in variables.pinNames))`,
     },
     // The pipeline that publishes knows what it runs for.
     {
       name: 'otherwisePinned',
-      once: true,
+      inline: true,
       expression: `variables.sha == '' || !variables.isPipeline || variables.badPins.size() > 0 || variables.pinnedTwice.size() > 0 ? [] :
 variables.added.filter(version, version in variables.pinNames &&
 !variables.pinValues[variables.pinNames.indexOf(version)].startsWith('sha256:') &&

@@ -66,7 +66,7 @@ variables.oldPlains.transformList(index, plain,
   },
   {
     name: 'rewrittenAt',
-    once: true,
+    inline: true,
     expression: `request.operation != 'UPDATE' || variables.isAppended ? [] :
 variables.oldTexts.transformList(index, text, !(text in variables.tailTexts) &&
 variables.oldPlains[index] in variables.tailPlains &&
@@ -74,7 +74,7 @@ variables.oldPlains.indexOf(variables.oldPlains[index]) == index, index)`,
   },
   {
     name: 'doubled',
-    once: true,
+    inline: true,
     expression: `variables.tailPlains.size() == variables.fresh.size() ? [] :
 variables.tailPlains.transformList(index, plain,
 ((variables.isAppended && ${isStored('plain')}) || variables.tailPlains.indexOf(plain) != index) &&

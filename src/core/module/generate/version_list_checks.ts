@@ -35,7 +35,7 @@ const REPLACED: readonly Variable[] = [
   },
   {
     name: 'droppedAt',
-    once: true,
+    inline: true,
     expression: 'variables.removedAt.filter(index, !(index in variables.replacedAt))',
   },
 ]
@@ -89,15 +89,15 @@ function removalVariables({ name, at, when }: Removal): readonly Variable[] {
   return [
     {
       name: `${name}Removed`,
-      once: true,
+      inline: true,
       expression: of('variables.isHeld && !(variables.oldPlains[index] in variables.unpublishNames)'),
     },
     {
       name: `${name}Unpublished`,
-      once: true,
+      inline: true,
       expression: of('variables.isHeld && variables.oldPlains[index] in variables.unpublishNames'),
     },
-    { name: `${name}Dropped`, once: true, expression: of('!variables.isHeld') },
+    { name: `${name}Dropped`, inline: true, expression: of('!variables.isHeld') },
   ]
 }
 
@@ -147,7 +147,7 @@ const MALFORMED: readonly Variable[] = [
   },
   {
     name: 'notVersions',
-    once: true,
+    inline: true,
     expression: 'variables.malformed.filter(text, !(text in variables.withBuild))',
   },
 ]
@@ -163,7 +163,7 @@ const WHY_NO_VERSION = (text: Cel): Cel =>
 const OTHER_FIELDS: readonly Variable[] = [
   {
     name: 'withFields',
-    once: true,
+    inline: true,
     expression: `(request.operation == 'DELETE' ? [] : variables.tailEntries).filter(entry,
 (has(entry.name) && !variables.oldEntries.exists(old, has(old.name) && SAME)) ||
 (has(entry.fileName) && !variables.oldEntries.exists(old, has(old.fileName) && SAME)) ||
@@ -263,12 +263,12 @@ function malformedChecks(): readonly Check[] {
 const RESPELLED: readonly Variable[] = [
   {
     name: 'respelled',
-    once: true,
+    inline: true,
     expression: 'variables.isHeld && !variables.isController ? variables.rewrittenAt : []',
   },
   {
     name: 'respelledNotice',
-    once: true,
+    inline: true,
     expression: 'variables.isHeld && !variables.isController ? [] : variables.rewrittenAt',
   },
 ]
@@ -327,7 +327,7 @@ function orderVariables(ordering: Ordering): readonly Variable[] {
     },
     {
       name: 'belowOld',
-      once: true,
+      inline: true,
       expression: `variables.added.filter(version, variables.oldVersions.exists(old,
 semver(old).compareTo(semver(version)) >= 0${isOfMajor}))`,
     },

@@ -30,7 +30,7 @@ export const SWAPPED_FILES: readonly Variable[] = [
   },
   {
     name: 'swapped',
-    once: true,
+    inline: true,
     expression: `!(${IS_STATUS}) ? [] :
 oldObject.?status.?moduleVersionRefs.orValue({}).transformList(version, ref,
 ref.?fileName.orValue('') != '' && version in variables.files &&
@@ -67,10 +67,11 @@ const IS_SPEC_KEPT = `[oldObject, object].all(one, dyn(one.spec).all(key, key ==
 export function versionObjectVariables(isRequired: boolean): readonly Variable[] {
   const stored = "(request.operation == 'CREATE' ? object : oldObject)"
   return [
-    { name: 'text', expression: `${stored}.spec.?version.orValue('')` },
-    { name: 'plain', expression: plainTextOf('variables.text', isVersion, plainOf) },
+    { name: 'text', inline: true, expression: `${stored}.spec.?version.orValue('')` },
+    { name: 'plain', inline: true, expression: plainTextOf('variables.text', isVersion, plainOf) },
     {
       name: 'isHeld',
+      inline: true,
       expression: isRequired
         ? 'true'
         : "request.operation != 'CREATE' && oldObject.spec.?moduleConfigRef.?immutable.orValue(false)",
@@ -80,16 +81,26 @@ export function versionObjectVariables(isRequired: boolean): readonly Variable[]
       expression: `request.operation != 'UPDATE' || ${IS_STATUS} ? '' : !${IS_SPEC_KEPT} ? 'spec'
 : ${OWN_LABELS('oldObject')} != ${OWN_LABELS('object')} ? 'metadata.labels' : ''`,
     },
-    { name: 'wasChecksum', expression: `${IS_STATUS} ? oldObject.?status.?checksum.orValue('') : ''` },
-    { name: 'checksum', expression: `${IS_STATUS} ? object.?status.?checksum.orValue('') : ''` },
+    {
+      name: 'wasChecksum',
+      inline: true,
+      expression: `${IS_STATUS} ? oldObject.?status.?checksum.orValue('') : ''`,
+    },
+    {
+      name: 'checksum',
+      inline: true,
+      expression: `${IS_STATUS} ? object.?status.?checksum.orValue('') : ''`,
+    },
     {
       name: 'isNamespaceGoing',
+      inline: true,
       expression: `request.userInfo.username == 'system:serviceaccount:kube-system:namespace-controller' &&
 namespaceObject.metadata.?deletionTimestamp.hasValue()`,
     },
     // Whether its owner still lists it, the webhook knows.
     {
       name: 'isOwners',
+      inline: true,
       expression: `variables.isController ||
 request.userInfo.username == 'system:serviceaccount:kube-system:generic-garbage-collector'`,
     },
