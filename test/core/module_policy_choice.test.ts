@@ -1,5 +1,6 @@
 // Which policies a change is judged under, and what two of them come to.
 import t from 'tap'
+import { readVersion } from '../../src/core/module/module_object.ts'
 import type { ModulePolicySpec } from '../../src/core/module/module_policy.ts'
 import { judgeUnderPolicies } from '../../src/core/module/policy_choice.ts'
 import type { Asker, NamedPolicy } from '../../src/core/module/policy_choice.ts'
@@ -55,6 +56,46 @@ t.test('the labels that are stored decide, not those that the request writes', a
     ['WH-V1', 'WH-M15'],
   )
   t.ok(judgeUnderPolicies(moduleChange(old, old), byArgo, [policy], aLedger()).allowed)
+})
+
+t.test(
+  'WH-M15 a label does not bring what never changes under less than holds without a policy',
+  async (t) => {
+    const selector = { namespaces: [], labels: platform }
+    const relabelled = (policy: NamedPolicy, edit: ModuleEdit = {}): readonly string[] => {
+      const [old, next] = [aModule(edit), aModule({ ...edit, labels: { team: 'platform' } })]
+      return said(judgeUnderPolicies(moduleChange(old, next), byArgo, [policy], aLedger()))
+    }
+    const told = named('told', { selector, modes: { 'WH-V1': 'warn' } })
+    t.same(relabelled(told), [
+      'WH-M15 forbidden: the labels would put this Module under the policy "told", which enforces less than holds without one',
+    ])
+    t.same(relabelled(told, MUTABLE), [], 'what may change anyway')
+    t.same(relabelled(told, { versions: [] }), [], 'nothing was published')
+    t.same(relabelled(named('strict', { selector, modes: { 'WH-P1': 'warn' } })), [])
+  },
+)
+
+t.test('a Version of no Module chooses no policy by its own labels', async (t) => {
+  const read = readVersion({
+    metadata: { name: 'vpc-9-9-9', namespace: 'infra', labels: { team: 'platform' } },
+    spec: { type: 'Module', version: '9.9.9', moduleConfigRef: { name: 'nobody' } },
+  })
+  if (!read.ok) throw new Error(read.denial)
+  const made = (selector: ModulePolicySpec['selector']): boolean => {
+    const told = named('told', { selector, modes: { 'WH-S4': 'warn' } })
+    const about = {
+      operation: 'CREATE',
+      subResource: '',
+      namespace: 'infra',
+      name: 'vpc-9-9-9',
+      dryRun: false,
+    } as const
+    const subject = { resource: 'versions', ...about, old: undefined, new: read.value } as const
+    return judgeUnderPolicies(subject, { ...byArgo, user: alice }, [told], aLedger()).allowed
+  }
+  t.notOk(made({ namespaces: ['infra'], labels: platform }))
+  t.ok(made({ namespaces: ['infra'], labels: new Map() }), 'a policy for the whole namespace has its say')
 })
 
 t.test('of two policies the stricter one decides, and each thing is said once', async (t) => {

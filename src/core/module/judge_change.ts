@@ -15,7 +15,7 @@ import { takenNames } from './rules/m10_taken_names.ts'
 import { deletedModule } from './rules/m12_deleted.ts'
 import { recreatedModule } from './rules/m13_recreated.ts'
 import { guardedDefinition } from './rules/m15_definitions.ts'
-import { deselected } from './rules/m15_deselected.ts'
+import { deselected, loosenedByLabel } from './rules/m15_deselected.ts'
 import { guardedNamespace } from './rules/m15_namespaces.ts'
 import { otherUpstream } from './rules/m2_other_upstream.ts'
 import { repointed } from './rules/m2_repointed.ts'
@@ -138,13 +138,13 @@ function findingsOf(
       // The server takes nothing but the status from such a request.
       return change.subResource === 'status'
         ? moduleStatus(subject)
-        : MODULE_RULES.flatMap((rule) => rule(subject))
+        : [...MODULE_RULES.flatMap((rule) => rule(subject)), ...loosenedByLabel(subject, policies)]
     }
     case 'providers': {
       const subject = providerCase(change, policy, ledger)
       return change.subResource === 'status'
         ? providerStatus(change)
-        : PROVIDER_RULES.flatMap((rule) => rule(subject))
+        : [...PROVIDER_RULES.flatMap((rule) => rule(subject)), ...loosenedByLabel(subject, policies)]
     }
     case 'versions': {
       const subject = versionCase(change, policy, ledger)

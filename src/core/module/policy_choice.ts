@@ -64,9 +64,10 @@ function isCoveredBy(subject: ChangeSubject, { selector }: ModulePolicySpec, fac
     case 'groupbindings':
       return isSelected(selector, subject.namespace, labelsOf(subject))
     case 'versions': {
-      // The labels of its owner are what the policy is about; a Version whose owner is gone has its own.
+      // The labels of its owner are what the policy is about. Its own nobody guards: whoever makes a Version of no Module, or
+      // relabels one, would choose his policy by them.
       const owner = facts.module ?? facts.provider
-      return isSelected(selector, subject.namespace, owner?.meta.labels ?? labelsOf(subject))
+      return isSelected(selector, subject.namespace, owner?.meta.labels ?? new Map())
     }
     // A policy for some of what goes with it has no say in the rest.
     case 'namespaces':
