@@ -33,12 +33,19 @@ export type Typed = {
   readonly warnings: readonly string[]
 }
 
-export async function openWorld(t: Test, rows: readonly Row[], crds: Crds): Promise<World> {
+/** `env`: more of the environment of its kube-apiserver. */
+export async function openWorld(
+  t: Test,
+  rows: readonly Row[],
+  crds: Crds,
+  env: Readonly<Record<string, string>> = {},
+): Promise<World> {
   const broker = await startKubeBroker(t, { change: knowGitHub })
   const cluster = await kubeClusterFor(t, {
     authenticationConfig: await broker.generatedConfig(),
     controllerManager: true,
     auditLog: true,
+    env,
   })
   const must = async (args: readonly string[], input = ''): Promise<string> => {
     const { code, stdout, stderr } = await cluster.kubectl(args, { input, timeoutMs: 120_000 })
