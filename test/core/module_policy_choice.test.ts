@@ -62,10 +62,6 @@ t.test(
   'WH-M15 a label does not bring what never changes under less than holds without a policy',
   async (t) => {
     const selector = { namespaces: [], labels: platform }
-    const relabelled = (policy: NamedPolicy, edit: ModuleEdit = {}): readonly string[] => {
-      const [old, next] = [aModule(edit), aModule({ ...edit, labels: { team: 'platform' } })]
-      return said(judgeUnderPolicies(moduleChange(old, next), byArgo, [policy], aLedger()))
-    }
     const told = named('told', { selector, modes: { 'WH-V1': 'warn' } })
     t.same(relabelled(told), [
       'WH-M15 forbidden: the labels would put this Module under the policy "told", which enforces less than holds without one',

@@ -478,3 +478,19 @@ function excepted(untilSeconds: number) {
 function notImmutable(): string {
   return 'WH-M4 notice: this Module does not say immutable: true, so its published versions can be replaced'
 }
+
+t.test('WH-V9 thousands of versions are put in order as fast as they are read', async (t) => {
+  const many = (major: number): readonly string[] =>
+    Array.from({ length: 4000 }, (_, index) => `${major}.0.${index}`)
+  const began = performance.now()
+  for (const ordering of ['monotonic', 'backport'] as const) {
+    const verdict = judged(aModule({ versions: many(2) }), aModule({ versions: many(1) }), {
+      policy: aPolicy({ ordering }),
+    })
+    t.equal(
+      verdict.findings.some(({ rule }) => rule === 'WH-V9'),
+      ordering === 'monotonic',
+    )
+  }
+  t.ok(performance.now() - began < 3000)
+})

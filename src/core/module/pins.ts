@@ -37,7 +37,8 @@ export function readPins(module: Pick<ModuleObject, 'meta'> | undefined): Readin
 
 /** A pre-release keeps its case; hex digits do not matter. */
 function parts(word: string): readonly string[] {
-  const [version = '', ...values] = word.split('=')
+  // No more of them than tell that there are too many.
+  const [version = '', ...values] = word.split('=', 3)
   return [version, ...values.map((value) => value.toLowerCase())]
 }
 

@@ -7,13 +7,12 @@ import type { VersionIdentity } from '#core/module/version_identity.ts'
 export function versionOrder(subject: ListCase): readonly Finding[] {
   const ordering = subject.policy?.ordering ?? 'free'
   if (ordering === 'free') return []
-  const published = everPublished(subject)
+  const isOneLine = ordering === 'monotonic'
+  const newestOf = newestByLine(everPublished(subject), isOneLine)
   return subject.versions.added.flatMap(({ index, plain, identity }) => {
     // What comes back has its place already, and WH-V2 says whether it may.
     if (subject.ledger.published.has(plain)) return []
-    const isOneLine = ordering === 'monotonic'
-    const line = published.filter((other) => isOneLine || other.core[0] === identity.core[0])
-    const newest = line.reduce<VersionIdentity | undefined>(newer, undefined)
+    const newest = newestOf.get(lineOf(identity, isOneLine))
     if (newest === undefined || compareVersions(identity, newest) > 0) return []
     const where = isOneLine ? '' : ` of major ${identity.core[0]}`
     const message = `version ${plain} is below ${newest.plain}, the newest published${where} (ordering: ${ordering})`
@@ -31,6 +30,23 @@ function everPublished({ ledger, versions }: ListCase): readonly VersionIdentity
   )
   const remembered = gone.map(readVersionIdentity)
   return [...versions.before.values(), ...remembered.flatMap((read) => (read.ok ? [read.value] : []))]
+}
+
+/** Once for all that is added: of thousands, each would look through thousands. */
+function newestByLine(
+  published: readonly VersionIdentity[],
+  isOneLine: boolean,
+): ReadonlyMap<string, VersionIdentity> {
+  const newest = new Map<string, VersionIdentity>()
+  for (const identity of published) {
+    const line = lineOf(identity, isOneLine)
+    newest.set(line, newer(newest.get(line), identity))
+  }
+  return newest
+}
+
+function lineOf({ core }: VersionIdentity, isOneLine: boolean): string {
+  return isOneLine ? '' : core[0]
 }
 
 function newer(best: VersionIdentity | undefined, next: VersionIdentity): VersionIdentity {
