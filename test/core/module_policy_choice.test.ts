@@ -58,6 +58,11 @@ t.test('the labels that are stored decide, not those that the request writes', a
   t.ok(judgeUnderPolicies(moduleChange(old, old), byArgo, [policy], aLedger()).allowed)
 })
 
+function relabelled(policy: NamedPolicy, edit: ModuleEdit = {}): readonly string[] {
+  const [old, next] = [aModule(edit), aModule({ ...edit, labels: { team: 'platform' } })]
+  return said(judgeUnderPolicies(moduleChange(old, next), byArgo, [policy], aLedger()))
+}
+
 t.test(
   'WH-M15 a label does not bring what never changes under less than holds without a policy',
   async (t) => {
