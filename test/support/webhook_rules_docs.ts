@@ -78,7 +78,8 @@ const NOTES: Readonly<Partial<Record<RuleId, string>>> = {
   'WH-M4':
     'A Module that is created without it is told so; where the policy has `immutability: required` it is refused (422).',
   'WH-M6': HELD,
-  'WH-M7': 'A key prefix in S3 is not asked for: OpenDepot works without one.',
+  'WH-M7':
+    'A key prefix in S3 is not asked for: OpenDepot fetches without one, though its own S3 download proxy wants it.',
   'WH-M8': 'Mode `audit`, unless a policy says otherwise.',
   'WH-M12': HELD,
   'WH-M13': `${HELD} kube-apiserver asks before it looks whether the name is taken, so a \`kubectl create\` of what is there is answered here.`,
