@@ -1,6 +1,7 @@
 // What only kube-apiserver itself can guard: no webhook is asked about webhook configurations, and one whose Service, Secret or
 // Namespace is gone is asked nothing. Deleting or weakening one of them takes an annotation that says why, and the verb `unguard`
 // on it. (No policy is asked about policies: those are for roles to guard.)
+import { GUARDED_DEFINITIONS } from '#core/module/guarded_definitions.ts'
 import { celList, celText, toldWhere } from './cel_text.ts'
 import type { Cel, Variable } from './cel_text.ts'
 import type { Check, ResourceChecks } from './check.ts'
@@ -115,14 +116,6 @@ function registration({ configuration, keepers }: Guarded): GuardedResource {
   }
 }
 
-const DEFINITIONS = [
-  'modules.opendepot.defdev.io',
-  'providers.opendepot.defdev.io',
-  'versions.opendepot.defdev.io',
-  'modulepolicies.sallyport.dev',
-  'publishedversions.sallyport.dev',
-]
-
 const servedIn = (object: Cel): Cel =>
   `dyn(${object}).spec.versions.filter(one, one.name == 'v1alpha1' && one.served)`
 const fieldsOf = (list: Cel): Cel =>
@@ -144,7 +137,7 @@ function definitions(): GuardedResource {
     resources: ['customresourcedefinitions'],
     operations: WRITTEN,
     selectedBy: 'namespace',
-    condition: `oldObject.metadata.name in ${celList(DEFINITIONS)}`,
+    condition: `oldObject.metadata.name in ${celList(GUARDED_DEFINITIONS)}`,
     namespace: '',
     variables: [
       ...GLASS,

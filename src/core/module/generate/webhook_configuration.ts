@@ -1,6 +1,7 @@
 // The ValidatingWebhookConfiguration by which kube-apiserver asks the webhook (admissionregistration.k8s.io/v1, Kubernetes 1.34 and
 // later). What is not asked about is decided by names and by what changes, never by a label: whoever may set labels would dodge.
 import type { JsonObject } from '#core/claims.ts'
+import { GUARDED_DEFINITIONS } from '#core/module/guarded_definitions.ts'
 import { REVIEW_PATH } from '#core/module/review_path.ts'
 import { celList } from './cel_text.ts'
 import type { Cel } from './cel_text.ts'
@@ -62,15 +63,6 @@ const IS_CHANGED = ['spec', 'status', 'metadata.?labels', 'metadata.?annotations
   .map((field) => `object.${field} != oldObject.${field}`)
   .join(' ||\n')
 
-/** Definitions without which nothing is asked about any more, or nothing remembered. */
-const DEFINITIONS = [
-  'modules.opendepot.defdev.io',
-  'providers.opendepot.defdev.io',
-  'versions.opendepot.defdev.io',
-  'modulepolicies.sallyport.dev',
-  'publishedversions.sallyport.dev',
-]
-
 function asked({ ledgerWriters, namespaces = [] }: WebhookConfigurationOptions): readonly Asked[] {
   return [
     {
@@ -113,7 +105,9 @@ function asked({ ledgerWriters, namespaces = [] }: WebhookConfigurationOptions):
       name: 'definitions.webhook.sallyport.dev',
       rules: [rule('apiextensions.k8s.io', ['customresourcedefinitions'], ['UPDATE', 'DELETE'], 'Cluster')],
       // Not request.name, which a deletion of many leaves out.
-      conditions: [{ name: 'ours', expression: `oldObject.metadata.name in ${celList(DEFINITIONS)}` }],
+      conditions: [
+        { name: 'ours', expression: `oldObject.metadata.name in ${celList(GUARDED_DEFINITIONS)}` },
+      ],
     },
   ]
 }

@@ -1,18 +1,13 @@
 // WH-M15: what defines Modules, Versions and the ledger stays. A deleted definition takes every object with it without one review
 // of them, and one that knows fewer fields drops those of every object that is written next.
 import type { DefinitionChange } from '#core/module/change.ts'
+import { GUARDED_DEFINITIONS } from '#core/module/guarded_definitions.ts'
 import type { DefinitionObject } from '#core/module/guarded_object.ts'
 import type { LedgerFacts } from '#core/module/ledger.ts'
 import { listed, quoted } from '#core/module/printable.ts'
 import type { Finding } from '#core/module/verdict.ts'
 
-const GUARDED: ReadonlySet<string> = new Set([
-  'modules.opendepot.defdev.io',
-  'providers.opendepot.defdev.io',
-  'versions.opendepot.defdev.io',
-  'modulepolicies.sallyport.dev',
-  'publishedversions.sallyport.dev',
-])
+const GUARDED: ReadonlySet<string> = new Set(GUARDED_DEFINITIONS)
 
 const VERSION = 'v1alpha1'
 
