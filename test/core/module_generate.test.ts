@@ -28,7 +28,6 @@ t.test('without a policy, the rules that hold of themselves are generated for ev
   const policyObject = objects.get('ValidatingAdmissionPolicy sallyport-default-modules-enforce')
   t.equal(policyObject.spec.failurePolicy, 'Fail')
   t.notOk('matchConditions' in policyObject.spec)
-  t.match(policyObject.spec.variables, [{ name: 'isController' }])
   const binding = objects.get('ValidatingAdmissionPolicyBinding sallyport-default-modules-enforce')
   t.same(binding.spec, {
     policyName: 'sallyport-default-modules-enforce',
@@ -82,5 +81,56 @@ t.test('the same policies make the same text', (t) => {
   const policies = [policy('one', { selector: { namespaces: ['b', 'a'] } })]
   const made = (): string => JSON.stringify(admissionPolicies(policies, NOTHING_ELSE))
   t.equal(made(), made())
+  t.end()
+})
+
+t.test('an expression reads only what is declared before it', (t) => {
+  const policies = [policy('one', { selector: {}, ordering: 'monotonic', pins: 'required' })]
+  for (const object of named(policies).values()) {
+    if (object.kind !== 'ValidatingAdmissionPolicy') continue
+    const { variables, validations, auditAnnotations } = object.spec
+    const declared = new Set<string>()
+    for (const { name, expression } of [...variables, ...validations, ...auditAnnotations]) {
+      const reads = [...String(expression).matchAll(/\bvariables\.(\w+)/g)].map(([, read]) => read ?? '')
+      t.same(
+        reads.filter((read) => !declared.has(read)),
+        [],
+        `${object.metadata.name} ${name ?? ''}`,
+      )
+      if (name !== undefined) declared.add(name)
+    }
+  }
+  t.end()
+})
+
+t.test('a rule with an exception is left to the webhook for the Modules that it names', (t) => {
+  const exceptions = [
+    {
+      rules: ['WH-V7'],
+      modules: ['infra/vpc'],
+      until: '2030-01-01T00:00:00Z',
+      approver: 'jo',
+      reason: 'an old name',
+    },
+  ]
+  const objects = named([policy('one', { selector: {}, exceptions })])
+  const { variables } = objects.get('ValidatingAdmissionPolicy sallyport-policy-one-modules-enforce').spec
+  const { expression } = variables.find(({ name }: { name: string }) => name === 'invalid')
+  const rules = [...expression.matchAll(/in \["infra\/vpc"\] \? \[\] : /g)]
+  t.equal(rules.length, 1)
+  t.ok(expression.slice(rules[0]?.index).split('"WH-')[1]?.startsWith('V7'))
+  t.end()
+})
+
+t.test('names that are too long for an object are told apart all the same', (t) => {
+  const long = 'a'.repeat(250)
+  const names = [
+    ...named([
+      policy(`${long}b`, { selector: { namespaces: ['x'] } }),
+      policy(`${long}c`, { selector: { namespaces: ['y'] } }),
+    ]).keys(),
+  ]
+  t.equal(new Set(names).size, names.length)
+  t.ok(names.every((name) => (name.split(' ')[1] ?? '').length <= 253))
   t.end()
 })

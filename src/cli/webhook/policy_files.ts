@@ -16,7 +16,7 @@ import { readInput } from '../secret_input.ts'
 import { shownFile } from '../shown_input.ts'
 
 /** A policy and, for messages, where it was read. */
-export type PlacedPolicy = { readonly policy: NamedPolicy; readonly at: string }
+type PlacedPolicy = { readonly policy: NamedPolicy; readonly at: string }
 
 export type PolicyRead = {
   readonly policies: readonly PlacedPolicy[]

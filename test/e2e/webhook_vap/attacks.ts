@@ -18,8 +18,8 @@ export type Attack = {
 }
 
 type Kind = 'modules' | 'providers' | 'versions' | 'depots'
-export type Stored = { readonly kind: Kind; readonly object: Json; readonly status?: Json }
-export type Asked = (place: Place) => Ask
+type Stored = { readonly kind: Kind; readonly object: Json; readonly status?: Json }
+type Asked = (place: Place) => Ask
 export type Place = { readonly path: (kind: Kind, name?: string) => string; readonly name: string }
 
 export const API_VERSION = 'opendepot.defdev.io/v1alpha1'
@@ -37,7 +37,7 @@ const COLLECTOR: Impersonated = {
   groups: ['editors'],
 }
 
-export const SHA = '9f2c1d7e5b0a4c6f8e3d2b1a0c9f8e7d6c5b4a39'
+const SHA = '9f2c1d7e5b0a4c6f8e3d2b1a0c9f8e7d6c5b4a39'
 
 /** As the broker's token says it, on the way that only tokens come. */
 export function pipeline(more: Readonly<Record<string, string>> = {}): Impersonated {
