@@ -366,6 +366,20 @@ t.test('WH-M15 a definition of them knows no less than it did', async (t) => {
   t.same(said(definitionChange(plain, before)), [], 'and back')
 })
 
+t.test('WH-M15 a definition keeps status apart, and is not converted by somebody else', async (t) => {
+  const before = definition('opendepot', 'modules')
+  const open = structuredClone(before)
+  Reflect.deleteProperty(Object(open['spec']).versions[0], 'subresources')
+  t.same(said(definitionChange(before, open)), wouldLose('keep status apart (subresources)'))
+  t.same(said(definitionChange(open, before)), [])
+  const converted = structuredClone(before)
+  Object(converted['spec']).conversion = { strategy: 'Webhook' }
+  t.same(said(definitionChange(before, converted)), wouldLose('store what is written (conversion)'))
+  t.same(said(definitionChange(converted, converted)), [], 'as it was before')
+  Object(converted['spec']).conversion = { strategy: 'None' }
+  t.same(said(definitionChange(before, converted)), [])
+})
+
 t.test('WH-M15 a definition is held by the mode of a policy for everything, and by no other', async (t) => {
   const warned = { modes: { 'WH-M15': 'warn' } } as const
   const decides = (selector: ModulePolicySpec['selector']): boolean => {

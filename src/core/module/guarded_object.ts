@@ -33,7 +33,17 @@ export type DefinitionObject = {
   readonly meta: ObjectMeta
   readonly group: string
   readonly scope: string
-  readonly versions: readonly { readonly name: string; readonly served: boolean; readonly schema: unknown }[]
+  /** By a webhook, whose answer is what is stored and read. */
+  readonly isConverted: boolean
+  readonly versions: readonly DefinitionVersion[]
+}
+
+export type DefinitionVersion = {
+  readonly name: string
+  readonly served: boolean
+  /** Status is a subresource, so that whoever writes the object does not write it. */
+  readonly hasStatus: boolean
+  readonly schema: unknown
 }
 
 export function readPublishedVersion(value: unknown): Reading<PublishedVersionObject> {
@@ -73,9 +83,11 @@ export function readDefinition(value: unknown): Reading<DefinitionObject> {
       meta: readMeta(root.mapping('metadata')),
       group: spec.text('group'),
       scope: spec.text('scope'),
+      isConverted: spec.mapping('conversion').text('strategy') === 'Webhook',
       versions: spec.mappings('versions').map((version) => ({
         name: version.text('name'),
         served: version.flag('served'),
+        hasStatus: version.mapping('subresources').has('status'),
         schema: version.raw('schema'),
       })),
     }

@@ -2,7 +2,7 @@
 // of them, and one that knows fewer fields drops those of every object that is written next.
 import type { DefinitionChange } from '#core/module/change.ts'
 import { GUARDED_DEFINITIONS } from '#core/module/guarded_definitions.ts'
-import type { DefinitionObject } from '#core/module/guarded_object.ts'
+import type { DefinitionObject, DefinitionVersion } from '#core/module/guarded_object.ts'
 import type { LedgerFacts } from '#core/module/ledger.ts'
 import { listed, quoted } from '#core/module/printable.ts'
 import type { Finding } from '#core/module/verdict.ts'
@@ -35,13 +35,19 @@ function whatIsLost(before: DefinitionObject, after: DefinitionObject): string |
   if (was === undefined) return undefined
   const becomes = servedSchema(after)
   if (becomes === undefined) return `serve ${VERSION}`
+  // Status would be written with the rest, which no rule about status sees.
+  if (was.hasStatus && !becomes.hasStatus) return 'keep status apart (subresources)'
+  if (after.isConverted && !before.isConverted) return 'store what is written (conversion)'
   const fields = lostFields(was.schema, becomes.schema, '')
   return fields.length === 0 ? undefined : `know ${listed(fields.map(quoted), 3)}`
 }
 
-function servedSchema({ versions }: DefinitionObject): { readonly schema: unknown } | undefined {
+function servedSchema({
+  versions,
+}: DefinitionObject): Pick<DefinitionVersion, 'hasStatus' | 'schema'> | undefined {
   const version = versions.find(({ name, served }) => name === VERSION && served)
-  return version === undefined ? undefined : { schema: fieldOf(version.schema, 'openAPIV3Schema') }
+  if (version === undefined) return undefined
+  return { hasStatus: version.hasStatus, schema: fieldOf(version.schema, 'openAPIV3Schema') }
 }
 
 /** Enough to say what is wrong; a schema has thousands. */
