@@ -49,7 +49,7 @@ export const UNSUPPORTED: ReadonlySet<string> = new Set(
 )
 
 /** Why a call cannot be made; `argument` where one of them is to blame. */
-export type CallRefusal = { readonly is: 'refused'; readonly message: string; readonly argument?: number }
+type CallRefusal = { readonly is: 'refused'; readonly message: string; readonly argument?: number }
 
 type Call = (given: readonly Type[]) => Type | CallRefusal
 

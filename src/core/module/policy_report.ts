@@ -10,7 +10,7 @@ export const REPORT_NAME = 'sallyport-modules'
 export const MAX_RESULTS = 1000
 const MAX_MESSAGE_BYTES = 512
 
-export type ReportResult = ScanResult | 'pass'
+type ReportResult = ScanResult | 'pass'
 
 /** Of Modules of one namespace. The same findings make the same report, whoever writes it, so nobody has to be elected. */
 export function policyReport(namespace: string, scanned: readonly ScannedModule[]): JsonObject {

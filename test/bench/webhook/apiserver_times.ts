@@ -9,7 +9,7 @@ import type { Door } from './modules.ts'
 import { createWebhookWorld } from './world.ts'
 import type { WebhookWorld } from './world.ts'
 
-export type DoorTimes = { readonly p50: number; readonly p95: number }
+type DoorTimes = { readonly p50: number; readonly p95: number }
 
 export type ApiserverTimes = {
   readonly versions: number
