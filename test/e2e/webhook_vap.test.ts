@@ -449,6 +449,13 @@ async function unguard(t: Test, asker: KubeAsker, cluster: KubeCluster): Promise
   const modules = `${definitions}/modules.opendepot.defdev.io`
   const schema = '/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties'
   t.match(await edit(modules, unserved, editor, JSON_PATCH), denied)
+  const withoutStatus = [{ op: 'remove', path: '/spec/versions/0/subresources' }]
+  t.match(await edit(modules, withoutStatus, editor, JSON_PATCH), denied)
+  const clientConfig = { url: 'https://127.0.0.1:1/convert' }
+  const webhook = { clientConfig, conversionReviewVersions: ['v1'] }
+  const conversion = { strategy: 'Webhook', webhook }
+  const converted = [{ op: 'add', path: '/spec/conversion', value: conversion }]
+  t.match(await edit(modules, converted, editor, JSON_PATCH), denied)
   t.match(
     await edit(
       modules,

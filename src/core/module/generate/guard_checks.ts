@@ -125,9 +125,16 @@ const areKept = (
 ): Cel => `variables.oldFields.all(field, variables.oldFields[field].?${part}.orValue({}).all(inner,
 inner in variables.newFields[field].?${part}.orValue({})))`
 
+const hasStatus = (list: Cel): Cel => `${list}[0].?subresources.?status.hasValue()`
+const isConverted = (object: Cel): Cel =>
+  `dyn(${object}).spec.?conversion.?strategy.orValue('None') == 'Webhook'`
+
 /** The upper levels; the webhook compares all of them, and the number of versions that depend on it. */
 function definitions(): GuardedResource {
+  // Without status apart, it is written with the rest; and who converts, decides what is stored.
   const weakened = `(variables.oldServed.size() > 0 && (variables.newServed.size() == 0 ||
+(${hasStatus('variables.oldServed')} && !${hasStatus('variables.newServed')}) ||
+(${isConverted('object')} && !(${isConverted('oldObject')})) ||
 !variables.oldFields.all(field, field in variables.newFields) ||
 !${areKept('properties')} || !${areKept('items.?properties')}))`
   return {
