@@ -36,3 +36,22 @@ t.test('a condition that is a program is refused and not followed down', async (
   t.match(problemOfGroupExpression(nested), { message: /nested more than 64 levels deep/ })
   t.equal(problemOfGroupExpression(`${'!'.repeat(20)}true`), undefined)
 })
+
+function matches(pattern: string): string {
+  return `groups[0] matches "${pattern}"`
+}
+
+t.test('patterns are as long as they are with their counts written out', async (t) => {
+  const tooLong = { message: /^with their counts written out the patterns are longer than 20000 steps$/ }
+  const began = performance.now()
+  t.match(problemOfGroupExpression(matches('a{1000}'.repeat(500))), tooLong)
+  t.match(problemOfGroupExpression(matches(`(${'x'.repeat(3900)}){1000}`)), tooLong)
+  t.match(problemOfGroupExpression(matches(`([)[:alpha:])]${'x'.repeat(3800)}){900}`)), tooLong)
+  t.match(problemOfGroupExpression(matches(`(${'x'.repeat(100)}(y{30}){30}){2}`.repeat(20))), tooLong)
+  const many = Array.from({ length: 25 }, () => matches('a{990}'))
+  t.match(problemOfGroupExpression(many.join(' or ')), tooLong, 'all of one expression together')
+  t.ok(performance.now() - began < 2000)
+  t.equal(problemOfGroupExpression(many.slice(5, 10).join(' or ')), undefined)
+  t.equal(problemOfGroupExpression(matches('^team-[a-z]{2,40}-(dev|prod){1,3}[0-9]{4}$')), undefined)
+  t.equal(problemOfGroupExpression(matches('x'.repeat(4000))), undefined)
+})
