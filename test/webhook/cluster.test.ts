@@ -378,6 +378,22 @@ t.test('the name of a Version is taken by what is stored, and by what others lis
   t.equal(factsOf(cluster, {}).versionNameOwner('terraform-aws-9-0-0-linux-amd64'), undefined)
 })
 
+t.test('names that begin alike hold no review up', async (t) => {
+  const versions = Array.from({ length: 500 }, (_, index) => `9.9.${index}`)
+  const { cluster } = await synced(t, (empty) => {
+    for (let depth = 0; depth < 40; depth += 1) module(empty, { name: `m${'-1'.repeat(depth)}`, versions })
+  })
+  const { versionNameOwner } = factsOf(cluster, { name: 'other' })
+  const names = versions.map((_, index) => `m${'-1'.repeat(40)}-2-0-${index}`)
+  const began = performance.now()
+  t.same(
+    names.filter((name) => versionNameOwner(name) !== undefined),
+    [],
+  )
+  t.ok(performance.now() - began < 1000)
+  t.equal(versionNameOwner('m-1-9-9-7'), 'infra/m-1')
+})
+
 function providerJson(name: string, versions: readonly string[]): JsonObject {
   const spec = {
     providerConfig: { operatingSystems: ['linux'], architectures: ['amd64', 'arm64'] },

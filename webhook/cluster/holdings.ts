@@ -11,7 +11,7 @@ import { WatchCache } from '#platform/kube/watch_cache.ts'
 import type { AnyWatch, ObjectRef, WatchChange, WatchDeps, Watched } from '#platform/kube/watch_cache.ts'
 import type { PublishingObject } from '#core/module/ledger_feed.ts'
 import type { Publishing } from '../ledger/feeder.ts'
-import { configNameOf, isModuleVersionName, isProviderVersionName, keyOf, NameIndex } from './name_index.ts'
+import { configNameOf, keyOf, NameIndex } from './name_index.ts'
 import { storedPolicy } from './policy_list.ts'
 import type { StoredPolicy } from './policy_list.ts'
 import { storedModule, storedProvider, storedVersion } from './stored.ts'
@@ -37,8 +37,8 @@ export class Holdings {
   readonly #policies: WatchCache<StoredPolicy>
   readonly #bindings: WatchCache<true>
   readonly #namespaces: WatchCache<true>
-  readonly #moduleNames = new NameIndex(isModuleVersionName)
-  readonly #providerNames = new NameIndex(isProviderVersionName)
+  readonly #moduleNames = new NameIndex()
+  readonly #providerNames = new NameIndex()
   /** Namespace -> names of its GroupBindings, sorted. */
   readonly #bindingNames = new Map<string, readonly string[]>()
   readonly #deps: WatchDeps

@@ -8,17 +8,11 @@ type Named = ModuleObject | ProviderObject
 /** `namespace/name` of each that goes by a name, and what it is. */
 type Holders = Map<string, Named>
 
-/** Whether a version of it has, or will have, a Version object of this name. */
-type IsNameOf = (holder: Named, version: string, objectName: string) => boolean
-
 export class NameIndex {
   /** Name in the configuration, or of the object -> holders in every namespace. */
   readonly #byName = new Map<string, Holders>()
-  readonly #isNameOf: IsNameOf
-
-  constructor(isNameOf: IsNameOf) {
-    this.#isNameOf = isNameOf
-  }
+  /** Of those that were asked about: a state of an object is another key than the next. */
+  readonly #stems = new WeakMap<Named, ReadonlySet<string>>()
 
   change(before: Named | undefined, after: Named | undefined): void {
     if (before !== undefined) {
@@ -51,10 +45,18 @@ export class NameIndex {
     for (let dash = objectName.indexOf('-'); dash > 0; dash = objectName.indexOf('-', dash + 1)) {
       for (const [key, holder] of this.#byName.get(objectName.slice(0, dash)) ?? []) {
         if (holder.meta.namespace !== namespace || key === except) continue
-        if (holder.versions.some(({ version }) => this.#isNameOf(holder, version, objectName))) return key
+        if (isNameOf(holder, this.#stemsOf(holder), objectName)) return key
       }
     }
     return undefined
+  }
+
+  #stemsOf(holder: Named): ReadonlySet<string> {
+    const known = this.#stems.get(holder)
+    if (known !== undefined) return known
+    const stems = new Set(holder.versions.map(({ version }) => stemOf(holder, version)))
+    this.#stems.set(holder, stems)
+    return stems
   }
 
   /** The one in this namespace that has the name in its configuration; by its own name first. */
@@ -82,23 +84,26 @@ function namesOf(holder: Named): readonly string[] {
   return name === holder.meta.name ? [name] : [name, holder.meta.name]
 }
 
-export function isModuleVersionName(holder: Named, version: string, objectName: string): boolean {
-  return versionObjectName(configNameOf(holder), version) === objectName
+/** What the names of Version objects begin with, for each version that is listed: all of it for a Module's. */
+function stemOf(holder: Named, version: string): string {
+  const name = configNameOf(holder)
+  if (holder.kind === 'Module') return versionObjectName(name, version)
+  const plain = version.startsWith('v') ? version.slice(1) : version
+  return sanitised(`${name}-${plain}`)
 }
 
 /** `aws-5-0-0-linux-amd64`: one for each platform. None is made to be compared, since there may be any number. */
-export function isProviderVersionName(holder: Named, version: string, objectName: string): boolean {
-  if (holder.kind === 'Module') return false
-  const plain = version.startsWith('v') ? version.slice(1) : version
-  const beginning = `${sanitised(`${configNameOf(holder)}-${plain}`)}-`
-  if (!objectName.startsWith(beginning)) return false
-  const platform = objectName.slice(beginning.length)
+function isNameOf(holder: Named, stems: ReadonlySet<string>, objectName: string): boolean {
+  if (holder.kind === 'Module') return stems.has(objectName)
   const { operatingSystems, architectures } = holder.config
-  return operatingSystems.some((system) => {
-    const start = `${sanitised(system)}-`
-    if (!platform.startsWith(start)) return false
-    const rest = platform.slice(start.length)
-    return architectures.some((architecture) => sanitised(architecture) === rest)
+  return architectures.some((architecture) => {
+    const end = `-${sanitised(architecture)}`
+    if (!objectName.endsWith(end)) return false
+    const rest = objectName.slice(0, -end.length)
+    return operatingSystems.some((system) => {
+      const middle = `-${sanitised(system)}`
+      return rest.endsWith(middle) && stems.has(rest.slice(0, -middle.length))
+    })
   })
 }
 

@@ -13,7 +13,7 @@ import type { Result } from '#core/result.ts'
 import type { KubeConnection } from '#platform/kube/kube_connection.ts'
 import { listAll } from '#platform/kube/list_all.ts'
 import { PUBLISHED_VERSIONS } from '#platform/ledger/kube_ledger.ts'
-import { configNameOf, isModuleVersionName, keyOf, NameIndex } from '../../../webhook/cluster/name_index.ts'
+import { configNameOf, keyOf, NameIndex } from '../../../webhook/cluster/name_index.ts'
 import { storedModule, storedVersion } from '../../../webhook/cluster/stored.ts'
 
 export type Held = {
@@ -57,7 +57,7 @@ function heldOf({ modules, versions, policies, entries }: Lists): Held {
     unreadable.push(`Module ${nameOf(object)} cannot be read: ${read.denial}`)
     return []
   })
-  const names = new NameIndex(isModuleVersionName)
+  const names = new NameIndex()
   for (const { module } of written) names.change(undefined, module)
   const archives = new Map<string, string>()
   for (const object of versions) {
