@@ -171,7 +171,11 @@ function binding(name: string, groups: readonly string[]): JsonObject {
 
 function glassRoles(): readonly JsonObject[] {
   const rules = [
-    { apiGroups: ['opendepot.defdev.io'], resources: ['modules'], verbs: ['unpublish', 'migrate'] },
+    {
+      apiGroups: ['opendepot.defdev.io'],
+      resources: ['modules', 'providers'],
+      verbs: ['unpublish', 'migrate'],
+    },
     { apiGroups: ['*'], resources: ['*'], verbs: ['unguard'] },
   ]
   const metadata = { name: 'breakers' }
@@ -208,20 +212,34 @@ async function done(asker: KubeAsker, asked: Ask): Promise<Told> {
   return told
 }
 
-/** Bindings are taken up in any order, so each namespace is asked for itself, and each kind. */
+/** Bindings are taken up in any order, so each kind of object is asked about, in each namespace where something is told. */
 async function untilTakenUp(asker: KubeAsker): Promise<void> {
-  const last = ATTACKS.filter(({ name }) =>
+  const probed = ATTACKS.filter(({ name }) =>
     ['v1', 's1-module', 's5', 'd2', 'm15', 'm2-platform'].includes(name),
   )
+  const deletions = [
+    '/api/v1/namespaces/sallyport-system',
+    '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/modules.opendepot.defdev.io',
+  ]
+  const probes: (readonly [rule: string, ask: () => Promise<Told>])[] = [
+    ...MODES.slice(0, 2).flatMap((mode) =>
+      probed.map((row) => [row.rule, () => attackOf(asker, row, mode)] as const),
+    ),
+    ['WH-L1', () => asker.ask({ method: 'POST', path: `${LEDGER}?dryRun=All`, body: ENTRY, as: ALICE })],
+    ...deletions.map(
+      (path) =>
+        ['WH-M15', () => asker.ask({ method: 'DELETE', path: `${path}?dryRun=All`, as: ALICE })] as const,
+    ),
+  ]
+  for (const [rule, ask] of probes) await untilTold(rule, ask)
+}
+
+async function untilTold(rule: string, ask: () => Promise<Told>): Promise<Told> {
   const deadline = Date.now() + 60_000
-  for (const mode of MODES.slice(0, 2)) {
-    for (const row of last) {
-      for (;;) {
-        const told = await attackOf(asker, row, mode)
-        if (`${told.message} ${told.warnings.join(' ')}`.includes(row.rule)) break
-        if (Date.now() > deadline) throw new Error(`${row.name} is not judged: ${told.status}`)
-      }
-    }
+  for (;;) {
+    const told = await ask()
+    if ([told.message, ...told.warnings].some((text) => text.includes(`${rule}: `))) return told
+    if (Date.now() > deadline) throw new Error(`nothing is told of ${rule}: ${told.status} ${told.message}`)
   }
 }
 
@@ -348,6 +366,17 @@ async function breakGlass(t: Test, asker: KubeAsker, cluster: KubeCluster): Prom
   const migrated = await migrate(why, breaker)
   t.equal(migrated.status, 200, migrated.message)
   t.match(migrated.warnings.join(' '), /WH-M2: .*migrated[^]*WH-M6: .*migrated/)
+  const strict = placeOf('enforce-strict', 'm2-platform')
+  const platform = (annotations: Json, as: Ask['as']): Promise<Told> =>
+    asker.ask({
+      method: 'PATCH',
+      path: `${strict.path('providers', strict.name)}?dryRun=All`,
+      body: { metadata: { annotations }, spec: { providerConfig: { operatingSystems: ['linux'] } } },
+      contentType: MERGE,
+      as,
+    })
+  t.match(await platform(why, without), { status: 403, message: 'WH-M2: ' })
+  t.match(await platform(why, breaker), { status: 200, warnings: [/WH-M2: .*migrated/] })
   const deletion = (as: Ask['as']): Promise<Told> =>
     asker.ask({ method: 'DELETE', path: `${path('modules', 'm12')}?dryRun=All`, as })
   await must(cluster, [
@@ -362,26 +391,27 @@ async function breakGlass(t: Test, asker: KubeAsker, cluster: KubeCluster): Prom
   t.match(await deletion(breaker), { status: 200, warnings: [/WH-M12: .*unpublished/] })
 }
 
+const LEDGER = '/apis/sallyport.dev/v1alpha1/publishedversions'
+const ENTRY = {
+  apiVersion: 'sallyport.dev/v1alpha1',
+  kind: 'PublishedVersion',
+  metadata: { name: `pv-${'0'.repeat(48)}` },
+  spec: {
+    module: { namespace: 'infra', name: 'vpc' },
+    version: '1.0.0',
+    state: 'present',
+    immutable: true,
+  },
+}
+
 async function writeLedger(t: Test, asker: KubeAsker): Promise<void> {
-  const path = '/apis/sallyport.dev/v1alpha1/publishedversions'
-  const body = {
-    apiVersion: 'sallyport.dev/v1alpha1',
-    kind: 'PublishedVersion',
-    metadata: { name: `pv-${'0'.repeat(48)}` },
-    spec: {
-      module: { namespace: 'infra', name: 'vpc' },
-      version: '1.0.0',
-      state: 'present',
-      immutable: true,
-    },
-  }
-  const write = (as: Ask['as']): Promise<Told> => asker.ask({ method: 'POST', path, body, as })
+  const write = (as: Ask['as']): Promise<Told> => asker.ask({ method: 'POST', path: LEDGER, body: ENTRY, as })
   t.match(await write(ALICE), {
     status: 403,
     message: /WH-L1: the ledger of "infra\/vpc" would be written by "alice"/,
   })
   t.match(await write({ user: WRITER, groups: ['editors'] }), { status: 201 })
-  const deleted = await asker.ask({ method: 'DELETE', path: `${path}/${body.metadata.name}`, as: ALICE })
+  const deleted = await asker.ask({ method: 'DELETE', path: `${LEDGER}/${ENTRY.metadata.name}`, as: ALICE })
   t.match(deleted, { status: 403, message: 'would be deleted by' })
 }
 
@@ -431,7 +461,7 @@ async function unguard(t: Test, asker: KubeAsker, cluster: KubeCluster): Promise
     `${inNamespace}/secrets/sallyport-webhook-tls`,
   ]) {
     const by = path === own ? { ...editor, groups: ['editors', 'system:masters'] } : editor
-    t.match(await remove(path, by), denied, path)
+    t.match(await untilTold('WH-M15', () => remove(path, by)), denied, path)
   }
   const first = `${own}/sallyport-webhook`
   const weaker = [{ op: 'replace', path: '/webhooks/0/timeoutSeconds', value: 30 }]

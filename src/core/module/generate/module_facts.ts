@@ -15,10 +15,10 @@ export function configOf(kind: ListKind): 'moduleConfig' | 'providerConfig' {
   return kind === 'Module' ? 'moduleConfig' : 'providerConfig'
 }
 
-/** The verb on the Module of this name, for whoever asks; a Provider's verbs are asked of Modules too, as by the webhook. */
+/** The verb on this Module, or this Provider, for whoever asks. */
 export function mayDo(verb: 'unpublish' | 'migrate'): Cel {
-  const name = "(request.operation == 'CREATE' ? object : oldObject).metadata.name"
-  return `authorizer.group('opendepot.defdev.io').resource('modules').namespace(request.namespace).name(${name}).check('${verb}').allowed()`
+  return `authorizer.group(request.resource.group).resource(request.resource.resource)
+.namespace(request.namespace).name(oldObject.metadata.name).check('${verb}').allowed()`
 }
 
 const TEXTS: Readonly<Record<ListKind, readonly string[]>> = {
