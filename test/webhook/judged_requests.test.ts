@@ -1,4 +1,6 @@
 // Who did what, until it is seen: for how long, of how many, and without keeping any object alive.
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { JudgedRequests } from '../../webhook/ledger/judged_requests.ts'
 import type { JudgedRequest } from '../../webhook/judge/cluster_port.ts'
@@ -115,4 +117,23 @@ t.test('names that no schema has room for are cut, and what steers a terminal is
   const by = authorOf(judged)
   t.equal(by?.length, 512)
   t.match(by, /^\\u\{1b\}\[31mxxx/)
+})
+
+t.test('ten thousand remembered requests keep none of their objects', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collect: unknown = runInNewContext('gc')
+  if (typeof collect !== 'function') throw new Error('no garbage collector to call')
+  const judged = new JudgedRequests()
+  const objects = [0, 1, 2].map((index) => {
+    const made = request({ objectUid: `u-${index}` }, { versions: ['1.0.0', '1.1.0', '1.2.0'] })
+    judged.add(made)
+    return new WeakRef(made.subject)
+  })
+  // A WeakRef holds what it was asked for until the turn ends.
+  await new Promise((next) => setImmediate(next))
+  collect()
+  t.strictSame(
+    objects.map((object) => object.deref()),
+    [undefined, undefined, undefined],
+  )
 })

@@ -156,7 +156,7 @@ function textsOf(entries: readonly VersionEntry[]): ReadonlySet<string> {
   return new Set(entries.map(({ version }) => version))
 }
 
-/** Worked out now, so that the objects are not kept. */
+/** Worked out now, so that the objects are not kept. What is returned is made elsewhere: a closure of this function would keep them. */
 function reasonsOf(subject: ModuleSubject | ProviderSubject, removed: readonly string[]): Author['reasonOf'] {
   // One annotation says one reason for all that it names.
   let reason: string | undefined
@@ -167,8 +167,14 @@ function reasonsOf(subject: ModuleSubject | ProviderSubject, removed: readonly s
     reason ??= cutToBytes(printable(stated), MAX_REASON)
     return [identity.value.plain]
   })
-  if (reason === undefined) return () => undefined
-  const [versions, why] = [new Set(named), reason]
+  return reason === undefined ? noReason : reasonFor(new Set(named), reason)
+}
+
+function noReason(): undefined {
+  return undefined
+}
+
+function reasonFor(versions: ReadonlySet<string>, why: string): Author['reasonOf'] {
   return (plain) => (versions.has(plain) ? why : undefined)
 }
 
