@@ -2,6 +2,7 @@
 // break today's rules already can still be written.
 import type { ModuleObject, VersionEntry } from './module_object.ts'
 import type { Reading } from './reading.ts'
+import { ownText } from '#core/own_text.ts'
 import { readVersionIdentity } from './version_identity.ts'
 import type { VersionIdentity } from './version_identity.ts'
 
@@ -42,21 +43,17 @@ export function versionChanges(
   before: Pick<ModuleObject, 'versions'> | undefined,
   after: Pick<ModuleObject, 'versions'> | undefined,
 ): VersionChanges {
-  const read = readOnce()
-  const old = place(before?.versions ?? [], read)
-  const next = place(after?.versions ?? [], read)
+  const old = place(before?.versions ?? [], [])
+  const next = place(after?.versions ?? [], old.all)
   const fresh = [...next.first.values()].filter((placed) => !old.first.has(placed.plain))
   return {
-    before: identitiesIn(old.first),
-    after: identitiesIn(next.first),
+    before: old.identities,
+    after: next.identities,
     added: fresh.flatMap(({ index, plain, identity }) =>
       identity === undefined ? [] : [{ index, plain, identity }],
     ),
     removed: [...old.first.values()].filter(({ plain }) => !next.first.has(plain)),
-    rewritten: [...next.first.values()].flatMap(({ index, plain, entry }) => {
-      const was = old.first.get(plain)?.entry
-      return was === undefined || isSameEntry(was, entry) ? [] : [{ index, plain, was }]
-    }),
+    rewritten: rewrittenIn(old.first, next.first),
     malformed: fresh
       .filter(({ identity }) => identity === undefined)
       .map(({ index, plain, problem }) => ({ index, text: plain, problem })),
@@ -64,49 +61,76 @@ export function versionChanges(
   }
 }
 
-type ReadVersion = (text: string) => Reading<VersionIdentity>
-
-/** Both lists hold the same texts, nearly: 500 of them are half the time of a verdict. */
-function readOnce(): ReadVersion {
-  const known = new Map<string, Reading<VersionIdentity>>()
-  return (text) => {
-    const read = known.get(text) ?? readVersionIdentity(text)
-    known.set(text, read)
-    return read
+function rewrittenIn(
+  old: ReadonlyMap<string, Placed>,
+  next: ReadonlyMap<string, Placed>,
+): VersionChanges['rewritten'] {
+  const rewritten: { index: number; plain: string; was: VersionEntry }[] = []
+  for (const placed of next.values()) {
+    const was = old.get(placed.plain)
+    // The same one where nothing moved.
+    if (was === undefined || was === placed || isSameEntry(was.entry, placed.entry)) continue
+    rewritten.push({ index: placed.index, plain: placed.plain, was: was.entry })
   }
+  return rewritten
 }
 
-function identitiesIn(placed: ReadonlyMap<string, Placed>): ReadonlyMap<string, VersionIdentity> {
-  const identities = new Map<string, VersionIdentity>()
-  for (const { plain, identity } of placed.values())
-    if (identity !== undefined) identities.set(plain, identity)
-  return identities
+/**
+ * Versions as they were read: the lists of a cluster hold the same texts again and again, and reading them is half of the time
+ * of a verdict. A pure function of the text; emptied when it is full.
+ */
+const known = new Map<string, Reading<VersionIdentity>>()
+const MAX_KNOWN = 4096
+const MAX_KNOWN_LENGTH = 64
+
+function readKnown(text: string): Reading<VersionIdentity> {
+  const found = known.get(text)
+  if (found !== undefined) return found
+  const read = readVersionIdentity(text)
+  if (text.length > MAX_KNOWN_LENGTH) return read
+  if (known.size >= MAX_KNOWN) known.clear()
+  known.set(ownText(text), read)
+  return read
 }
 
-function place(
-  entries: readonly VersionEntry[],
-  readVersion: ReadVersion,
-): {
-  first: ReadonlyMap<string, Placed>
-  again: readonly Placed[]
-} {
+type PlacedList = {
+  readonly all: readonly Placed[]
+  /** By plain version; a second one of it is under `again`. */
+  readonly first: ReadonlyMap<string, Placed>
+  readonly again: readonly Placed[]
+  readonly identities: ReadonlyMap<string, VersionIdentity>
+}
+
+/** @param others of the list that is compared with: most entries stand where they stood */
+function place(entries: readonly VersionEntry[], others: readonly Placed[]): PlacedList {
+  const all: Placed[] = []
   const first = new Map<string, Placed>()
   const again: Placed[] = []
-  for (const [index, entry] of entries.entries()) {
-    const read = readVersion(entry.version)
-    const placed = {
-      index,
-      entry,
-      plain: read.ok ? read.value.plain : entry.version,
-      identity: read.ok ? read.value : undefined,
-      problem: read.ok ? '' : read.denial,
+  const identities = new Map<string, VersionIdentity>()
+  for (const entry of entries) {
+    const index = all.length
+    const other = others[index]
+    const placed = other !== undefined && isSameEntry(other.entry, entry) ? other : placedAt(index, entry)
+    all.push(placed)
+    const { plain, identity } = placed
+    if (first.has(plain)) {
+      again.push(placed)
+      continue
     }
-    if (first.has(placed.plain)) again.push(placed)
-    else first.set(placed.plain, placed)
+    first.set(plain, placed)
+    if (identity !== undefined) identities.set(plain, identity)
   }
-  return { first, again }
+  return { all, first, again, identities }
+}
+
+function placedAt(index: number, entry: VersionEntry): Placed {
+  const read = readKnown(entry.version)
+  return read.ok
+    ? { index, entry, plain: read.value.plain, identity: read.value, problem: '' }
+    : { index, entry, plain: entry.version, identity: undefined, problem: read.denial }
 }
 
 function isSameEntry(left: VersionEntry, right: VersionEntry): boolean {
-  return left.version === right.version && left.otherFields.join('\n') === right.otherFields.join('\n')
+  if (left.version !== right.version || left.otherFields.length !== right.otherFields.length) return false
+  return left.otherFields.length === 0 || left.otherFields.join('\n') === right.otherFields.join('\n')
 }
