@@ -52,7 +52,7 @@ export async function measureStraight(
       JSON.stringify(appendReview(world.forge, first + (index % MODULES), VERSIONS)),
     )
     writeFileSync(file, `${reviews.join('\n')}\n`)
-    await untilRecorded(replica.opsUrl)
+    await world.recorded()
     // Every thread of the server on one core, the generator on the other.
     execFileSync('taskset', ['-a', '-c', '-p', '0', String(replica.pid)], { stdio: 'ignore' })
     await load(replica.url, file, 3)
@@ -62,20 +62,6 @@ export async function measureStraight(
     return { ...measured, large, soak }
   } finally {
     rmSync(folder, { recursive: true, force: true })
-  }
-}
-
-/** The ledger has written what was created: from here on it has nothing to do, as nothing is committed. */
-async function untilRecorded(opsUrl: string): Promise<void> {
-  const isRecorded = async (): Promise<boolean> => {
-    const text = await (await fetch(`${opsUrl}/metrics`)).text()
-    const entries = Number(/^sallyport_webhook_ledger_entries (\d+)$/m.exec(text)?.[1] ?? 0)
-    return entries >= MODULES * VERSIONS && /^sallyport_webhook_ledger_backlog 0$/m.test(text)
-  }
-  const deadline = performance.now() + 180_000
-  while (!(await isRecorded())) {
-    if (performance.now() > deadline) throw new Error('the ledger never was recorded')
-    await sleep(200)
   }
 }
 

@@ -30,6 +30,8 @@ export type WebhookWorld = {
   tokenOf(module: number, version: string): Promise<string>
   /** Creates Modules `from` up to `to` in a namespace. */
   fill(door: Door, from: number, to: number, versions: number): Promise<void>
+  /** Resolves when the ledger has written what was published: else it writes while something is measured. */
+  recorded(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -58,7 +60,8 @@ export async function createWebhookWorld(): Promise<WebhookWorld> {
     // An apiserver takes up registrations within a second or two.
     await sleep(3000)
     const forge = await forgeOf(broker)
-    return { cluster, webhook, forge, stop, ...actsOf(cluster, broker, forge) }
+    const recorded = (): Promise<void> => untilRecorded(webhook.replicas[0]?.opsUrl ?? '')
+    return { cluster, webhook, forge, recorded, stop, ...actsOf(cluster, broker, forge) }
   } catch (error) {
     await stop()
     throw error
@@ -98,6 +101,20 @@ function tokenOf(broker: KubeBroker, module: number, version: string): Promise<s
     ref_path: `refs/tags/v${version}`,
     sub: `project_path:${path}:ref_type:tag:ref:v${version}`,
   })
+}
+
+/** Nothing to write, and nothing more came for a second. */
+async function untilRecorded(opsUrl: string): Promise<void> {
+  const deadline = performance.now() + 300_000
+  let before = ''
+  for (;;) {
+    const text = await (await fetch(`${opsUrl}/metrics`)).text()
+    const entries = /^sallyport_webhook_ledger_entries (\d+)$/m.exec(text)?.[1] ?? ''
+    if (/^sallyport_webhook_ledger_backlog 0$/m.test(text) && entries === before) return
+    if (performance.now() > deadline) throw new Error('the ledger never was written')
+    before = entries
+    await sleep(1000)
+  }
 }
 
 /** Where the broker says that repositories are: the address of its test issuer. */
