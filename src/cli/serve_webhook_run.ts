@@ -161,6 +161,11 @@ async function openAll(config: WebhookConfig, io: CommandIo): Promise<Opened> {
       clock: io.clock,
     })
     closers.push(() => webhook.close())
+    if (config.clients === undefined)
+      log.warn(
+        { setting: 'listen.clientCaFile' },
+        'whoever reaches the port is taken for kube-apiserver: a NetworkPolicy or client certificates keep others away',
+      )
     return { config, webhook, audit, log, close }
   } catch (error) {
     await close()
