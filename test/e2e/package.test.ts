@@ -54,6 +54,7 @@ t.before(async () => {
     'README.md',
     'CHANGELOG.md',
     'src',
+    'webhook',
     'deploy',
     'docs',
     'test/support',

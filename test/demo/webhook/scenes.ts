@@ -21,7 +21,7 @@ export async function adoptScene({ type }: Stage, { admin }: World): Promise<voi
     says: [
       'judged under pipelines',
       'denied  WH-M4 spec.moduleConfig.immutable: the policy requires immutable Modules',
-      'As they are they stay',
+      'What is stored stays as it is',
     ],
   })
 }
