@@ -55,3 +55,12 @@ t.test('bytes that are no DER signature are refused', async (t) => {
     t.throws(() => es256FromDer(Buffer.from(hex, 'hex')), /not a DER signature/, hex)
   }
 })
+
+t.test('no kid begins with a dash, which the command line would take for an option', async (t) => {
+  // One in 64 would: of 400 none is chance in two of a thousand runs.
+  const pairs = await Promise.all(Array.from({ length: 400 }, () => makeKeyPair('ES256')))
+  t.strictSame(
+    pairs.filter(({ kid }) => kid.startsWith('-')),
+    [],
+  )
+})

@@ -24,7 +24,18 @@ const generateKeyPair = promisify(generateKeyPairNow)
 const ivBytes = 12
 const tagBytes = 16
 
+/**
+ * A new key whose kid (RFC 7638) begins with no dash: one in 64 would, and `keys revoke -nkD...` in an emergency would be
+ * taken for options.
+ */
 export async function makeKeyPair(algorithm: SigningAlgorithm): Promise<KeyPair> {
+  for (;;) {
+    const pair = await drawKeyPair(algorithm)
+    if (!pair.kid.startsWith('-')) return pair
+  }
+}
+
+async function drawKeyPair(algorithm: SigningAlgorithm): Promise<KeyPair> {
   const { privateKey } =
     algorithm === 'ES256'
       ? await generateKeyPair('ec', { namedCurve: 'P-256' })
