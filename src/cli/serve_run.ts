@@ -81,11 +81,13 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
     return EXIT.denied
   }
   const stopMaintenance = maintain(broker, runtime)
+  // Asked for before anybody is told that there is something to stop.
+  const stopped = stopSignal()
   announce(config, listening, io)
 
   // 4. until a signal comes
   const stopWatching = watchConfiguration(flags, io, broker, runtime, listening)
-  await stopSignal()
+  await stopped
   log.info({}, 'stopping')
   stopWatching()
   stopMaintenance()

@@ -72,13 +72,14 @@ export async function runWebhookServer(flags: ConfigFlags, io: CommandIo): Promi
   })
   if (opened === undefined) return EXIT.denied
   const { config, webhook, audit, log } = opened
+  const stopped = stopSignal()
   io.stderr.write(`sallyport: webhook on ${webhook.url}\n`)
   if (webhook.opsUrl !== undefined) io.stderr.write(`sallyport: health and metrics on ${webhook.opsUrl}\n`)
 
   // 3. until a signal comes; then others take over before this one is gone
   const onHangup = (): void => reopenAudit(audit, log)
   process.on('SIGHUP', onHangup)
-  await stopSignal()
+  await stopped
   process.off('SIGHUP', onHangup)
   log.info({ drainSeconds: config.limits.drainSeconds }, 'stopping')
   webhook.drain()
