@@ -40,6 +40,8 @@ export type StartKubeWebhookOptions = {
   readonly crds?: 'opendepot' | 'opendepot-atomic'
   /** Top-level keys of sallyport-webhook.yaml, over the harness's own. */
   readonly serverOptions?: Readonly<Record<string, unknown>>
+  /** Starts each replica on this core alone, for the bench. */
+  readonly core?: number
   /** Over what the harness registers. */
   readonly registration?: Partial<WebhookConfigurationOptions>
 }
@@ -132,6 +134,7 @@ async function startReplicas(
     port: ports[index * 2] ?? 0,
     opsPort: ports[index * 2 + 1] ?? 0,
     serverOptions: options.serverOptions ?? {},
+    core: options.core,
   }))
   const replicas = await Promise.all(
     names.map(async (name) => {
@@ -143,6 +146,10 @@ async function startReplicas(
   const balancer = await balancerOf(names.map(({ port }) => port))
   if (balancer !== undefined) closers.push(() => balancer.close())
   return { replicas, address: balancer?.port ?? names[0]?.port ?? 0, caPem: authority.caPem }
+}
+
+function onCore(core: number | undefined): readonly string[] {
+  return core === undefined ? [] : ['-c', String(core), process.execPath]
 }
 
 /** One replica is met as it is; several behind what kube-proxy is in a cluster. */
@@ -185,10 +192,11 @@ type ReplicaNames = {
   readonly port: number
   readonly opsPort: number
   readonly serverOptions: Readonly<Record<string, unknown>>
+  readonly core: number | undefined
 }
 
 async function startReplica(names: ReplicaNames): Promise<KubeWebhookReplica> {
-  const { folder, index, port, opsPort, serverOptions } = names
+  const { folder, index, port, opsPort, serverOptions, core } = names
   const configFile = join(folder, `sallyport-webhook-${index}.yaml`)
   const auditFile = join(folder, `audit-${index}.log`)
   const logFile = join(folder, `log-${index}.txt`)
@@ -205,8 +213,8 @@ async function startReplica(names: ReplicaNames): Promise<KubeWebhookReplica> {
   const start = (): Promise<ChildServer> =>
     startChildServer({
       name: `webhook ${index}`,
-      command: process.execPath,
-      args: [MAIN, 'serve', 'webhook', '--config', configFile],
+      command: core === undefined ? process.execPath : 'taskset',
+      args: [...onCore(core), MAIN, 'serve', 'webhook', '--config', configFile],
       cwd: folder,
       env: { PATH: process.env['PATH'] },
       ready: async () => (await fetch(`${opsUrl}/readyz`)).ok,
