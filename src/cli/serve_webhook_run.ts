@@ -1,5 +1,6 @@
 // The life of the webhook: load, open the cluster, the certificate and the listeners, and on a signal end so that no kube-apiserver
 // is left without an answer.
+import { availableParallelism } from 'node:os'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { openAuditSink } from '#platform/audit_sink.ts'
@@ -11,7 +12,7 @@ import type { KubeConnection } from '#platform/kube/kube_connection.ts'
 import { createLoadGauge } from '#platform/load_gauge.ts'
 import { createLog } from '#platform/log.ts'
 import type { Log } from '#platform/log.ts'
-import { boundYoungGeneration } from '#platform/young_generation.ts'
+import { boundYoungGeneration, collectInTurn } from '#platform/young_generation.ts'
 import { openFileCertificate } from '../../webhook/certificate/files.ts'
 import { openSelfManaged } from '../../webhook/certificate/open_self_managed.ts'
 import type { CertificateSource } from '../../webhook/certificate/source.ts'
@@ -64,6 +65,7 @@ export async function runWebhookServer(flags: ConfigFlags, io: CommandIo): Promi
   for (const finding of load.findings) io.stderr.write(`${formatFinding(finding)}\n`)
   if (load.config === undefined) return EXIT.configuration
   boundYoungGeneration()
+  collectInTurn(availableParallelism())
 
   // 2. cluster, audit, certificate, listeners
   const opened = await openAll(load.config, io).catch((error: unknown) => {

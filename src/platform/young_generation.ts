@@ -9,6 +9,14 @@ const ENOUGH_BYTES = 32 * 1024 * 1024
 const GROWS = 2
 const STAYS = 1
 
+/**
+ * With one core the helpers of the collector take turns with whoever answers, a time slice each, and answers wait 40 ms while
+ * they mark. In steps of its own it marks in a millisecond at a time.
+ */
+export function collectInTurn(cores: number): void {
+  if (cores === 1) setFlagsFromString('--single-threaded-gc')
+}
+
 export function boundYoungGeneration(): void {
   let factor = GROWS
   // After each collection: V8 shrinks it again while the server idles, and it must be able to grow back.

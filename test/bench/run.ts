@@ -25,7 +25,7 @@ import type { SoakResult } from './soak.ts'
 import { measureCli, measureStarts } from './start_times.ts'
 import type { CliTimes, StartTimes } from './start_times.ts'
 import { judgeApiserver, measureAtApiserver, VERSIONS_AND_FIRST } from './webhook/apiserver_times.ts'
-import { judgeStraight, measureStraight } from './webhook/straight_times.ts'
+import { judgeStraight, measureStraight, WEBHOOK_CORE } from './webhook/straight_times.ts'
 import { createWebhookWorld } from './webhook/world.ts'
 import { judgeTokenReviews, measureTokenReviews } from './token_review_times.ts'
 import type { Row } from './verdict.ts'
@@ -183,9 +183,19 @@ async function measureWebhook(): Promise<Row[]> {
       say(`publishing onto ${versions} versions`)
       rows.push(judgeApiserver(await measureAtApiserver(webhookWorld, { versions, rounds, first })))
     }
+    return [...rows, ...(await measureWebhookAlone())]
+  } finally {
+    await webhookWorld.stop()
+  }
+}
+
+/** In a world of its own: the webhook has one core from its start. */
+async function measureWebhookAlone(): Promise<readonly Row[]> {
+  const webhookWorld = await createWebhookWorld(WEBHOOK_CORE)
+  try {
     say('reviews straight')
-    const straight = await measureStraight(webhookWorld, { seconds: flags.quick ? 3 : 10, first: 2000 })
-    return [...rows, ...judgeStraight(straight)]
+    const seconds = flags.quick ? 3 : 10
+    return judgeStraight(await measureStraight(webhookWorld, { seconds, first: 0 }))
   } finally {
     await webhookWorld.stop()
   }

@@ -1,6 +1,6 @@
 // The webhook's own server, asked straight: how many reviews a core judges, what a very large one does to the others, and whether
 // memory stays flat. The ledger knows every Module, and who publishes is judged. usage: straight_times.ts [SECONDS]
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -18,9 +18,10 @@ import type { WebhookWorld } from './world.ts'
 const run = promisify(execFile)
 
 export type StraightTimes = {
+  /** As fast as it goes. */
   readonly perSecond: number
-  readonly p50Ms: number
-  readonly p99Ms: number
+  /** Connections pause, so that it is asked for somewhat more than the rate that is wanted. */
+  readonly paced: { readonly perSecond: number; readonly p50Ms: number; readonly p99Ms: number }
   readonly large: { readonly bytes: number; readonly slowestMs: number; readonly othersSlowestMs: number }
   readonly soak: {
     readonly reviews: number
@@ -31,13 +32,18 @@ export type StraightTimes = {
   }
 }
 
+export const WEBHOOK_CORE = 0
 const VERSIONS = 100
 const MODULES = 40
 const CONNECTIONS = 16
+/** V8 compiles what is hot for some ten thousand reviews. */
+const WARM_UP_SECONDS = 15
+/** Of each of the sixteen connections before each review. */
+const PAUSE_MS = 2.5
 const SOAK_REVIEWS = 100_000
 const SLICE_SECONDS = 4
 
-/** Modules `first` and on are made for it. */
+/** Modules `first` and on are made for it. The webhook has core 0 alone, the generator the other. */
 export async function measureStraight(
   world: WebhookWorld,
   { seconds, first }: { readonly seconds: number; readonly first: number },
@@ -53,13 +59,12 @@ export async function measureStraight(
     )
     writeFileSync(file, `${reviews.join('\n')}\n`)
     await world.recorded()
-    // Every thread of the server on one core, the generator on the other.
-    execFileSync('taskset', ['-a', '-c', '-p', '0', String(replica.pid)], { stdio: 'ignore' })
-    await load(replica.url, file, 3)
-    const measured = await load(replica.url, file, seconds)
+    await load(replica.url, file, WARM_UP_SECONDS)
+    const { perSecond } = await load(replica.url, file, seconds)
+    const paced = await load(replica.url, file, seconds, PAUSE_MS)
     const large = await besideLarge(world, replica.url, reviews, first)
     const soak = await soakReviews(replica.url, replica.pid, file)
-    return { ...measured, large, soak }
+    return { perSecond, paced, large, soak }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -73,10 +78,10 @@ type Loaded = {
 }
 
 /** Throws if any review was not allowed: a denial is quick, and here wrong. */
-async function load(url: string, file: string, seconds: number): Promise<Loaded> {
+async function load(url: string, file: string, seconds: number, pauseMs = 0): Promise<Loaded> {
   const script = join(import.meta.dirname, 'reviews.lua')
   const settings = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '--timeout', '10s', '-s', script]
-  const { stdout } = await run('taskset', ['-c', '1', 'wrk', ...settings, url, '--', file])
+  const { stdout } = await run('taskset', ['-c', '1', 'wrk', ...settings, url, '--', file, String(pauseMs)])
   const report = Object(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''))
   if (report.failedStatus + report.failedSocket > 0) throw new Error(`reviews failed: ${stdout}`)
   return {
@@ -153,7 +158,7 @@ async function soakReviews(url: string, pid: number, file: string): Promise<Stra
 }
 
 /** 2,500 reviews/s on one core with p99 under 8 ms; a 3 MB one under 150 ms with others under 20; flat over 100,000. */
-export function judgeStraight({ perSecond, p50Ms, p99Ms, large, soak }: StraightTimes): readonly Row[] {
+export function judgeStraight({ perSecond, paced, large, soak }: StraightTimes): readonly Row[] {
   const shared = { cpuRatio: undefined, ratio: undefined, theirs: '', noisy: false }
   return [
     {
@@ -167,12 +172,12 @@ export function judgeStraight({ perSecond, p50Ms, p99Ms, large, soak }: Straight
     },
     {
       ...shared,
-      title: 'the same',
+      title: `the same at ${paced.perSecond.toFixed(0)}/s`,
       figure: 'p99',
-      ours: `${p99Ms.toFixed(2)} ms (p50 ${p50Ms.toFixed(2)})`,
-      goal: '< 8 ms',
-      floor: '< 8 ms',
-      verdict: judge(p99Ms, 8, 8, 'atMost'),
+      ours: `${paced.p99Ms.toFixed(2)} ms (p50 ${paced.p50Ms.toFixed(2)})`,
+      goal: '< 8 ms at 2,500/s',
+      floor: '< 8 ms at 2,500/s',
+      verdict: paced.perSecond < 2500 ? 'MISS' : judge(paced.p99Ms, 8, 8, 'atMost'),
     },
     {
       ...shared,
@@ -205,7 +210,7 @@ export function judgeStraight({ perSecond, p50Ms, p99Ms, large, soak }: Straight
 }
 
 if (import.meta.main) {
-  const world = await createWebhookWorld()
+  const world = await createWebhookWorld(WEBHOOK_CORE)
   try {
     const times = await measureStraight(world, { seconds: Number(process.argv[2] ?? 5), first: 0 })
     console.log(JSON.stringify({ ...times, rows: judgeStraight(times) }, undefined, 2))

@@ -37,7 +37,8 @@ export type WebhookWorld = {
 
 const DOORS = Object.entries(NAMESPACES)
 
-export async function createWebhookWorld(): Promise<WebhookWorld> {
+/** @param core the webhook gets this core alone; absent: as it comes */
+export async function createWebhookWorld(core?: number): Promise<WebhookWorld> {
   const cleanups: (() => unknown)[] = []
   const stop = async (): Promise<void> => {
     for (const clean of cleanups.splice(0).reverse()) await clean()
@@ -50,7 +51,11 @@ export async function createWebhookWorld(): Promise<WebhookWorld> {
     const cluster = await startKubeCluster({ authenticationConfig: await broker.generatedConfig() })
     cleanups.push(() => cluster.stop())
     const policy = JSON.stringify(benchPolicy('bench', [NAMESPACES.sallyport]))
-    const webhook = await startKubeWebhook({ cluster, policies: [policy] })
+    const webhook = await startKubeWebhook({
+      cluster,
+      policies: [policy],
+      ...(core === undefined ? {} : { core }),
+    })
     cleanups.push(() => webhook.stop())
     for (const [, name] of DOORS) await must(cluster, ['create', 'namespace', name])
     await must(cluster, ['apply', '-f', '-'], PUBLISHERS)
