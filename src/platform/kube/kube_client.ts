@@ -9,6 +9,7 @@ import { isJsonObject } from '#core/claims.ts'
 import type { JsonObject, JsonValue } from '#core/claims.ts'
 import type { KubeUser } from '#core/kube/kube_user.ts'
 import type { Result } from '#core/result.ts'
+import { readAnswer } from './kube_answer.ts'
 import { withExecCredential } from './exec_credential.ts'
 import { kubeFailure, messageOf, networkText, readKubeTarget, textOf } from './kube_target.ts'
 import type { Asked, KubeClientOptions, KubeFailure, KubePlace } from './kube_target.ts'
@@ -60,8 +61,6 @@ export interface KubeClient {
 }
 
 const TIMEOUT_MS = 15_000
-/** /metrics of a busy apiserver is several MB. */
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 /** Reads the kubeconfig and prepares its credentials; asks nobody. */
 export async function openKubeClient(options: KubeClientOptions): Asked<KubeClient> {
@@ -286,23 +285,11 @@ function exchange(
 ): Promise<{ readonly status: number; readonly text: string }> {
   return new Promise((resolve, reject) => {
     const answered = (message: IncomingMessage): void => {
-      readAll(message).then((text) => resolve({ status: message.statusCode ?? 0, text }), reject)
+      readAnswer(message).then((text) => resolve({ status: message.statusCode ?? 0, text }), reject)
     }
     const sent =
       url.protocol === 'http:' ? httpRequest(url, options, answered) : httpsRequest(url, options, answered)
     sent.on('error', reject)
     sent.end(payload)
   })
-}
-
-async function readAll(message: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of message) {
-    const part = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk))
-    bytes += part.length
-    if (bytes > MAX_ANSWER_BYTES) throw new Error(`it answers with more than ${MAX_ANSWER_BYTES} bytes`)
-    chunks.push(part)
-  }
-  return Buffer.concat(chunks).toString('utf8')
 }

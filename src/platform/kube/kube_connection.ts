@@ -7,6 +7,7 @@ import type { RequestOptions } from 'node:https'
 import { isJsonObject } from '#core/claims.ts'
 import type { JsonObject, JsonValue } from '#core/claims.ts'
 import type { Result } from '#core/result.ts'
+import { readAnswer } from './kube_answer.ts'
 import { Credentials, TCP_KEEPALIVE_MS } from './kube_credentials.ts'
 import { kubeFailure, messageOf, networkText, readKubeTarget, textOf } from './kube_target.ts'
 import type { Asked, KubeClientOptions, KubeFailure, KubePlace, KubeTarget } from './kube_target.ts'
@@ -44,8 +45,6 @@ export interface KubeConnection {
 }
 
 const TIMEOUT_MS = 15_000
-/** A page of a list. */
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 /** One event holds one object, and etcd takes none above 1.5 MiB unless it was told to. */
 const MAX_LINE_BYTES = 8 * 1024 * 1024
 
@@ -96,7 +95,7 @@ function connectionOf(target: KubeTarget, credentials: Credentials): KubeConnect
       if (!opened.ok) return withTimeout(opened, signal, place, timeoutMs)
       const status = opened.value.statusCode ?? 0
       try {
-        const text = await readAll(opened.value)
+        const text = await readAnswer(opened.value)
         if (status < 200 || status > 299) return refused(place, path, status, text)
         return parsed(place, path, text)
       } catch (error) {
@@ -109,7 +108,7 @@ function connectionOf(target: KubeTarget, credentials: Credentials): KubeConnect
       if (!opened.ok) return opened
       const status = opened.value.statusCode ?? 0
       try {
-        if (status !== 200) return refused(place, path, status, await readAll(opened.value))
+        if (status !== 200) return refused(place, path, status, await readAnswer(opened.value))
         onOpen()
         await readLines(opened.value, onBytes, (line) => onLine(lineOf(line)))
         return { ok: true, value: undefined }
@@ -182,18 +181,6 @@ function openOnce(
     request.on('socket', (socket) => socket.setKeepAlive(true, TCP_KEEPALIVE_MS))
     request.end(payload)
   })
-}
-
-async function readAll(message: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of message) {
-    const part = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk))
-    bytes += part.length
-    if (bytes > MAX_ANSWER_BYTES) throw new Error(`it answers with more than ${MAX_ANSWER_BYTES} bytes`)
-    chunks.push(part)
-  }
-  return Buffer.concat(chunks).toString('utf8')
 }
 
 const NEWLINE = 0x0a

@@ -1,0 +1,18 @@
+// The body of an apiserver's answer, bounded.
+import type { IncomingMessage } from 'node:http'
+
+/** A page of a list, or /metrics of a busy apiserver, is several MB. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+/** Rejects when there is more. */
+export async function readAnswer(message: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of message) {
+    const part = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk))
+    bytes += part.length
+    if (bytes > MAX_ANSWER_BYTES) throw new Error(`it answers with more than ${MAX_ANSWER_BYTES} bytes`)
+    chunks.push(part)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
