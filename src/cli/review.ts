@@ -1,6 +1,7 @@
 // `sallyport review`: what the webhook would say of a change, before it is merged. No cluster, no network.
 import { Option } from 'commander'
 import type { CommandIo, CommandModule, ExitCode } from './command.ts'
+import { gather } from './repeatable.ts'
 
 export const REVIEW_FORMATS = ['text', 'json', 'sarif', 'github', 'gitlab'] as const
 export type ReviewFormat = (typeof REVIEW_FORMATS)[number]
@@ -67,10 +68,6 @@ export const review: CommandModule = {
       )
       .action(async (paths: readonly string[], flags: ReviewFlags) => end(await run(paths, flags, io)))
   },
-}
-
-function gather(value: string, before: readonly string[] | undefined): readonly string[] {
-  return [...(before ?? []), value]
 }
 
 async function run(paths: readonly string[], flags: ReviewFlags, io: CommandIo): Promise<ExitCode> {

@@ -3,6 +3,7 @@
 import { DEFAULT_KUBE_VERSION } from '#core/kube/kube_version.ts'
 import type { CommandIo, ExitCode } from '../command.ts'
 import type { KubeSubcommand } from '../kube.ts'
+import { gather } from '../repeatable.ts'
 
 export type KubeLintFlags = {
   readonly json?: boolean
@@ -45,10 +46,6 @@ export const kubeLint: KubeSubcommand = {
       .option('--json', 'print {loads, sources} as JSON')
     lint.action(async (file: string, flags: KubeLintFlags) => end(await run(file, flags, io)))
   },
-}
-
-function gather(value: string, before: readonly string[] | undefined): readonly string[] {
-  return [...(before ?? []), value]
 }
 
 async function run(file: string, flags: KubeLintFlags, io: CommandIo): Promise<ExitCode> {

@@ -1,5 +1,6 @@
 // `sallyport webhook adopt`: what the rules would say of what a cluster already holds, before anything of ours is installed.
 import type { WebhookSubcommand } from '../webhook.ts'
+import { gather } from '../repeatable.ts'
 
 export type AdoptFlags = {
   readonly file?: readonly string[]
@@ -39,8 +40,4 @@ export const webhookAdopt: WebhookSubcommand = {
         end(await runAdopt(flags, io))
       })
   },
-}
-
-function gather(value: string, before: readonly string[] | undefined): readonly string[] {
-  return [...(before ?? []), value]
 }

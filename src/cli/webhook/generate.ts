@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import type { CommandIo, ExitCode } from '../command.ts'
 import type { WebhookSubcommand } from '../webhook.ts'
+import { gather } from '../repeatable.ts'
 
 export type PlaceFlags = {
   readonly name: string
@@ -117,8 +118,4 @@ function addPlaceFlags(command: Command): Command {
       "who writes PublishedVersions (default: the webhook's ServiceAccount); repeatable",
       gather,
     )
-}
-
-function gather(value: string, before: readonly string[] | undefined): readonly string[] {
-  return [...(before ?? []), value]
 }
