@@ -1,8 +1,8 @@
 // What the rules are told of the cluster, for one change: looked up by name, never searched for.
 import type { ChangeSubject } from '#core/module/change.ts'
-import { NO_FACTS } from '#core/module/ledger.ts'
+import { firstPublisherOf, NO_FACTS } from '#core/module/ledger.ts'
 import { moduleKeyOf } from '#core/module/ledger_feed.ts'
-import type { LedgerFacts, ModuleKey, PublishedFacts } from '#core/module/ledger.ts'
+import type { LedgerFacts, ModuleKey } from '#core/module/ledger.ts'
 import type { ModuleObject, ProviderObject } from '#core/module/module_object.ts'
 import type { IdentityList } from '#core/module/module_policy.ts'
 import type { KubeLedger } from '#platform/ledger/kube_ledger.ts'
@@ -76,7 +76,7 @@ function publishing(
   const stored = { module: holdings.modules.get(key)?.body, provider: holdings.providers.get(key)?.body }
   return {
     published,
-    firstPublisher: firstPublisher(published),
+    firstPublisher: firstPublisherOf(published),
     namesakes: body === undefined ? [] : holdings.namesakes(body),
     versionNameOwner: (objectName) =>
       body === undefined ? undefined : holdings.versionNameOwner(body, objectName),
@@ -92,20 +92,8 @@ function ofVersion(subject: VersionSubject, { holdings, ledger }: FactSources): 
   const published = ledger.published({ kind, namespace: subject.namespace, name })
   return {
     published,
-    firstPublisher: firstPublisher(published),
+    firstPublisher: firstPublisherOf(published),
     module: owner?.kind === 'Module' ? owner : undefined,
     provider: owner?.kind === 'Provider' ? owner : undefined,
   }
-}
-
-/** Whoever published the earliest version of which it is known. */
-function firstPublisher(published: ReadonlyMap<string, PublishedFacts>): LedgerFacts['firstPublisher'] {
-  let first: PublishedFacts | undefined
-  for (const facts of published.values()) {
-    if (facts.sourceId === undefined) continue
-    if (first === undefined || (facts.atSeconds ?? Infinity) < (first.atSeconds ?? Infinity)) first = facts
-  }
-  const source = first?.publisher ?? first?.source
-  if (first?.sourceId === undefined || source === undefined) return undefined
-  return { source, sourceId: first.sourceId }
 }

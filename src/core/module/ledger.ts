@@ -86,6 +86,22 @@ export const NO_FACTS: LedgerFacts = {
   ownIdentities: { users: [], groups: [] },
 }
 
+/** Whoever published the earliest version of which both repository and id are known. */
+export function firstPublisherOf(
+  published: ReadonlyMap<string, PublishedFacts>,
+): LedgerFacts['firstPublisher'] {
+  let first: { readonly source: string; readonly sourceId: string } | undefined
+  let firstAt = Infinity
+  for (const { publisher, source, sourceId, atSeconds = Infinity } of published.values()) {
+    const repository = publisher ?? source
+    if (repository === undefined || sourceId === undefined) continue
+    if (first !== undefined && atSeconds >= firstAt) continue
+    first = { source: repository, sourceId }
+    firstAt = atSeconds
+  }
+  return first
+}
+
 /** What is known of who published: the source of what it listed, the rest of the request that was judged. */
 export type Attribution = Pick<PublishedFacts, 'source' | 'publisher' | 'sourceId' | 'commit' | 'by'>
 

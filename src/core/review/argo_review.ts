@@ -18,7 +18,7 @@ import { isApplication } from './known_applications.ts'
 import { objectPath } from './object_path.ts'
 import { isSameObject } from './pairing.ts'
 import type { Pairing } from './pairing.ts'
-import { findingAt } from './review_finding.ts'
+import { findingAt, unreadableFinding } from './review_finding.ts'
 import type { ReviewFinding } from './review_finding.ts'
 import type { ReviewedObject } from './reviewed_object.ts'
 import { asStored } from './subject.ts'
@@ -118,7 +118,7 @@ function objectFindings(object: ReviewedObject, world: World): readonly ReviewFi
     return projectIdentities(object, world.subject.policies).map((said) => placed(said, object))
   if (!isApplication(object)) return []
   const application = readApplication(object)
-  if (!application.ok) return [unreadable(object, application.denial)]
+  if (!application.ok) return [unreadableFinding(object, 'Argo CD could not read it', application.denial)]
   const modules = world.modules.filter((found) => found.application?.object.key === object.key)
   if (world.isAboutObjects && !world.appliers.has(object.key)) return []
   const subject = { application: application.value, modules, listType: world.listType }
@@ -132,18 +132,6 @@ function goneApplication(old: ReviewedObject, world: World): readonly ReviewFind
   if (!isOurs) return []
   return deletedApplication(application.value).map((said) =>
     findingAt(said.rule, said, old, undefined, old.placeOf([])),
-  )
-}
-
-function unreadable(object: ReviewedObject, sentence: string): ReviewFinding {
-  const [field = ''] = sentence.split(' is not ', 1)
-  const message = `Argo CD could not read it: ${sentence}`
-  const wayOut = 'write it as the definition of its kind wants it'
-  return findingAt(
-    'GIT-1',
-    { severity: 'deny', path: field, message, wayOut },
-    object,
-    object.placeOf(objectPath(field)),
   )
 }
 

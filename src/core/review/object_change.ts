@@ -7,7 +7,7 @@ import type { JudgedFinding } from '#core/module/verdict.ts'
 import type { KnownApplication } from './argo/coverage.ts'
 import { objectPath } from './object_path.ts'
 import { removedEntry } from './removed_entry.ts'
-import { findingAt, severityOf } from './review_finding.ts'
+import { findingAt, unreadableFinding, severityOf } from './review_finding.ts'
 import type { ReviewFinding } from './review_finding.ts'
 import type { ReviewFacts } from './review_facts.ts'
 import { shownObject } from './reviewed_object.ts'
@@ -38,7 +38,7 @@ export function changeFindings(
   if (object === undefined || !isJudged(object.resource)) return []
   if (object.name === '') return [nameless(object)]
   const change = subjectOf(before, after, object.resource)
-  if (!change.ok) return [unreadable(object, change.denial.sentence)]
+  if (!change.ok) return [unreadableFinding(object, 'the API server would refuse it', change.denial.sentence)]
   const known = knownToLedger(change.value, subject.facts.factsOf(change.value).published)
   if (known !== undefined) return adoptionFindings(known, object, subject)
   const verdict = judgeUnderPolicies(
@@ -101,18 +101,6 @@ function nameless(object: ReviewedObject): ReviewFinding {
     { severity: 'deny', path: 'metadata.name', message, wayOut },
     object,
     object.placeOf(['metadata']),
-  )
-}
-
-function unreadable(object: ReviewedObject, sentence: string): ReviewFinding {
-  const [field = ''] = sentence.split(' is not ', 1)
-  const message = `the API server would refuse it: ${sentence}`
-  const wayOut = 'write it as the definition of its kind wants it'
-  return findingAt(
-    'GIT-1',
-    { severity: 'deny', path: field, message, wayOut },
-    object,
-    object.placeOf(objectPath(field)),
   )
 }
 

@@ -1,6 +1,6 @@
 // What the rules may know beside one change: the ledger that was given, and the other objects of the same files.
 import type { ChangeSubject } from '#core/module/change.ts'
-import { NO_FACTS } from '#core/module/ledger.ts'
+import { firstPublisherOf, NO_FACTS } from '#core/module/ledger.ts'
 import type { LedgerEntry, LedgerFacts, ModuleKey, PublishedFacts } from '#core/module/ledger.ts'
 import { configName } from '#core/module/module_case.ts'
 import { readModule, readVersion } from '#core/module/module_object.ts'
@@ -146,17 +146,6 @@ function publishedByKey(ledger: readonly LedgerEntry[]): ReadonlyMap<string, Pub
 
 function keyText({ kind, namespace, name }: ModuleKey): string {
   return `${kind} ${namespace}/${name}`
-}
-
-function firstPublisherOf(published: Published): LedgerFacts['firstPublisher'] {
-  const inOrder = [...published.values()].toSorted(
-    (left, right) => (left.atSeconds ?? Infinity) - (right.atSeconds ?? Infinity),
-  )
-  for (const { source, publisher, sourceId } of inOrder) {
-    const repository = publisher ?? source
-    if (repository !== undefined && sourceId !== undefined) return { source: repository, sourceId }
-  }
-  return undefined
 }
 
 function countHeld(ledger: readonly LedgerEntry[], namespace: string | undefined): number {

@@ -3,6 +3,7 @@ import type { RuleId } from '#core/module/rule_id.ts'
 import type { JudgedFinding } from '#core/module/verdict.ts'
 import { isDenial } from '#core/module/verdict_message.ts'
 import type { ArgoRuleId } from './argo/argo_rule.ts'
+import { objectPath } from './object_path.ts'
 import { shownObject } from './reviewed_object.ts'
 import type { Place, ReviewedObject } from './reviewed_object.ts'
 
@@ -51,6 +52,18 @@ export function findingAt(
   const { severity, path, message, wayOut } = said
   const shown = object === undefined ? '' : shownObject(object)
   return { rule, severity, path, message, wayOut, object: shown, version: undefined, place, was }
+}
+
+/** What whoever reads the object would refuse: `reader` says who, `sentence` begins with the field. */
+export function unreadableFinding(object: ReviewedObject, reader: string, sentence: string): ReviewFinding {
+  const [field = ''] = sentence.split(' is not ', 1)
+  const wayOut = 'write it as the definition of its kind wants it'
+  return findingAt(
+    'GIT-1',
+    { severity: 'deny', path: field, message: `${reader}: ${sentence}`, wayOut },
+    object,
+    object.placeOf(objectPath(field)),
+  )
 }
 
 /** What the webhook would refuse is a denial; what it would only write down is a notice. */
