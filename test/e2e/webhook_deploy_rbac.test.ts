@@ -11,10 +11,10 @@ import type { ChildServer } from '../support/child_server.ts'
 import { kubeClusterFor } from '../support/kube_cluster.ts'
 import { WEBHOOK_MANIFESTS } from '../support/manifests.ts'
 import { MAIN } from '../support/served.ts'
+import { mustPrint as must } from '../support/kube_modules.ts'
 import {
   WEBHOOK_NAMESPACE,
   applyWebhook,
-  must,
   readiness,
   renderWebhook,
   webhookPorts,

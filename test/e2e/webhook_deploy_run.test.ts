@@ -14,10 +14,10 @@ import { openGuide } from '../support/guide.ts'
 import { WEBHOOK_MANIFESTS } from '../support/manifests.ts'
 import type { RenderedWebhook } from '../support/manifests.ts'
 import { buildImage, podsImpossible } from '../support/pod_process.ts'
+import { mustPrint as must } from '../support/kube_modules.ts'
 import {
   WEBHOOK_NAMESPACE,
   applyWebhook,
-  must,
   readiness,
   registeredWebhooks,
   renderWebhook,

@@ -10,6 +10,7 @@ import type { KubeWebhook } from '../support/kube_webhook.ts'
 import { peerOrSkip } from '../support/peers.ts'
 import { isOutage, patchStream } from './webhook_outage/patch_stream.ts'
 import type { Patched } from './webhook_outage/patch_stream.ts'
+import { mustPrint as must } from '../support/kube_modules.ts'
 
 t.setTimeout(300_000)
 const { skip } = await peerOrSkip(() => kubeBinaries())
@@ -256,12 +257,6 @@ async function create(cluster: KubeCluster, name: string, versions: readonly str
     },
   }
   await must(cluster, ['create', '-f', '-'], JSON.stringify(module))
-}
-
-async function must(cluster: KubeCluster, args: readonly string[], input = ''): Promise<string> {
-  const { code, stdout, stderr } = await cluster.kubectl(args, { input })
-  if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`)
-  return stdout
 }
 
 async function versionsOf(cluster: KubeCluster, name: string): Promise<readonly string[]> {

@@ -11,12 +11,13 @@ import { kubeBinaries } from '../support/kube_binaries.ts'
 import { startKubeBroker } from '../support/kube_broker.ts'
 import type { KubeBroker } from '../support/kube_broker.ts'
 import { kubeClusterFor } from '../support/kube_cluster.ts'
-import type { KubeCluster, KubectlResult } from '../support/kube_cluster.ts'
+import type { KubeCluster } from '../support/kube_cluster.ts'
 import { githubToken, knowGitHub, serviceAccountToken, writeKubeconfig } from '../support/kube_hands.ts'
 import type { GitHubJob } from '../support/kube_hands.ts'
 import { startKubeWebhook } from '../support/kube_webhook.ts'
 import { peerOrSkip } from '../support/peers.ts'
 import { between, dedent, readSeed, withoutSeeds } from '../support/seeds.ts'
+import { must } from '../support/kube_modules.ts'
 
 t.setTimeout(300_000)
 const binaries = await peerOrSkip(() => kubeBinaries())
@@ -84,12 +85,6 @@ const PUBLISHER = [
   ],
   ['create', 'rolebinding', 'pipelines', '-n', NAMESPACE, '--role=publisher', '--group=ci:publishers'],
 ]
-
-async function must(cluster: KubeCluster, args: readonly string[], input = ''): Promise<KubectlResult> {
-  const done = await cluster.kubectl(args, { input })
-  if (done.code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${done.stderr}`)
-  return done
-}
 
 async function versionsOf(cluster: KubeCluster, module: string): Promise<readonly string[]> {
   const path = 'jsonpath={.spec.versions[*].version}'

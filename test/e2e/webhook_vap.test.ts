@@ -14,6 +14,7 @@ import type { KubeCluster } from '../support/kube_cluster.ts'
 import { peerOrSkip } from '../support/peers.ts'
 import { ALICE, API_VERSION, ATTACKS, numbered, pipeline } from './webhook_vap/attacks.ts'
 import type { Attack, Json, Place } from './webhook_vap/attacks.ts'
+import { mustPrint as must } from '../support/kube_modules.ts'
 
 t.setTimeout(600_000)
 const { skip } = await peerOrSkip(() => kubeBinaries())
@@ -122,12 +123,6 @@ t.test('generated policies on a real kube-apiserver', { skip }, async (t) => {
     await measure(t, asker)
   })
 })
-
-async function must(cluster: KubeCluster, args: readonly string[], input = ''): Promise<string> {
-  const { code, stdout, stderr } = await cluster.kubectl(args, { input })
-  if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`)
-  return stdout
-}
 
 /** Definitions, namespaces, and roles: everybody here may write everything, or RBAC would deny before the policies do. */
 async function prepare(cluster: KubeCluster): Promise<void> {

@@ -7,6 +7,7 @@ import { kubeBinaries } from '../support/kube_binaries.ts'
 import { kubeClusterFor } from '../support/kube_cluster.ts'
 import type { KubeCluster } from '../support/kube_cluster.ts'
 import { peerOrSkip } from '../support/peers.ts'
+import { mustPrint as must } from '../support/kube_modules.ts'
 
 t.setTimeout(400_000)
 const { skip } = await peerOrSkip(() => kubeBinaries())
@@ -79,12 +80,6 @@ t.test('every generated policy is taken, and fits the definitions', { skip }, as
     t.match(JSON.stringify(await typeWarnings(cluster, count + 1)), /broken.*undefined field 'immutible'/)
   })
 })
-
-async function must(cluster: KubeCluster, args: readonly string[], input = ''): Promise<string> {
-  const { code, stdout, stderr } = await cluster.kubectl(args, { input })
-  if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`)
-  return stdout
-}
 
 /** Once every policy has been checked as it stands: what is wrong with any of them. */
 async function typeWarnings(cluster: KubeCluster, count: number): Promise<readonly unknown[]> {

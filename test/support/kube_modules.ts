@@ -28,6 +28,11 @@ export async function must(
   return done
 }
 
+/** The same; what it printed. */
+export async function mustPrint(cluster: KubeCluster, args: readonly string[], input = ''): Promise<string> {
+  return (await must(cluster, args, input)).stdout
+}
+
 /** The answer of `ask` once it has one; rejects after twenty seconds. */
 export async function eventually<T>(
   ask: () => T | undefined | Promise<T | undefined>,

@@ -19,6 +19,7 @@ import { makeClusterAuthority } from './kube_pki.ts'
 import { MAIN } from './served.ts'
 import { startTcpBalancer } from './tcp_balancer.ts'
 import type { TcpBalancer } from './tcp_balancer.ts'
+import { mustPrint as must } from './kube_modules.ts'
 
 /** What the webhook is to the cluster: its account in deploy/webhook. */
 export const WEBHOOK_USER = 'system:serviceaccount:sallyport-system:sallyport-webhook'
@@ -321,10 +322,4 @@ async function reviewsOf(replicas: readonly KubeWebhookReplica[]): Promise<numbe
     }),
   )
   return counts.reduce((sum, count) => sum + count, 0)
-}
-
-async function must(cluster: KubeCluster, args: readonly string[], input?: string): Promise<string> {
-  const { code, stdout, stderr } = await cluster.kubectl(args, input === undefined ? {} : { input })
-  if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`)
-  return stdout
 }

@@ -12,6 +12,7 @@ import { WEBHOOK_MANIFESTS, kustomizeWebhook } from './manifests.ts'
 import type { RenderedWebhook } from './manifests.ts'
 import { createPod } from './pod_process.ts'
 import type { Files, PodImage, PodProcess } from './pod_process.ts'
+import { mustPrint as must } from './kube_modules.ts'
 
 export const WEBHOOK_NAMESPACE = 'sallyport-system'
 const CONFIGURATION = 'sallyport-webhook'
@@ -64,12 +65,6 @@ export async function renderWebhook(
 function writeOverlay(folder: string, content: Readonly<Record<string, unknown>>): void {
   mkdirSync(folder)
   writeFileSync(join(folder, 'kustomization.yaml'), stringify(content))
-}
-
-export async function must(cluster: KubeCluster, args: readonly string[], input = ''): Promise<string> {
-  const { code, stdout, stderr } = await cluster.kubectl(args, { input })
-  if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`)
-  return stdout
 }
 
 /** All but the Deployment, which nothing runs here; in the Service's place an ExternalName leads to this machine. */
