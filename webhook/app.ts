@@ -42,8 +42,10 @@ export function createApp(deps: AppDeps): App {
     running += 1
     try {
       const reply = await deps.judge(body)
-      if (reply.status === 200) sendReview(request, response, reply.body, deps.isDraining())
-      else send(request, response, { status: reply.status, text: reply.text }, deps.isDraining())
+      if (reply.status === 200) {
+        sendReview(request, response, reply.body, deps.isDraining())
+        reply.answered?.()
+      } else send(request, response, { status: reply.status, text: reply.text }, deps.isDraining())
     } catch (error) {
       deps.log.error({ err: error }, 'request failed')
       send(request, response, { status: 500, text: 'failed' }, true)

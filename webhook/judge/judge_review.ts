@@ -40,9 +40,13 @@ export type JudgeDeps = {
   readonly clock: Clock
 }
 
-/** 200 has an AdmissionReview. The others have a word, which kubectl shows to anybody: nothing about the cluster. */
+/**
+ * 200 has an AdmissionReview, and of a verdict what is left to do once it has left: the commit comes after the answer, so it is not
+ * too late, and nobody waits for it. The others have a word, which kubectl shows to anybody: nothing about
+ * the cluster.
+ */
 export type ReviewReply =
-  | { readonly status: 200; readonly body: string }
+  | { readonly status: 200; readonly body: string; readonly answered?: () => void }
   | { readonly status: 400 | 503; readonly text: string }
 
 /** Parsing and judging a larger one takes longer than others should wait: about 3 ms for each 100 KiB. */
@@ -80,10 +84,12 @@ export async function judgeReview(body: Uint8Array<ArrayBuffer>, deps: JudgeDeps
     if (said?.trouble !== undefined && !decision.allowed) throw new Error(said.trouble)
     // 5. written down before it leaves
     await deps.audit.write(decidedEvent(head, decision, deps))
-    // 6. remembered, for whoever sees the commit
-    if (decision.allowed && !head.dryRun) remember(review.asked, said?.given, deps)
-    metrics.judged(head, decision, secondsSince(began))
-    return { status: 200, body: decision.body }
+    // 6. when it has left: remembered, for whoever sees the commit
+    return {
+      status: 200,
+      body: decision.body,
+      answered: finishing(review.asked, said, decision, { deps, began }),
+    }
   } catch (error) {
     return await fail(error, head, head?.uid ?? uid, { deps, began })
   } finally {
@@ -124,6 +130,19 @@ function withVerbs({ subject }: Asked, mayDo: ReadonlySet<BreakGlassVerb>, deps:
   }
 }
 
+function finishing(
+  asked: Asked,
+  said: Said | undefined,
+  decision: Decision,
+  { deps, began }: Begun,
+): () => void {
+  const seconds = secondsSince(began)
+  return () => {
+    if (decision.allowed && !asked.head.dryRun) remember(asked, said?.given, deps)
+    deps.metrics.judged(asked.head, decision, seconds)
+  }
+}
+
 function remember({ head, subject }: Asked, said: Given | undefined, { cluster }: JudgeDeps): void {
   if (subject === undefined || said === undefined) return
   const { user, oldResourceVersion, objectUid } = head
@@ -136,14 +155,14 @@ function unavailable({ metrics }: JudgeDeps, text: string): ReviewReply {
   return { status: 503, text }
 }
 
-type Failing = { readonly deps: JudgeDeps; readonly began: number }
+type Begun = { readonly deps: JudgeDeps; readonly began: number }
 
 /** A refusal that says where to look. Told once, under the uid that the answer names. */
 async function fail(
   error: unknown,
   head: ReviewHead | undefined,
   uid: string,
-  { deps, began }: Failing,
+  { deps, began }: Begun,
 ): Promise<ReviewReply> {
   const { log, metrics } = deps
   log.error({ uid, operation: head?.operation, resource: head?.resource, err: error }, 'review not judged')
