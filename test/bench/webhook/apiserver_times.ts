@@ -1,11 +1,16 @@
 // What a publish costs whoever publishes: PATCHes of one version onto Modules of so many, through a real kube-apiserver, at the
 // four doors in turn. Every round has another pipeline, another token and another version. usage: apiserver_times.ts [ROUNDS]
+import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { median } from '../measure.ts'
 import { judge } from '../verdict.ts'
 import type { Row } from '../verdict.ts'
 import { moduleName, NAMESPACES, versionOf } from './modules.ts'
 import type { Door } from './modules.ts'
+import { loadReviews, writeReviews } from './review_load.ts'
 import { createWebhookWorld } from './world.ts'
 import type { WebhookWorld } from './world.ts'
 
@@ -23,6 +28,8 @@ export type ApiserverTimes = {
 const DOORS = ['none', 'empty', 'sallyport', 'vap'] as const
 const MODULES = 20
 const WARM_UP = 20
+const WARM_UP_SECONDS = 5
+const PAUSE_MS = 100
 
 /** @param first number of its first Module; each number of versions has Modules of its own */
 export async function measureAtApiserver(
@@ -31,6 +38,7 @@ export async function measureAtApiserver(
 ): Promise<ApiserverTimes> {
   for (const door of DOORS) await world.fill(door, first, first + MODULES, versions)
   await world.recorded()
+  await warmUp(world, { versions, first })
   const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: world.cluster.caPem })
   const times: Record<Door, number[]> = { none: [], empty: [], sallyport: [], vap: [] }
   try {
@@ -40,11 +48,13 @@ export async function measureAtApiserver(
       const token = await world.tokenOf(module, version)
       // The first request of a token is verified, the others are cached: nobody is always first.
       for (let turn = -1; turn < DOORS.length; turn += 1) {
-        const door = DOORS[(round + Math.max(0, turn)) % DOORS.length] ?? 'none'
+        const door = doorOf(round, Math.max(0, turn))
         if (turn === -1) await whoAmI(world, agent, token)
         else {
           const spent = await publish(world, agent, { token, door, module, version })
           if (round >= WARM_UP) times[door].push(spent)
+          // Each of them makes the ledger write: not while the next is measured.
+          await sleep(PAUSE_MS)
         }
       }
     }
@@ -59,6 +69,28 @@ export async function measureAtApiserver(
     vap: percentiles(times.vap),
   }
   return { versions, rounds, doors, pairedMs: median(paired) }
+}
+
+/** Each door comes as often first as last, and as often before another as after it. */
+function doorOf(round: number, turn: number): Door {
+  const step = round % 2 === 0 ? turn : DOORS.length - 1 - turn
+  return DOORS[((round >> 1) + step) % DOORS.length] ?? 'none'
+}
+
+/** Both webhooks have judged before, as one that runs since yesterday has. */
+async function warmUp(
+  world: WebhookWorld,
+  { versions, first }: { readonly versions: number; readonly first: number },
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-reviews-'))
+  try {
+    const file = join(folder, 'reviews.jsonl')
+    await writeReviews(file, world.forge, { first, modules: MODULES, versions })
+    for (const { url } of [...world.webhook.replicas, { url: world.emptyUrl }])
+      await loadReviews(url, file, WARM_UP_SECONDS)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 function percentiles(times: readonly number[]): DoorTimes {
@@ -151,14 +183,14 @@ export function judgeApiserver({ versions, doors, pairedMs }: ApiserverTimes): R
   const others = `none ${ms(doors.none.p50)}, VAP ${ms(doors.vap.p50)}`
   return {
     title: `publish onto ${versions === 470 ? 500 : versions} versions at kube-apiserver, above an empty Node webhook`,
-    figure: `p50 + ${above.toFixed(2)} ms (paired ${pairedMs.toFixed(2)})`,
+    figure: `p50 of the rounds + ${pairedMs.toFixed(2)} ms (between both p50s ${above.toFixed(2)})`,
     ours: ms(doors.sallyport.p50),
     theirs: `${ms(doors.empty.p50)} (${others})`,
     ratio: doors.sallyport.p50 / doors.empty.p50,
     cpuRatio: undefined,
     goal: `<= + ${limit} ms`,
     floor: `<= + ${limit} ms`,
-    verdict: judge(above, limit, limit, 'atMost'),
+    verdict: judge(pairedMs, limit, limit, 'atMost'),
     noisy: false,
   }
 }

@@ -1,21 +1,18 @@
 // The webhook's own server, asked straight: how many reviews a core judges, what a very large one does to the others, and whether
 // memory stays flat. The ledger knows every Module, and who publishes is judged. usage: straight_times.ts [SECONDS]
-import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { median } from '../measure.ts'
 import { residentMiB } from '../process_stats.ts'
 import { judge } from '../verdict.ts'
 import type { Row } from '../verdict.ts'
-import { appendReview, largeReview } from './reviews.ts'
+import { loadReviews, writeReviews } from './review_load.ts'
+import { largeReview } from './reviews.ts'
 import { createWebhookWorld } from './world.ts'
 import type { WebhookWorld } from './world.ts'
-
-const run = promisify(execFile)
 
 export type StraightTimes = {
   /** As fast as it goes. */
@@ -35,7 +32,6 @@ export type StraightTimes = {
 export const WEBHOOK_CORE = 0
 const VERSIONS = 100
 const MODULES = 40
-const CONNECTIONS = 16
 /** V8 compiles what is hot for some ten thousand reviews. */
 const WARM_UP_SECONDS = 15
 /** Of each of the sixteen connections before each review. */
@@ -54,41 +50,16 @@ export async function measureStraight(
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-reviews-'))
   try {
     const file = join(folder, 'reviews.jsonl')
-    const reviews = Array.from({ length: 5 * MODULES }, (_, index) =>
-      JSON.stringify(appendReview(world.forge, first + (index % MODULES), VERSIONS)),
-    )
-    writeFileSync(file, `${reviews.join('\n')}\n`)
+    const reviews = await writeReviews(file, world.forge, { first, modules: MODULES, versions: VERSIONS })
     await world.recorded()
-    await load(replica.url, file, WARM_UP_SECONDS)
-    const { perSecond } = await load(replica.url, file, seconds)
-    const paced = await load(replica.url, file, seconds, PAUSE_MS)
+    await loadReviews(replica.url, file, WARM_UP_SECONDS)
+    const { perSecond } = await loadReviews(replica.url, file, seconds)
+    const paced = await loadReviews(replica.url, file, seconds, PAUSE_MS)
     const large = await besideLarge(world, replica.url, reviews, first)
     const soak = await soakReviews(replica.url, replica.pid, file)
     return { perSecond, paced, large, soak }
   } finally {
     rmSync(folder, { recursive: true, force: true })
-  }
-}
-
-type Loaded = {
-  readonly perSecond: number
-  readonly p50Ms: number
-  readonly p99Ms: number
-  readonly requests: number
-}
-
-/** Throws if any review was not allowed: a denial is quick, and here wrong. */
-async function load(url: string, file: string, seconds: number, pauseMs = 0): Promise<Loaded> {
-  const script = join(import.meta.dirname, 'reviews.lua')
-  const settings = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '--timeout', '10s', '-s', script]
-  const { stdout } = await run('taskset', ['-c', '1', 'wrk', ...settings, url, '--', file, String(pauseMs)])
-  const report = Object(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''))
-  if (report.failedStatus + report.failedSocket > 0) throw new Error(`reviews failed: ${stdout}`)
-  return {
-    perSecond: report.requests / (report.microseconds / 1e6),
-    p50Ms: report.p50 / 1000,
-    p99Ms: report.p99 / 1000,
-    requests: report.requests,
   }
 }
 
@@ -149,7 +120,7 @@ async function soakReviews(url: string, pid: number, file: string): Promise<Stra
   const resident: number[] = []
   let reviews = 0
   while (reviews < SOAK_REVIEWS) {
-    reviews += (await load(url, file, SLICE_SECONDS)).requests
+    reviews += (await loadReviews(url, file, SLICE_SECONDS)).requests
     resident.push(residentMiB(pid))
   }
   const third = Math.max(1, Math.floor(resident.length / 3))

@@ -24,6 +24,8 @@ import type { Door } from './modules.ts'
 export type WebhookWorld = {
   readonly cluster: KubeCluster
   readonly webhook: KubeWebhook
+  /** Where the empty webhook takes reviews. */
+  readonly emptyUrl: string
   /** Host of the repositories. */
   readonly forge: string
   /** A token of the pipeline of a Module's repository, for the tag of a version. */
@@ -37,6 +39,9 @@ export type WebhookWorld = {
 
 const DOORS = Object.entries(NAMESPACES)
 
+/** A collection of kube-apiserver costs whoever comes then 20 to 50 ms, at any door: what a door costs would drown in it. */
+const WITHOUT_COLLECTOR = { GOGC: 'off', GOMEMLIMIT: '6GiB', GOMAXPROCS: '2' }
+
 /** @param core the webhook gets this core alone; absent: as it comes */
 export async function createWebhookWorld(core?: number): Promise<WebhookWorld> {
   const cleanups: (() => unknown)[] = []
@@ -48,25 +53,30 @@ export async function createWebhookWorld(core?: number): Promise<WebhookWorld> {
       { teardown: (fn) => void cleanups.push(fn) },
       { change: letEveryRepositoryIn },
     )
-    const cluster = await startKubeCluster({ authenticationConfig: await broker.generatedConfig() })
+    const cluster = await startKubeCluster({
+      authenticationConfig: await broker.generatedConfig(),
+      env: WITHOUT_COLLECTOR,
+    })
     cleanups.push(() => cluster.stop())
     const policy = JSON.stringify(benchPolicy('bench', [NAMESPACES.sallyport]))
     const webhook = await startKubeWebhook({
       cluster,
       policies: [policy],
+      // As in a cluster, and over HTTP/1.1 as the empty one.
+      reference: 'service',
       ...(core === undefined ? {} : { core }),
     })
     cleanups.push(() => webhook.stop())
     for (const [, name] of DOORS) await must(cluster, ['create', 'namespace', name])
     await must(cluster, ['apply', '-f', '-'], PUBLISHERS)
     await onlyIn(cluster, NAMESPACES.sallyport)
-    await registerEmpty(cluster, cleanups)
+    const emptyUrl = await registerEmpty(cluster, cleanups)
     await registerPolicies(cluster)
     // An apiserver takes up registrations within a second or two.
     await sleep(3000)
     const forge = await forgeOf(broker)
     const recorded = (): Promise<void> => untilRecorded(webhook.replicas[0]?.opsUrl ?? '')
-    return { cluster, webhook, forge, recorded, stop, ...actsOf(cluster, broker, forge) }
+    return { cluster, webhook, emptyUrl, forge, recorded, stop, ...actsOf(cluster, broker, forge) }
   } catch (error) {
     await stop()
     throw error
@@ -162,7 +172,7 @@ function selecting(namespace: string): object {
   return { matchLabels: { 'kubernetes.io/metadata.name': namespace } }
 }
 
-async function registerEmpty(cluster: KubeCluster, cleanups: (() => unknown)[]): Promise<void> {
+async function registerEmpty(cluster: KubeCluster, cleanups: (() => unknown)[]): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-empty-webhook-'))
   cleanups.push(() => rmSync(folder, { recursive: true, force: true }))
   const authority = await makeClusterAuthority()
@@ -178,6 +188,7 @@ async function registerEmpty(cluster: KubeCluster, cleanups: (() => unknown)[]):
     if (child.exitCode === null) await once(child, 'exit')
   })
   const [port] = await once(child.stdout, 'data')
+  const url = `https://127.0.0.1:${String(port).trim()}${REVIEW_PATH}`
   const configuration = {
     apiVersion: 'admissionregistration.k8s.io/v1',
     kind: 'ValidatingWebhookConfiguration',
@@ -190,7 +201,7 @@ async function registerEmpty(cluster: KubeCluster, cleanups: (() => unknown)[]):
         timeoutSeconds: 5,
         namespaceSelector: selecting(NAMESPACES.empty),
         clientConfig: {
-          url: `https://127.0.0.1:${String(port).trim()}${REVIEW_PATH}`,
+          url,
           caBundle: Buffer.from(authority.caPem).toString('base64'),
         },
         rules: [
@@ -205,6 +216,7 @@ async function registerEmpty(cluster: KubeCluster, cleanups: (() => unknown)[]):
     ],
   }
   await must(cluster, ['create', '-f', '-'], JSON.stringify(configuration))
+  return url
 }
 
 async function registerPolicies(cluster: KubeCluster): Promise<void> {
