@@ -21,7 +21,8 @@ t.test('the scan', { skip: peer.skip }, async (t) => {
   const { definitions, webhook } = peer.value
   t.teardown(() => webhook.stop())
 
-  t.test('says that the cluster knows no reports, and counts all the same', async (t) => {
+  // Awaited: what follows installs the definition, and the first scan must have come before it.
+  await t.test('says that the cluster knows no reports, and counts all the same', async (t) => {
     await eventually(async () => said(await metrics(webhook), /scan_last_timestamp_seconds [1-9]/), 'a scan')
     await eventually(async () => said(await log(webhook), /knows no PolicyReport/), 'a line in the log')
     t.pass('told')
