@@ -340,6 +340,39 @@ t.test(
   },
 )
 
+t.test('a definition that goes makes nothing gone that nobody saw go', { skip }, async (t) => {
+  const kube = await world(t)
+  const first = await replica(t, kube)
+  await synced(first)
+  await apply(kube, { versions: ['1.0.0'] })
+  await settled(kube, ['terraform-aws-vpc 1.0.0 present'])
+  await first.close()
+  await must(kube, ['delete', 'crd', 'modules.opendepot.defdev.io'])
+
+  await t.test('a replica that starts without it goes by what it remembers', async () => {
+    const second = await replica(t, kube)
+    await synced(second)
+    t.same(await kept(kube), ['terraform-aws-vpc 1.0.0 present'])
+    await second.close()
+  })
+
+  await t.test('a replica that has served it is not in sync until it is back', async (t) => {
+    await applyDefinitions(kube)
+    const third = await replica(t, kube)
+    await synced(third)
+    await must(kube, ['delete', 'crd', 'modules.opendepot.defdev.io'])
+    const why = await eventually(
+      () => third.missing().find((text) => text.includes('does not know')),
+      'it says so',
+    )
+    t.match(why, /^modules: catching up: the server does not know it any more: .*answers 404/)
+    await applyDefinitions(kube)
+    await synced(third)
+    await apply(kube, { versions: ['1.0.0', '2.0.0'] })
+    await seen(third, '2.0.0', 'present')
+  })
+})
+
 t.test('a namespace that is deleted leaves its entries', { skip }, async (t) => {
   const kube = await world(t, { controllerManager: true })
   const cluster = await replica(t, kube)

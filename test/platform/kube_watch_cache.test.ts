@@ -174,6 +174,74 @@ t.test('a resource that the cluster does not know is none, or is missing', async
   t.equal(empty.cache.size, 0)
 })
 
+for (const whenUnknown of ['empty', 'missing'] as const) {
+  t.test(
+    `what was served and is not known any more (${whenUnknown}) stays as it was, and is not in sync`,
+    async (t) => {
+      let isServed = true
+      const { cache, changes } = await house(
+        t,
+        (_call, query, count) => {
+          if (!isServed) return { status: 404, body: '404 page not found' }
+          if (!isWatch(query)) return list(10 * count, thing('a', 9))
+          if (count > 1) return watching()
+          // The definition goes: the watch is too old for whatever comes, and the list has nobody to answer it.
+          isServed = false
+          return { status: 410, body: { kind: 'Status', code: 410, message: 'too old' } }
+        },
+        { whenUnknown },
+      )
+      const why = await eventually(
+        () => (cache.missing()?.includes('404') === true ? cache.missing() : undefined),
+        'why',
+      )
+      t.match(why, /^things: catching up: the server does not know it any more: .*answers 404/)
+      t.same(changes, ['infra/a ->9 listed'])
+      t.equal(cache.size, 1)
+      isServed = true
+      await eventually(() => (cache.missing() === undefined ? true : undefined), 'in sync')
+      t.same(changes, ['infra/a ->9 listed'])
+    },
+  )
+}
+
+t.test('a watch that nobody knows any more is not in sync at once, and nothing is called gone', async (t) => {
+  let isServed = true
+  const { cache, changes, queries } = await house(
+    t,
+    (_call, query) => {
+      if (!isServed) return { status: 404, body: '404 page not found' }
+      if (!isWatch(query)) return list(10, thing('a', 9))
+      if (queries('watch').length > 2) return watching(event('BOOKMARK', thing('', 30)))
+      isServed = false
+      setTimeout(() => (isServed = true), 300)
+      return { stream: (response) => response.writeHead(200).end() }
+    },
+    { whenUnknown: 'empty' },
+  )
+  await eventually(() => cache.missing()?.includes('does not know it any more'), 'it says so')
+  await eventually(() => (cache.missing() === undefined ? true : undefined), 'in sync')
+  t.same(changes, ['infra/a ->9 listed'])
+  t.equal(queries('list').length, 1)
+})
+
+t.test('a resource that is installed later is followed from then on', async (t) => {
+  let isServed = false
+  const { cache } = await house(
+    t,
+    (_call, query) => {
+      if (!isServed) return { status: 404, body: '404 page not found' }
+      return isWatch(query) ? watching() : list(10, thing('a', 9))
+    },
+    { whenUnknown: 'empty' },
+  )
+  await eventually(() => (cache.isListed ? true : undefined), 'it is empty')
+  t.equal(cache.isServed, false)
+  isServed = true
+  await eventually(() => (cache.size === 1 ? true : undefined), 'it is followed')
+  t.equal(cache.isServed, true)
+})
+
 t.test('a watch goes on where the last event or bookmark was', async (t) => {
   const { cache, changes, queries } = await house(t, (_call, query, count) => {
     if (!isWatch(query)) return list(10, thing('a', 9))

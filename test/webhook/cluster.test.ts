@@ -6,6 +6,7 @@ import type { JsonObject } from '../../src/core/claims.ts'
 import type { ChangeSubject } from '../../src/core/module/change.ts'
 import type { LedgerFacts, PublishedFacts } from '../../src/core/module/ledger.ts'
 import { readModule, readProvider, readVersion } from '../../src/core/module/module_object.ts'
+import { publishedVersionOf } from '../../src/core/module/published_version.ts'
 import { PUBLISHED_VERSIONS } from '../../src/platform/ledger/kube_ledger.ts'
 import { openCluster } from '../../webhook/cluster/cluster.ts'
 import type { Cluster } from '../../webhook/cluster/cluster.ts'
@@ -180,6 +181,26 @@ function versionJson(
     status,
   }
 }
+
+t.test('a kind that the cluster does not know says nothing of what was published under it', async (t) => {
+  const { cluster } = await synced(t, (kube) => {
+    for (const kind of ['Module', 'Provider'] as const) {
+      kube.put(
+        PUBLISHED_VERSIONS,
+        publishedVersionOf({
+          module: { ...VPC, kind },
+          version: '1.0.0',
+          facts: { state: 'present', immutable: true },
+        }),
+      )
+    }
+    kube.intercept = ({ path }) =>
+      path.startsWith(MODULES) ? { kind: 'status', status: 404, message: '404 page not found' } : undefined
+  })
+  t.equal(facts(cluster, '1.0.0')?.state, 'present')
+  const providers = cluster.ledger.published({ ...VPC, kind: 'Provider' })
+  t.equal(providers.get('1.0.0')?.state, 'unpublished', 'a kind that is served and empty does')
+})
 
 t.test('a commit that was judged here has its author, and one that was not has the time alone', async (t) => {
   const { kube, cluster } = await synced(t)

@@ -154,9 +154,10 @@ export class Holdings {
     for (const { body } of this.providers.values()) yield body
   }
 
+  /** Of a kind that the server never served nobody can say that it is not: what it published is not called gone for that. */
   isStored({ kind, namespace, name }: ModuleKey): boolean {
     const cache = kind === 'Module' ? this.modules : this.providers
-    return cache.get(`${namespace}/${name}`) !== undefined
+    return !cache.isServed || cache.get(`${namespace}/${name}`) !== undefined
   }
 
   isTerminating(namespace: string): boolean {

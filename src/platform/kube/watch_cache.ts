@@ -4,6 +4,10 @@
 // Staleness: a watch is asked for a third less time than silence is borne, and the server sends a bookmark before it ends one,
 // so a healthy cache hears something in every such time, however quiet the cluster is. Silent for longer, it is not in sync
 // until a watch has told what happened meanwhile.
+//
+// A resource that was served and that the server does not know any more (its definition was deleted, or is not served yet by a
+// server that starts) says nothing of its objects: they stay as they were last seen, and it is not in sync. One that was never
+// served is empty where that means that its product is not installed.
 import { isJsonObject } from '#core/claims.ts'
 import type { JsonObject, JsonValue } from '#core/claims.ts'
 import type { Result } from '#core/result.ts'
@@ -36,7 +40,7 @@ export type Watched<T> = {
   readonly pageSize: number
   /** Only metadata is sent. */
   readonly metadataOnly?: boolean
-  /** What it means that the server knows no such resource: there is nothing, or the cache cannot do its work. */
+  /** What it means that the server never knew such a resource: there is nothing, or the cache cannot do its work. */
   readonly whenUnknown: 'empty' | 'missing'
   /** What is kept of an object; `undefined`: nothing. */
   readonly project: (object: JsonObject, ref: ObjectRef) => T | undefined
@@ -85,6 +89,7 @@ export class WatchCache<T> {
   /** Where the next watch begins; `undefined`: with a list. */
   #resourceVersion: string | undefined
   #isListed = false
+  #isServed = false
   #isBehind = false
   #heardAt = 0
   #failure = ''
@@ -103,6 +108,11 @@ export class WatchCache<T> {
   /** A list was handed over, though it may be old by now. */
   get isListed(): boolean {
     return this.#isListed
+  }
+
+  /** The server knew the resource once; of one that it never knew, nobody can say what is not there. */
+  get isServed(): boolean {
+    return this.#isServed
   }
 
   get resource(): string {
@@ -130,7 +140,7 @@ export class WatchCache<T> {
     if (silentMs > this.#deps.staleAfterMs) {
       return `${resource}: nothing heard for ${Math.round(silentMs / 1000)} s${why}`
     }
-    return this.#isBehind ? `${resource}: catching up` : undefined
+    return this.#isBehind ? `${resource}: catching up${why}` : undefined
   }
 
   /** An object as an answer to a write showed it: events from before it do not undo it. */
@@ -190,6 +200,7 @@ export class WatchCache<T> {
     do {
       const page = await this.#page(next)
       if (!page.ok) return this.#listFailed(page.denial)
+      this.#isServed = true
       const { metadata, items } = page.value
       const meta = isJsonObject(metadata) ? metadata : {}
       resourceVersion = textAt(meta, 'resourceVersion')
@@ -217,14 +228,20 @@ export class WatchCache<T> {
   }
 
   async #listFailed(failure: KubeFailure): Promise<Outcome> {
+    if (failure.status === 404 && this.#isServed) return this.#unknown(failure)
     if (failure.status === 404 && this.#watched.whenUnknown === 'empty') {
-      this.#dropUnseen(new Set(), undefined)
       this.#listed(undefined)
       await pause(UNKNOWN_PAUSE_MS, this.#closing.signal)
       return 'ended'
     }
     if (failure.kind === 'network' && this.#pageSize > 1) this.#pageSize = Math.ceil(this.#pageSize / 2)
     return this.#failed(failure.message)
+  }
+
+  /** Not in sync from now on, without waiting for the silence that is borne. */
+  #unknown({ message }: KubeFailure): Outcome {
+    this.#isBehind = true
+    return this.#failed(`the server does not know it any more: ${message}`)
   }
 
   #listed(resourceVersion: string | undefined): void {
@@ -240,11 +257,11 @@ export class WatchCache<T> {
     this.#watched.onListed?.()
   }
 
-  #dropUnseen(seen: ReadonlySet<string>, listVersion: string | undefined): void {
+  #dropUnseen(seen: ReadonlySet<string>, listVersion: string): void {
     for (const [key, entry] of this.#entries) {
       if (seen.has(key)) continue
       // Written after the list was made.
-      if (listVersion !== undefined && isNewer(entry.resourceVersion, listVersion)) continue
+      if (isNewer(entry.resourceVersion, listVersion)) continue
       this.#entries.delete(key)
       this.#watched.onChange({ key, before: entry.value, after: undefined, isListed: true })
     }
@@ -278,13 +295,18 @@ export class WatchCache<T> {
       })
       if (!ended.ok && silence.signal.aborted)
         return this.#failed('the server does not answer, or fell silent')
-      if (!ended.ok) return ended.denial.status === 410 ? 'expired' : this.#failed(ended.denial.message)
+      if (!ended.ok) return this.#watchFailed(ended.denial)
     } finally {
       clearTimeout(timer)
     }
     if (outcome !== undefined) return outcome
     this.#caughtUp()
     return 'ended'
+  }
+
+  #watchFailed(failure: KubeFailure): Outcome {
+    if (failure.status === 410) return 'expired'
+    return failure.status === 404 ? this.#unknown(failure) : this.#failed(failure.message)
   }
 
   /** An outcome when the event ends the watch. */
