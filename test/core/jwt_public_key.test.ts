@@ -5,6 +5,7 @@ import { algorithmOf, ALGORITHM_NAMES, toOpensslSignature } from '../../src/core
 import type { Algorithm } from '../../src/core/jwt/algorithms.ts'
 import { readKeySet, readPublicKey, selectKey } from '../../src/core/jwt/public_key.ts'
 import { isRocaModulus } from '../../src/core/jwt/roca.ts'
+import { rocaModulus } from '../support/roca_modulus.ts'
 import { makeKey, publicJwk } from '../support/test_issuer.ts'
 
 type Jwk = Record<string, JsonValue>
@@ -166,51 +167,7 @@ t.test('private and symmetric key material is left out with an alarm (TH-A03, TH
 })
 
 t.test('a modulus with the ROCA fingerprint is left out (TH-A09)', async (t) => {
-  // 65537^a mod the primorial, plus a multiple of it: what the broken library's primes, and so its moduli, look like.
-  const primes = [
-    3n,
-    5n,
-    7n,
-    11n,
-    13n,
-    17n,
-    19n,
-    23n,
-    29n,
-    31n,
-    37n,
-    41n,
-    43n,
-    47n,
-    53n,
-    59n,
-    61n,
-    67n,
-    71n,
-    73n,
-    79n,
-    83n,
-    89n,
-    97n,
-    101n,
-    103n,
-    107n,
-    109n,
-    113n,
-    127n,
-    131n,
-    137n,
-    139n,
-    149n,
-    151n,
-    157n,
-    163n,
-    167n,
-  ]
-  const primorial = primes.reduce((product, prime) => product * prime, 2n)
-  const weak = primorial * 2n ** 1835n + 65_537n ** 3n
-  const hex = weak.toString(16)
-  const bytes = Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex')
+  const bytes = rocaModulus()
   t.equal(isRocaModulus(bytes), true)
   t.match(readPublicKey({ ...rsa, n: bytes.toString('base64url') }), { denial: { detail: /ROCA/ } })
   t.equal(isRocaModulus(Buffer.from(goodModulus, 'base64url')), false)

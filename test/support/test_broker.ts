@@ -97,6 +97,8 @@ export type TestBroker = {
   readonly lines: string[]
   /** Everything that left: bodies, headers, events, log lines. For "no token anywhere" tests. */
   readonly said: string[]
+  /** Every body that was posted, as it went out: what must not come back in `said`. */
+  readonly sent: string[]
   readonly audit: () => AuditEvent | undefined
   /** A GitLab push token of the fixture, fresh. */
   readonly mint: (claims?: Readonly<Record<string, unknown>>, options?: MintOptions) => string
@@ -119,6 +121,7 @@ export async function startTestBroker(t: Test, options: TestBrokerOptions = {}):
   const events: AuditEvent[] = []
   const lines: string[] = []
   const said: string[] = []
+  const sent: string[] = []
   const config = loadTestConfig(issuer, options)
   const log = collectingLog(lines, said)
   const store = faultyStore(options.store ?? createMemoryStore({ clock: now }), faults)
@@ -169,16 +172,19 @@ export async function startTestBroker(t: Test, options: TestBrokerOptions = {}):
     said.push(JSON.stringify(answer.headers))
     return answer
   }
-  const post: TestBroker['post'] = async (form, { path = '/token', headers, body, address } = {}) =>
-    read(
+  const post: TestBroker['post'] = async (form, { path = '/token', headers, body, address } = {}) => {
+    const payload = body ?? encodeForm(form)
+    sent.push(payload.toString())
+    return read(
       await app.inject({
         method: 'POST',
         url: `${basePath(config)}${path}`,
         headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
-        payload: body ?? encodeForm(form),
+        payload,
         ...(address === undefined ? {} : { remoteAddress: address }),
       }),
     )
+  }
   const mint: TestBroker['mint'] = (claims = {}, mintOptions = {}) =>
     issuer.mint({ ...gitlabClaims(config.issuer), ...claims }, mintOptions)
   return {
@@ -193,6 +199,7 @@ export async function startTestBroker(t: Test, options: TestBrokerOptions = {}):
     events,
     lines,
     said,
+    sent,
     audit: () => events.at(-1),
     mint,
     post,
