@@ -23,6 +23,11 @@ t.test('scopes are split on any white space, duplicates stay', async (t) => {
   t.same(parseScopes('').all, [])
 })
 
+t.test('white space is what Go takes for it: U+0085 is, a byte order mark is not', async (t) => {
+  t.same(parseScopes('openid\u0085email\u2003profile').all, ['openid', 'email', 'profile'])
+  t.same(parseScopes('openid\ufeffgroups').unrecognized, ['openid\ufeffgroups'])
+})
+
 t.test('audience scopes are Dex’s, an empty id too', async (t) => {
   t.same(parseScopes('audience:server:client_id:peer-1').audiences, ['peer-1'])
   t.same(parseScopes(audienceScope('a:b')).audiences, ['a:b'])
@@ -51,6 +56,11 @@ t.test('Content-Type as Go’s form parser judges it', async (t) => {
     [`${form}; charset=utf-16`, 'malformed'],
     [`${form}; charset`, 'malformed'],
     [`${form}, application/json`, 'malformed'],
+    [`${form}; boundary=a=b`, 'malformed'],
+    [`${form}; charset=utf-8; charset=utf-16`, 'malformed'],
+    [`${form};;`, 'malformed'],
+    [`\u00a0${form}`, 'malformed'],
+    [`${form}; a="b;c"`, 'form'],
     [`${form}-evil`, 'other'],
     ['application/json', 'other'],
     ['', 'other'],

@@ -125,6 +125,13 @@ t.test('a pattern that is whole only inside our group is refused (TH-C04)', asyn
 })
 
 t.test('a pattern matches neither before a line end nor across lines (TH-C06)', async (t) => {
+  for (const [pattern, text] of [
+    ['repo:\\Qa.b', 'repo:a.b'],
+    ['\\Q(?i)', '(?i)'],
+  ] as const) {
+    t.ok(holds(re2(pattern), text), 'a quotation that nothing ends goes to the end of the pattern')
+    t.notOk(holds(re2(pattern), `${text})$`))
+  }
   t.ok(holds(re2('main'), 'main'))
   for (const value of ['main\n', 'x\nmain', 'main\nx', 'main\r']) t.notOk(holds(re2('main'), value))
   t.notOk(holds(re2('a.b'), 'a\nb'))

@@ -3,6 +3,8 @@
 import { ownText } from '#core/own_text.ts'
 
 const AUDIENCE_PREFIX = 'audience:server:client_id:'
+/** Go's unicode.IsSpace, which knows U+0085 and does not know U+FEFF. */
+const GO_SPACE = /[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/
 
 export type Scopes = {
   readonly openid: boolean
@@ -14,7 +16,7 @@ export type Scopes = {
   /** In request order, duplicates kept. */
   readonly audiences: readonly string[]
   readonly unrecognized: readonly string[]
-  /** As requested, split on any white space, empty items gone. */
+  /** As requested, split where Go's strings.Fields splits, empty items gone. */
   readonly all: readonly string[]
 }
 
@@ -35,7 +37,7 @@ export function parseScopes(scope: string): Scopes {
 }
 
 function parseFresh(scope: string): Scopes {
-  const all = scope.split(/\s+/).filter((item) => item !== '')
+  const all = scope.split(GO_SPACE).filter((item) => item !== '')
   const audiences: string[] = []
   const unrecognized: string[] = []
   const known = new Set<string>()

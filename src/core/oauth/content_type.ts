@@ -1,28 +1,41 @@
 // What a Content-Type header means to a form endpoint. Dex (Go's ParseForm) reads only urlencoded forms, takes every
-// other type as an empty body, and refuses a header that cannot be parsed.
+// other type as an empty body, and refuses a header that cannot be parsed (mime.ParseMediaType).
 
 export type FormContentType = 'form' | 'other' | 'malformed'
 
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+const TYPE = /^[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+(?:\/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?)[ \t]*(?=;|$)/
+/** A quoted value without escapes: nobody writes one, and two readers may end it at different places. */
+const PARAMETER =
+  /[ \t]*;[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)|"([^"\\\r\n]*)")/y
+const END = /[ \t]*;?[ \t]*$/y
 
 /** `header` as received; `undefined` when absent (Go then assumes application/octet-stream). */
 export function formContentType(header: string | undefined): FormContentType {
   if (header === 'application/x-www-form-urlencoded') return 'form'
   if (header === undefined || header === '') return 'other'
-  const [type = '', ...parameters] = header.split(';')
-  const parts = type.trim().split('/')
-  if (parts.length > 2 || parts.some((part) => !TOKEN.test(part))) return 'malformed'
-  const named = parameters.map((parameter) => parameter.trim()).filter((parameter) => parameter !== '')
-  if (named.some((parameter) => !isParameter(parameter))) return 'malformed'
-  if (type.trim().toLowerCase() !== 'application/x-www-form-urlencoded') return 'other'
-  const charset = named
-    .map((parameter) => parameter.toLowerCase())
-    .find((parameter) => parameter.startsWith('charset='))
-  const isUtf8 = charset === undefined || /^charset="?(utf-8|utf8|us-ascii)"?$/.test(charset)
-  return isUtf8 ? 'form' : 'malformed'
+  const type = TYPE.exec(header)
+  const parameters = type === null ? undefined : parametersOf(header, type[0].length)
+  if (parameters === undefined) return 'malformed'
+  if (type?.[1]?.toLowerCase() !== 'application/x-www-form-urlencoded') return 'other'
+  return isUtf8(parameters.get('charset')) ? 'form' : 'malformed'
 }
 
-function isParameter(parameter: string): boolean {
-  const [name = '', value = ''] = parameter.split('=', 2)
-  return TOKEN.test(name.trim()) && (TOKEN.test(value) || /^"[^"]*"$/.test(value))
+/** By name in small letters; `undefined` when one is malformed or comes twice. */
+function parametersOf(header: string, from: number): ReadonlyMap<string, string> | undefined {
+  const parameters = new Map<string, string>()
+  let at = from
+  for (;;) {
+    PARAMETER.lastIndex = at
+    const [, name, token, quoted = ''] = PARAMETER.exec(header) ?? []
+    if (name === undefined) break
+    at = PARAMETER.lastIndex
+    if (parameters.has(name.toLowerCase())) return undefined
+    parameters.set(name.toLowerCase(), token ?? quoted)
+  }
+  END.lastIndex = at
+  return END.test(header) ? parameters : undefined
+}
+
+function isUtf8(charset: string | undefined): boolean {
+  return charset === undefined || /^(?:utf-8|utf8|us-ascii)$/i.test(charset)
 }

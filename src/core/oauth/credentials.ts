@@ -32,9 +32,9 @@ export function readCredentials(authorization: readonly string[], form: Form): R
       : deny({ reason: 'form_malformed', detail: 'client_assertion needs client_assertion_type jwt-bearer' })
   }
   if (basic === undefined) return ok({ kind: 'secret', clientId: form.get('client_id'), secret })
-  const clientId = decode(basic.id)
+  const clientId = basic.id === undefined ? undefined : decode(basic.id)
   if (clientId === undefined) return deny({ reason: 'client_id_encoding' })
-  const basicSecret = decode(basic.secret)
+  const basicSecret = basic.secret === undefined ? undefined : decode(basic.secret)
   if (basicSecret === undefined) return deny({ reason: 'client_secret_encoding' })
   if (form.has('client_id') && form.get('client_id') !== clientId) {
     return deny({ reason: 'credentials_repeated', methods: ['client_secret_basic', 'client_id'] })
@@ -44,13 +44,21 @@ export function readCredentials(authorization: readonly string[], form: Form): R
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
+/** A half that is no UTF-8 is `undefined`: as text, all such halves would be one. */
+type BasicPair = { readonly id: string | undefined; readonly secret: string | undefined }
+
 /** As Go's `Request.BasicAuth`: `undefined` for another scheme, bad base64 or no colon. */
-export function parseBasic(header: string | undefined): { id: string; secret: string } | undefined {
+export function parseBasic(header: string | undefined): BasicPair | undefined {
   if (header === undefined || header.slice(0, 6).toLowerCase() !== 'basic ') return undefined
   const encoded = header.slice(6)
   if (!BASE64.test(encoded)) return undefined
-  const text = Buffer.from(encoded, 'base64').toString('utf8')
-  const colon = text.indexOf(':')
+  const bytes = Buffer.from(encoded, 'base64')
+  const colon = bytes.indexOf(':')
   if (colon === -1) return undefined
-  return { id: text.slice(0, colon), secret: text.slice(colon + 1) }
+  return { id: textOf(bytes.subarray(0, colon)), secret: textOf(bytes.subarray(colon + 1)) }
+}
+
+function textOf(bytes: Buffer): string | undefined {
+  const text = bytes.toString('utf8')
+  return Buffer.from(text, 'utf8').equals(bytes) ? text : undefined
 }

@@ -12,21 +12,21 @@ export type Re2Compiled =
   | { readonly ok: true; readonly test: TextTest }
   | { readonly ok: false; readonly problem: LocalProblem }
 
-/** Compiles `pattern` to match the whole text. It must compile alone first: `a)|(b` is whole only inside a group. */
+/** Compiles `pattern` to match the whole text. Never by text around it: `a)|(b` and `\Qa` would mean something else. */
 export function compileAnchored(pattern: string): Re2Compiled {
-  const alone = compileSearch(pattern)
-  if (!alone.ok) return alone
-  const whole = RE2JS.compile(`^(?:${pattern})$`)
-  return { ok: true, test: (text) => whole.test(text) }
+  return compile(pattern, (compiled) => (text) => compiled.testExact(text))
 }
 
 /** Compiles `pattern` to match anywhere, as CEL's `matches` does. */
 export function compileSearch(pattern: string): Re2Compiled {
+  return compile(pattern, (compiled) => (text) => compiled.test(text))
+}
+
+function compile(pattern: string, testOf: (compiled: RE2JS) => TextTest): Re2Compiled {
   const problem = checkPattern(pattern)
   if (problem !== undefined) return { ok: false, problem }
   try {
-    const compiled = RE2JS.compile(pattern)
-    return { ok: true, test: (text) => compiled.test(text) }
+    return { ok: true, test: testOf(RE2JS.compile(pattern)) }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     return { ok: false, problem: malformed(why, 'write an RE2 pattern: no lookaround, no backreferences') }
