@@ -39,7 +39,8 @@ export type RefusedRow = {
   readonly also?: (t: Test, reply: Reply, world: TestBroker) => Promise<void> | void
 }
 
-export type AcceptedRow = Pick<RefusedRow, 'id' | 'says' | 'fetches' | 'requests' | 'also'> & {
+/** `twin`: what passes beside it, and loads the keys of its connector. */
+export type AcceptedRow = Pick<RefusedRow, 'id' | 'says' | 'twin' | 'fetches' | 'requests' | 'also'> & {
   readonly ask: Ask
 }
 
@@ -66,6 +67,7 @@ export const WRONG_CLIENT = invalid('invalid_client', 'Invalid client credential
 export const NO_CONNECTOR = invalid('invalid_request', 'Requested connector does not exist.')
 export const NOT_TRUSTED = invalid('invalid_target', 'The client may not request this audience.')
 export const MALFORMED: ExpectedAnswer = { status: 400, text: '{"error":"invalid_request"}' }
+export const BODY_TOO_LARGE = invalid('invalid_request', 'The body is larger than 65536 bytes.', 413)
 export const UNAVAILABLE: ExpectedAnswer = { status: 503, text: '{"error":"temporarily_unavailable"}' }
 
 export function invalid(error: string, description: string, status = 400): ExpectedAnswer {
@@ -111,7 +113,7 @@ export function threatTable(t: Test, world: TestBroker): ThreatTable {
     accepts(row) {
       t.test(title(row.id, row.says), async (t) => {
         world.clock.now += PAST_KEY_LIFE_MS
-        await assertAllowed(t, world, VALID, 'the plain exchange')
+        await assertAllowed(t, world, row.twin ?? VALID, 'the twin')
         world.clock.now += PAST_KEY_COOLDOWN_MS
         const before = await lookAt(world)
         const reply = await row.ask(world)
