@@ -10,7 +10,7 @@ export type ChildServer = {
   readonly pid: number
   /** Everything it has written so far, stdout and stderr in order of arrival. */
   logs(): string
-  /** SIGTERM, and SIGKILL after `graceMs`; resolves when the process is gone. */
+  /** `stopSignal`, and SIGKILL after `graceMs`; resolves when the process is gone. */
   stop(): Promise<void>
   /** Sends a signal without waiting. */
   signal(name: NodeJS.Signals): void
@@ -26,6 +26,10 @@ export type ChildServerOptions = {
   readonly args: readonly string[]
   readonly cwd?: string
   readonly env?: NodeJS.ProcessEnv
+  /** Another user to run it as, where this process is root. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined
+  /** What ends it in order; SIGTERM by default. */
+  readonly stopSignal?: NodeJS.Signals
   /** Resolves true when the server answers. Called again and again until then. */
   readonly ready: () => Promise<boolean>
   readonly readyMs?: number
@@ -40,6 +44,7 @@ export async function startChildServer(options: ChildServerOptions): Promise<Chi
   const child = spawn(options.command, options.args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...options.owner,
     env: options.env ?? process.env,
   })
   let output = ''
@@ -59,7 +64,7 @@ export async function startChildServer(options: ChildServerOptions): Promise<Chi
   async function stop(): Promise<void> {
     release()
     if (gone !== undefined) return
-    child.kill('SIGTERM')
+    child.kill(options.stopSignal ?? 'SIGTERM')
     const late = setTimeout(kill, options.graceMs ?? 5000)
     await exited
     clearTimeout(late)
