@@ -195,7 +195,7 @@ t.test('a configuration with problems is 78, each with its place; an unknown par
 })
 
 t.test(
-  'SIGHUP takes a changed policy; a bad file leaves the old one running, with metric and place',
+  'SIGHUP takes a changed policy; a bad file leaves the old one running, with metric and place (TH-C26)',
   async (t) => {
     const folder = await makeFolder(t, upstream)
     const server = await folder.start()

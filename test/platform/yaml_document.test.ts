@@ -11,7 +11,7 @@ function documentOf(text: string): YamlDocument {
   return document
 }
 
-t.test('yes, no, on and off are texts, as YAML 1.2 has it', (t) => {
+t.test('yes, no, on and off are texts, as YAML 1.2 has it (TH-C25)', (t) => {
   t.same(documentOf('a: yes\nb: no\nc: on\nd: off\ne: true\nf: 0o17\ng: 1_000\n').data, {
     a: 'yes',
     b: 'no',
@@ -70,7 +70,7 @@ t.test('a file without content has no document, several have several', (t) => {
   t.end()
 })
 
-t.test('a repeated key is a finding that names the first one, and the first one stays', (t) => {
+t.test('a repeated key is a finding that names the first one, and the first one stays (TH-C25)', (t) => {
   const { documents, findings } = readYaml('a.yaml', 'a:\n  b: 1\n  "b": 2\n')
   t.same(
     findings.map(({ code, path, place }) => [code, path, place?.line, place?.column]),
@@ -81,7 +81,7 @@ t.test('a repeated key is a finding that names the first one, and the first one 
   t.end()
 })
 
-t.test('what is not plain data is refused with a place', (t) => {
+t.test('what is not plain data is refused with a place (TH-C25)', (t) => {
   for (const [text, code] of [
     ['a: !!binary aGk=', 'yaml_syntax'],
     ['a: !Ref x', 'yaml_syntax'],
@@ -101,7 +101,7 @@ t.test('what is not plain data is refused with a place', (t) => {
   t.end()
 })
 
-t.test('a small file cannot become a large one', (t) => {
+t.test('a small file cannot become a large one (TH-C25)', (t) => {
   const bomb = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]']
   for (let level = 1; level < 9; level++) {
     bomb.push(`a${level}: &a${level} [${Array.from({ length: 10 }, () => `*a${level - 1}`).join(', ')}]`)
