@@ -7,6 +7,7 @@ import { publishedVersionOf } from '../../src/core/module/published_version.ts'
 import { folder, runCli } from '../support/cli.ts'
 import type { CliRun } from '../support/cli.ts'
 import { fakeApiserver } from '../support/fake_apiserver.ts'
+import { aProviderJson } from '../support/a_provider.ts'
 import { moduleJson } from '../support/module_changes.ts'
 
 type Lists = Readonly<Record<string, readonly object[]>>
@@ -46,6 +47,24 @@ t.test('adopt says what the rules would say, before anything of ours is installe
   t.match(stdout, /denied {2}WH-V7 spec\.versions\[1\]\.version: "main" is not a version/)
   t.notMatch(stdout, 'infra/good')
   t.match(stdout, '1 Module would be denied if new')
+})
+
+t.test('adopt looks at Providers, and at names that one of each would take', async (t) => {
+  const lists = {
+    modules: [good],
+    providers: [
+      aProviderJson(),
+      aProviderJson({ namespace: 'other', configName: 'aws' }),
+      aProviderJson({ name: 'loose', versions: ['main'] }),
+    ],
+    versions: [],
+  }
+  const { code, stdout } = await adopt(t, lists)
+  t.equal(code, 0)
+  t.match(stdout, '1 Module and 3 Providers with 7 versions in 2 namespaces')
+  t.match(stdout, /Provider infra\/aws {2}2 versions\n {2}denied {2}WH-M10 .*belongs to "other\/aws"/)
+  t.match(stdout, /Provider infra\/loose {2}1 version\n {2}denied {2}WH-V7/)
+  t.match(stdout, '3 Providers would be denied if new')
 })
 
 t.test('adopt of a clean cluster says so', async (t) => {

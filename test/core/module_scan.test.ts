@@ -2,8 +2,9 @@ import t from 'tap'
 import { NO_FACTS } from '../../src/core/module/ledger.ts'
 import type { PublishedFacts } from '../../src/core/module/ledger.ts'
 import { MAX_RESULTS, policyReport } from '../../src/core/module/policy_report.ts'
-import { scanModule } from '../../src/core/module/scan_module.ts'
-import type { ScanKnowledge, ScannedModule } from '../../src/core/module/scan_module.ts'
+import { scanObject } from '../../src/core/module/scan_object.ts'
+import type { ScanKnowledge, ScannedObject } from '../../src/core/module/scan_object.ts'
+import { aProvider } from '../support/a_provider.ts'
 import { aModule, aPolicy } from '../support/module_changes.ts'
 import type { ModuleEdit } from '../support/module_changes.ts'
 
@@ -13,9 +14,9 @@ const present: PublishedFacts = { state: 'present', immutable: true, digest: DIG
 
 type World = Partial<ScanKnowledge> & { readonly published?: Readonly<Record<string, PublishedFacts>> }
 
-function scan(edit: ModuleEdit = {}, { published = {}, ...known }: World = {}): ScannedModule {
+function scan(edit: ModuleEdit = {}, { published = {}, ...known }: World = {}): ScannedObject {
   const facts = { ...NO_FACTS, published: new Map(Object.entries(published)) }
-  return scanModule(aModule(edit), {
+  return scanObject(aModule(edit), {
     policies: [],
     factsOf: () => facts,
     digestOf: () => undefined,
@@ -61,6 +62,37 @@ t.test('an archive that is not the one that was published fails', async (t) => {
   const { findings } = scan({}, { published, digestOf: () => OTHER })
   t.match(findings, [{ rule: 'WH-S2', result: 'fail', version: '1.0.0' }])
   t.strictSame(scan({}, { published, digestOf: () => DIGEST }).findings, [])
+})
+
+t.test('a Provider is held to the rules for Providers, and to what the ledger says it lost', async (t) => {
+  const facts = {
+    ...NO_FACTS,
+    published: new Map([['4.0.0', { ...present, state: 'unpublished' as const }]]),
+    namesakes: ['elsewhere/aws'],
+    // Stored as it is: it does not stand in its own way.
+    provider: aProvider(),
+  }
+  const known = { policies: [], factsOf: () => facts, digestOf: () => undefined, atSeconds: 0 }
+  t.match(scanObject(aProvider({ versions: ['5.0.0', 'main'] }), known).findings, [
+    { rule: 'WH-V7', path: 'spec.versions[1].version' },
+    { rule: 'WH-M10', result: 'fail' },
+    { rule: 'WH-V1', result: 'fail', version: '4.0.0' },
+  ])
+  t.strictSame(scanObject(aProvider(), { ...known, factsOf: () => NO_FACTS }).findings, [])
+})
+
+t.test('a report says what is a Provider, and two of one name have one order', async (t) => {
+  const known = { policies: [], factsOf: () => NO_FACTS, digestOf: () => undefined, atSeconds: 0 }
+  const both = [scan({ name: 'aws' }), scanObject(aProvider({ name: 'aws' }), known)]
+  const report = policyReport('infra', both)
+  t.match(report, {
+    summary: { pass: 2, fail: 0 },
+    results: [
+      { result: 'pass', resources: [{ kind: 'Module', name: 'aws' }] },
+      { result: 'pass', resources: [{ kind: 'Provider', name: 'aws' }] },
+    ],
+  })
+  t.strictSame(policyReport('infra', both.toReversed()), report)
 })
 
 t.test('a report counts everything and shows the worst first', async (t) => {

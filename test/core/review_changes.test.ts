@@ -1,6 +1,7 @@
 // What a review of two states says of Modules: the rules of the webhook, each problem at its line; and what is odd about the
 // files themselves.
 import t from 'tap'
+import { aProviderJson } from '../support/a_provider.ts'
 import { aPolicy, alice, argo, pipeline } from '../support/module_changes.ts'
 import { ledgerEntry, moduleYaml, reviewed, told, toldShortly } from '../support/reviewed.ts'
 import type { ReviewedFiles } from '../support/reviewed.ts'
@@ -206,6 +207,29 @@ t.test('two Modules of one name in one change are both refused', async (t) => {
   const apart = other.replaceAll('terraform-aws-eks', 'terraform-aws-vpc')
   t.same(told(reviewed({ after: { 'a.yaml': moduleYaml(['1.0.0']), 'b.yaml': apart } })), [])
 })
+
+t.test(
+  'two Providers of one name are both refused, and so is a version with the name of another',
+  async (t) => {
+    const provider = (namespace: string, name = 'aws'): string =>
+      JSON.stringify(aProviderJson({ namespace, name, versions: ['5.0.0'] }))
+    const twice = reviewed({ after: { 'a.yaml': provider('infra'), 'b.yaml': provider('other') } })
+    t.same(toldShortly(twice), ['a.yaml:1 deny WH-M10', 'b.yaml:1 deny WH-M10'])
+    const apart = { 'a.yaml': provider('infra'), 'b.yaml': provider('other', 'azurerm') }
+    t.same(told(reviewed({ after: apart })), [])
+    const version = JSON.stringify({
+      apiVersion: 'opendepot.defdev.io/v1alpha1',
+      kind: 'Version',
+      metadata: { namespace: 'infra', name: 'aws-5-0-0-linux-amd64' },
+      spec: { type: 'Module', version: '5.0.0', moduleConfigRef: { name: 'aws-5-0-0-linux' } },
+    })
+    const taken = reviewed({
+      before: { 'v.yaml': version },
+      after: { 'v.yaml': version, 'a.yaml': provider('infra') },
+    })
+    t.match(told(taken), [/deny WH-M10: version 5\.0\.0 would be the object "aws-5-0-0-linux-amd64"/])
+  },
+)
 
 t.test('one object in two files is refused where they differ, and judged in both', async (t) => {
   const copy = { [FILE]: moduleYaml(PUBLISHED), 'copy.yaml': moduleYaml(['21.10.1', '21.12.0']) }

@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { aProviderJson } from '../support/a_provider.ts'
 import { eventually, must } from '../support/kube_modules.ts'
 import { startKubeWebhook } from '../support/kube_webhook.ts'
 import type { KubeWebhook } from '../support/kube_webhook.ts'
@@ -36,17 +37,23 @@ t.test('the scan', { skip: peer.skip }, async (t) => {
       const module = JSON.stringify(moduleJson({ ...edit, metadata }))
       await must(webhook.cluster, ['apply', '-f', '-'], module)
     }
+    const provider = JSON.stringify(aProviderJson({ namespace: NAMESPACE, versions: ['main'] }))
+    await must(webhook.cluster, ['apply', '-f', '-'], provider)
   })
 
   t.test('reports what came while nobody looked', async (t) => {
     const report = await eventually(async () => {
       const { stdout } = await webhook.kubectl(['get', 'policyreport', REPORT, '-n', NAMESPACE, '-o', 'json'])
       const read = stdout === '' ? undefined : JSON.parse(stdout)
-      return read?.summary.pass === 1 && read.summary.fail === 1 ? read : undefined
+      return read?.summary.pass === 1 && read.summary.fail === 2 ? read : undefined
     }, 'a report')
-    t.match(report.summary, { pass: 1, fail: 1 })
-    t.match(report.results[0], { rule: 'WH-V7', result: 'fail', resources: [{ name: 'bad' }] })
-    t.match(await metrics(webhook), `policy_violations{rule="WH-V7",namespace="${NAMESPACE}"} 1`)
+    t.match(report.summary, { pass: 1, fail: 2 })
+    t.match(report.results, [
+      { rule: 'WH-V7', result: 'fail', resources: [{ kind: 'Provider', name: 'aws' }] },
+      { rule: 'WH-V7', result: 'fail', resources: [{ kind: 'Module', name: 'bad' }] },
+      { result: 'pass' },
+    ])
+    t.match(await metrics(webhook), `policy_violations{rule="WH-V7",namespace="${NAMESPACE}"} 2`)
   })
 
   t.test('finds a published version that left while nobody looked', async (t) => {
@@ -61,9 +68,9 @@ t.test('the scan', { skip: peer.skip }, async (t) => {
     t.pass('found')
   })
 
-  t.test('takes its report along with the last Module', async (t) => {
+  t.test('takes its report along with the last Module and Provider', async (t) => {
     await unguarded(webhook, async () => {
-      await must(webhook.cluster, ['delete', 'modules', '--all', '-n', NAMESPACE])
+      await must(webhook.cluster, ['delete', 'modules,providers', '--all', '-n', NAMESPACE])
     })
     await eventually(async () => {
       const { stdout } = await webhook.kubectl(['get', 'policyreports', '-A', '-o', 'name'])

@@ -2,29 +2,33 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import type { Test } from 'tap'
 import { NO_FACTS } from '../../src/core/module/ledger.ts'
-import type { ScannedModule } from '../../src/core/module/scan_module.ts'
+import type { ScannedObject } from '../../src/core/module/scan_object.ts'
 import type { KubeConnection, KubeRequest } from '../../src/platform/kube/kube_connection.ts'
 import { startBackgroundScan } from '../../webhook/scan/background_scan.ts'
 import type { BackgroundScan, ReportWriter, ScanPort } from '../../webhook/scan/background_scan.ts'
 import { kubeReports } from '../../webhook/scan/kube_reports.ts'
-import { scanModule } from '../../src/core/module/scan_module.ts'
+import { scanObject } from '../../src/core/module/scan_object.ts'
+import type { ProviderObject } from '../../src/core/module/module_object.ts'
+import { aProvider } from '../support/a_provider.ts'
 import { aModule } from '../support/module_changes.ts'
 import type { ModuleEdit } from '../support/module_changes.ts'
 
 type World = {
   readonly scan: BackgroundScan
   readonly registry: Registry
-  readonly reported: ReadonlyMap<string, readonly ScannedModule[]>[]
+  readonly reported: ReadonlyMap<string, readonly ScannedObject[]>[]
   missing: readonly string[]
   modules: readonly ModuleEdit[]
+  providers: readonly ProviderObject[]
 }
 
 function startScan(t: Test, options: { readonly intervalSeconds?: number } = {}): World {
   const registry = new Registry()
-  const reported: ReadonlyMap<string, readonly ScannedModule[]>[] = []
+  const reported: ReadonlyMap<string, readonly ScannedObject[]>[] = []
   const cluster: ScanPort = {
     missing: () => world.missing,
     modules: () => world.modules.map((edit) => ({ body: aModule(edit), resourceVersion: '1' })),
+    providers: () => world.providers.map((body) => ({ body, resourceVersion: '1' })),
     policies: () => [],
     factsOf: () => NO_FACTS,
     digestOf: () => undefined,
@@ -40,7 +44,7 @@ function startScan(t: Test, options: { readonly intervalSeconds?: number } = {})
     intervalSeconds: options.intervalSeconds ?? 3600,
   })
   t.teardown(() => scan.close())
-  const world: World = { scan, registry, reported, missing: [], modules: [{}] }
+  const world: World = { scan, registry, reported, missing: [], modules: [{}], providers: [] }
   return world
 }
 
@@ -56,6 +60,17 @@ t.test('violations are counted by rule and namespace, and gone when they are men
   world.modules = [{}]
   await world.scan.run()
   t.notMatch(await world.registry.metrics(), 'WH-V7')
+})
+
+t.test('Providers are counted and reported beside Modules', async (t) => {
+  const world = startScan(t)
+  world.providers = [aProvider({ versions: ['5.0.0', 'main'] })]
+  await world.scan.run()
+  t.match(await world.registry.metrics(), 'policy_violations{rule="WH-V7",namespace="infra"} 1')
+  t.match(world.reported[0]?.get('infra'), [
+    { object: { kind: 'Module' }, findings: [] },
+    { object: { kind: 'Provider' }, findings: [{ rule: 'WH-V7' }] },
+  ])
 })
 
 t.test('findings are reported namespace by namespace', async (t) => {
@@ -104,7 +119,7 @@ function fakeReports(namespaces: readonly string[], status?: number) {
 }
 
 const known = { policies: [], factsOf: () => NO_FACTS, digestOf: () => undefined, atSeconds: 0 }
-const scanned = new Map([['infra', [scanModule(aModule(), known)]]])
+const scanned = new Map([['infra', [scanObject(aModule(), known)]]])
 
 t.test('a report is written once, and again when it is gone', async (t) => {
   const { asked, connection } = fakeReports([])

@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client'
 import type { Clock } from '#core/clock.ts'
 import type { ChangeSubject } from '#core/module/change.ts'
 import type { LedgerFacts } from '#core/module/ledger.ts'
-import type { ModuleObject } from '#core/module/module_object.ts'
+import type { PublishingObject } from '#core/module/ledger_feed.ts'
 import type { IdentityList } from '#core/module/module_policy.ts'
 import type { KubeConnection } from '#platform/kube/kube_connection.ts'
 import type { WatchDeps } from '#platform/kube/watch_cache.ts'
@@ -38,7 +38,7 @@ export type Cluster = ClusterPort & {
   readonly modules: () => Iterable<StoredModule>
   readonly providers: () => Iterable<StoredProvider>
   /** `sha256:<hex>` of the archive that is stored for a plain version; `undefined` where nobody says. */
-  readonly digestOf: (module: ModuleObject, plain: string) => string | undefined
+  readonly digestOf: (object: PublishingObject, plain: string) => string | undefined
   /** Resolves when `missing` is empty for the first time. */
   readonly synced: Promise<void>
   close(): Promise<void>
@@ -111,7 +111,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     mayDo: (user, verb, object) => askAccess(connection, user, { verb, ...object }),
     modules: () => holdings.modules.values(),
     providers: () => holdings.providers.values(),
-    digestOf: (module, plain) => holdings.digestOf(module, plain),
+    digestOf: (object, plain) => holdings.digestOf(object, plain),
     synced: Promise.all([synced.promise, naming]).then(() => undefined),
     async close() {
       clearInterval(timer)

@@ -6,16 +6,16 @@ import { isSelected } from '#core/module/module_policy.ts'
 import type { ModuleObject, ProviderObject, VersionObject } from '#core/module/module_object.ts'
 import type { NamedPolicy } from '#core/module/policy_choice.ts'
 import type { Reading } from '#core/module/reading.ts'
-import { versionObjectName } from '#core/module/version_identity.ts'
+import { readNamedVersion, VersionNames } from '#core/module/version_names.ts'
+import type { NamedVersion } from '#core/module/version_names.ts'
 import { WatchCache } from '#platform/kube/watch_cache.ts'
 import type { AnyWatch, ObjectRef, WatchChange, WatchDeps, Watched } from '#platform/kube/watch_cache.ts'
 import type { PublishingObject } from '#core/module/ledger_feed.ts'
 import type { Publishing } from '../ledger/feeder.ts'
-import { configNameOf, keyOf, NameIndex } from './name_index.ts'
 import { storedPolicy } from './policy_list.ts'
 import type { StoredPolicy } from './policy_list.ts'
-import { storedModule, storedProvider, storedVersion } from './stored.ts'
-import type { StoredModule, StoredProvider, StoredVersion } from './stored.ts'
+import { storedModule, storedProvider } from './stored.ts'
+import type { StoredModule, StoredProvider } from './stored.ts'
 
 export type HoldingsEvents = {
   readonly onPublishing: (change: WatchChange<Publishing>) => void
@@ -33,12 +33,11 @@ export class Holdings {
   readonly modules: WatchCache<StoredModule>
   readonly providers: WatchCache<StoredProvider>
   readonly caches: readonly AnyWatch[]
-  readonly #versions: WatchCache<StoredVersion>
+  readonly #versions: WatchCache<NamedVersion>
   readonly #policies: WatchCache<StoredPolicy>
   readonly #bindings: WatchCache<true>
   readonly #namespaces: WatchCache<true>
-  readonly #moduleNames = new NameIndex()
-  readonly #providerNames = new NameIndex()
+  readonly #names = new VersionNames({ get: (key) => this.#versions.get(key) })
   /** Namespace -> names of its GroupBindings, sorted. */
   readonly #bindingNames = new Map<string, readonly string[]>()
   readonly #deps: WatchDeps
@@ -55,7 +54,7 @@ export class Holdings {
       whenUnknown: 'empty',
       project: (object, ref) => this.#readable('Module', ref, storedModule(object, ref)),
       onChange: (change) => {
-        this.#moduleNames.change(change.before?.body, change.after?.body)
+        this.#names.modules.change(change.before?.body, change.after?.body)
         onPublishing(change)
       },
     })
@@ -66,16 +65,16 @@ export class Holdings {
       whenUnknown: 'empty',
       project: (object, ref) => this.#readable('Provider', ref, storedProvider(object, ref)),
       onChange: (change) => {
-        this.#providerNames.change(change.before?.body, change.after?.body)
+        this.#names.providers.change(change.before?.body, change.after?.body)
         onPublishing(change)
       },
     })
-    this.#versions = watched<StoredVersion>({
+    this.#versions = watched<NamedVersion>({
       resource: 'versions',
       path: `${OPENDEPOT}/versions`,
       pageSize: MANY,
       whenUnknown: 'empty',
-      project: (object, ref) => this.#readable('Version', ref, storedVersion(object, ref)),
+      project: (object, ref) => this.#readable('Version', ref, readNamedVersion(object)),
       onChange: ({ after }) => {
         const owner = after?.digest === undefined ? undefined : this.#moduleOf(after)
         if (after?.digest === undefined || owner === undefined || after.version === '') return
@@ -175,47 +174,24 @@ export class Holdings {
     )
   }
 
-  /** A provider's version has an archive for each platform, and no one digest. */
   digestOf(body: PublishingObject, plain: string): string | undefined {
-    if (body.kind === 'Provider') return undefined
-    const name = configNameOf(body)
-    const stored = this.#versions.get(`${body.meta.namespace}/${versionObjectName(name, plain)}`)
-    const isIts = stored?.type === 'Module' && stored.owner === name && stored.version === plain
-    return isIts ? stored.digest : undefined
+    return this.#names.digestOf(body, plain)
   }
 
-  /** OpenDepot's names of Modules hold in every namespace, of Providers in each. */
   namesakes(body: PublishingObject): readonly string[] {
-    return body.kind === 'Module' ? this.#moduleNames.namesakes(body) : this.#providerNames.namesakes(body)
+    return this.#names.namesakes(body)
   }
 
-  /** Who else has a Version object of this name, or lists a version that will have. */
   versionNameOwner(body: PublishingObject, objectName: string): string | undefined {
-    const { namespace } = body.meta
-    const stored = this.#versions.get(`${namespace}/${objectName}`)
-    if (stored !== undefined && (stored.type !== body.kind || stored.owner !== configNameOf(body))) {
-      return `${namespace}/${stored.owner === '' ? stored.name : stored.owner}`
-    }
-    const [exceptModule, exceptProvider] = body.kind === 'Module' ? [keyOf(body), ''] : ['', keyOf(body)]
-    return (
-      this.#moduleNames.ownerOf(namespace, objectName, exceptModule) ??
-      this.#providerNames.ownerOf(namespace, objectName, exceptProvider)
-    )
+    return this.#names.versionNameOwner(body, objectName)
   }
 
-  /** Whose version it is, as that is stored. */
   ownerOf(version: VersionObject): ModuleObject | ProviderObject | undefined {
-    const { namespace, name } = version.meta
-    const label = version.type === 'Provider' ? 'provider' : 'module'
-    const told = version.moduleConfig?.name ?? ''
-    const owner = told === '' ? version.meta.labels.get(`opendepot.defdev.io/${label}`) : told
-    const known = owner ?? this.#versions.get(`${namespace}/${name}`)?.owner ?? ''
-    const names = version.type === 'Provider' ? this.#providerNames : this.#moduleNames
-    return names.find(namespace, known)
+    return this.#names.ownerOf(version)
   }
 
-  #moduleOf({ type, namespace, owner }: StoredVersion): ModuleObject | undefined {
-    const found = type === 'Module' ? this.#moduleNames.find(namespace, owner) : undefined
+  #moduleOf({ type, namespace, owner }: NamedVersion): ModuleObject | undefined {
+    const found = type === 'Module' ? this.#names.modules.find(namespace, owner) : undefined
     return found?.kind === 'Module' ? found : undefined
   }
 

@@ -1,29 +1,14 @@
 // What is kept in memory of the cluster's objects: what rules read of stored ones, and no more. A Module of 500 versions is about
 // 100 kB on the wire, of which a third is left.
-import { isJsonObject } from '#core/claims.ts'
 import type { JsonObject } from '#core/claims.ts'
-import { digestOfChecksum } from '#core/module/archive_digest.ts'
-import { readModule, readProvider, readVersion } from '#core/module/module_object.ts'
+import { readModule, readProvider } from '#core/module/module_object.ts'
 import type { ModuleObject, ObjectMeta, ProviderObject, VersionEntry } from '#core/module/module_object.ts'
 import type { Reading } from '#core/module/reading.ts'
-import { readVersionIdentity } from '#core/module/version_identity.ts'
 import type { ObjectRef } from '#platform/kube/watch_cache.ts'
 
 export type Stored<Body> = { readonly body: Body; readonly resourceVersion: string }
 export type StoredModule = Stored<ModuleObject>
 export type StoredProvider = Stored<ProviderObject>
-
-export type StoredVersion = {
-  readonly namespace: string
-  readonly name: string
-  readonly type: 'Module' | 'Provider'
-  /** Name in the configuration of the Module or Provider that it is of; '' when it does not say. */
-  readonly owner: string
-  /** Plain; '' of what is no version. */
-  readonly version: string
-  /** `sha256:<hex>` of the archive; `undefined` until it is stored. */
-  readonly digest: string | undefined
-}
 
 const NO_NAMES: ReadonlyMap<string, never> = new Map<string, never>()
 const NO_FIELDS: readonly string[] = []
@@ -55,30 +40,4 @@ function slimEntries(entries: readonly VersionEntry[]): readonly VersionEntry[] 
     version,
     otherFields: otherFields.length === 0 ? NO_FIELDS : otherFields,
   }))
-}
-
-export function storedVersion(object: JsonObject, { namespace, name }: ObjectRef): Reading<StoredVersion> {
-  const read = readVersion(object)
-  if (!read.ok) return read
-  const { type, version, moduleConfig, checksum, meta } = read.value
-  const identity = readVersionIdentity(version)
-  const isProvider = type === 'Provider'
-  const label = meta.labels.get(`opendepot.defdev.io/${isProvider ? 'provider' : 'module'}`) ?? ''
-  return {
-    ok: true,
-    value: {
-      namespace,
-      name,
-      type: isProvider ? 'Provider' : 'Module',
-      owner: (isProvider ? providerNameIn(object) : moduleConfig?.name) || label,
-      version: identity.ok ? identity.value.plain : '',
-      digest: digestOfChecksum(checksum),
-    },
-  }
-}
-
-function providerNameIn({ spec }: JsonObject): string {
-  const config = isJsonObject(spec) ? spec['providerConfigRef'] : undefined
-  const name = isJsonObject(config) ? config['name'] : undefined
-  return typeof name === 'string' ? name : ''
 }

@@ -4,16 +4,19 @@ import { Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
 import { epochSeconds } from '#core/clock.ts'
 import type { Clock } from '#core/clock.ts'
-import { scanModule } from '#core/module/scan_module.ts'
-import type { ScannedModule } from '#core/module/scan_module.ts'
+import { scanObject } from '#core/module/scan_object.ts'
+import type { ScannedObject } from '#core/module/scan_object.ts'
 import type { Log } from '#platform/log.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 
-export type ScanPort = Pick<Cluster, 'missing' | 'modules' | 'policies' | 'factsOf' | 'digestOf'>
+export type ScanPort = Pick<
+  Cluster,
+  'missing' | 'modules' | 'providers' | 'policies' | 'factsOf' | 'digestOf'
+>
 
 /** Where the findings of each namespace go; it says itself what it could not write. */
 export type ReportWriter = {
-  write(scanned: ReadonlyMap<string, readonly ScannedModule[]>): Promise<void>
+  write(scanned: ReadonlyMap<string, readonly ScannedObject[]>): Promise<void>
 }
 
 export type BackgroundScanOptions = {
@@ -34,7 +37,7 @@ export type BackgroundScan = {
 
 /** Until the first round, and until it is tried again: the watches fill in a second or two. */
 const FIRST_PAUSE_MS = 15_000
-/** Reviews wait for no more than this many Modules. */
+/** Reviews wait for no more than this many objects. */
 const CHUNK = 20
 
 export function startBackgroundScan(options: BackgroundScanOptions): BackgroundScan {
@@ -48,7 +51,7 @@ export function startBackgroundScan(options: BackgroundScanOptions): BackgroundS
   async function round(): Promise<boolean> {
     if (cluster.missing().length > 0) return false
     const began = performance.now()
-    const byNamespace = new Map<string, ScannedModule[]>()
+    const byNamespace = new Map<string, ScannedObject[]>()
     const known = {
       policies: cluster.policies(),
       factsOf: cluster.factsOf,
@@ -56,10 +59,10 @@ export function startBackgroundScan(options: BackgroundScanOptions): BackgroundS
     }
     let count = 0
     // As they are now: the watch goes on between two chunks.
-    const modules = Array.from(cluster.modules())
-    for (const { body } of modules) {
+    const [modules, providers] = [Array.from(cluster.modules()), Array.from(cluster.providers())]
+    for (const { body } of [...modules, ...providers]) {
       const digestOf = (plain: string): string | undefined => cluster.digestOf(body, plain)
-      const scanned = scanModule(body, { ...known, digestOf })
+      const scanned = scanObject(body, { ...known, digestOf })
       const { namespace } = body.meta
       const others = byNamespace.get(namespace)
       if (others === undefined) byNamespace.set(namespace, [scanned])
@@ -69,7 +72,8 @@ export function startBackgroundScan(options: BackgroundScanOptions): BackgroundS
       if (isClosed) return false
     }
     const violations = metrics.scanned(byNamespace, epochSeconds(clock), (performance.now() - began) / 1000)
-    log.info({ modules: count, violations, ms: Math.round(performance.now() - began) }, 'scanned')
+    const ms = Math.round(performance.now() - began)
+    log.info({ modules: modules.length, providers: providers.length, violations, ms }, 'scanned')
     await reports?.write(byNamespace)
     return true
   }
@@ -109,7 +113,7 @@ export function startBackgroundScan(options: BackgroundScanOptions): BackgroundS
 type ScanMetrics = {
   /** How many violations there are. */
   scanned(
-    byNamespace: ReadonlyMap<string, readonly ScannedModule[]>,
+    byNamespace: ReadonlyMap<string, readonly ScannedObject[]>,
     atSeconds: number,
     seconds: number,
   ): number
@@ -137,8 +141,8 @@ function scanMetrics(registry: Registry): ScanMetrics {
     scanned(byNamespace, atSeconds, seconds) {
       violations.reset()
       let count = 0
-      for (const [namespace, modules] of byNamespace) {
-        for (const { rule, result } of modules.flatMap(({ findings }) => findings)) {
+      for (const [namespace, objects] of byNamespace) {
+        for (const { rule, result } of objects.flatMap(({ findings }) => findings)) {
           if (result !== 'fail') continue
           violations.inc({ rule, namespace })
           count += 1

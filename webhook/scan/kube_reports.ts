@@ -1,4 +1,4 @@
-// PolicyReports in a cluster: one for each namespace that has Modules, written by server-side apply when it has changed. Two
+// PolicyReports in a cluster: one for each namespace that has Modules or Providers, written by server-side apply when it has changed. Two
 // replicas write the same report, so they do not disturb each other.
 import type { JsonObject } from '#core/claims.ts'
 import { isJsonObject } from '#core/claims.ts'
@@ -29,8 +29,8 @@ export function kubeReports(connection: KubeConnection, log: Pick<Log, 'info' | 
         return tell(there.denial)
       }
       let why = ''
-      for (const [namespace, modules] of scanned) {
-        const report = policyReport(namespace, modules)
+      for (const [namespace, objects] of scanned) {
+        const report = policyReport(namespace, objects)
         const text = JSON.stringify(report)
         if (written.get(namespace) === text && there.value.has(namespace)) continue
         const problem = await apply(connection, namespace, report)
@@ -86,7 +86,7 @@ async function apply(
   return answer.ok ? undefined : answer.denial.message
 }
 
-/** Of a namespace that has no Modules any more; gone with its namespace, it is gone. */
+/** Of a namespace that has neither any more; gone with its namespace, it is gone. */
 async function remove(connection: KubeConnection, namespace: string): Promise<string | undefined> {
   const answer = await connection.request({ method: 'DELETE', path: reportPath(namespace) })
   return answer.ok || answer.denial.status === 404 ? undefined : answer.denial.message

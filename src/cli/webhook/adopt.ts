@@ -13,14 +13,14 @@ export type AdoptFlags = {
 export const webhookAdopt: WebhookSubcommand = {
   examples: [
     {
-      says: 'what the rules would say of the Modules of a cluster; nothing is written',
+      says: 'what the rules would say of the Modules and Providers of a cluster; nothing is written',
       line: 'sallyport webhook adopt',
     },
     {
       says: 'a policy to begin with, made from what is there; it denies nothing',
       line: 'sallyport webhook adopt --starter > policy.yaml',
     },
-    { says: 'the same Modules under that policy', line: 'sallyport webhook adopt -f policy.yaml' },
+    { says: 'the same under that policy', line: 'sallyport webhook adopt -f policy.yaml' },
   ],
   add: (parent, io, end) => {
     parent

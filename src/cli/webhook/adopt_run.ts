@@ -1,8 +1,9 @@
 // Runs `sallyport webhook adopt`: lists, judges and tells. It needs to list what the webhook watches, and writes nothing.
 import { epochSeconds } from '#core/clock.ts'
+import type { PublishingObject } from '#core/module/ledger_feed.ts'
 import { policyReport } from '#core/module/policy_report.ts'
-import { scanModule } from '#core/module/scan_module.ts'
-import type { ScanFinding, ScannedModule } from '#core/module/scan_module.ts'
+import { scanObject } from '#core/module/scan_object.ts'
+import type { ScanFinding, ScannedObject } from '#core/module/scan_object.ts'
 import { starterPolicy } from '#core/module/starter_policy.ts'
 import type { NamedPolicy } from '#core/module/policy_choice.ts'
 import { openKubeConnection } from '#platform/kube/kube_connection.ts'
@@ -55,11 +56,11 @@ async function adopt(
   const policies = read.policies.map(({ policy }) => policy)
   const scanned = scanAll(held, policies, io)
   if (flags.output === 'json') {
-    const namespaces = new Set(scanned.map(({ module }) => module.meta.namespace))
+    const namespaces = new Set(scanned.map(({ object }) => object.meta.namespace))
     const items = [...namespaces].map((namespace) =>
       policyReport(
         namespace,
-        scanned.filter(({ module }) => module.meta.namespace === namespace),
+        scanned.filter(({ object }) => object.meta.namespace === namespace),
       ),
     )
     const list = { apiVersion: 'wgpolicyk8s.io/v1alpha2', kind: 'PolicyReportList', items }
@@ -84,42 +85,55 @@ async function policiesToTry({ file, starter }: AdoptFlags, held: Held, io: Comm
   return file === undefined ? readPolicyList(held.policies) : readPolicyFiles(file, io)
 }
 
-function scanAll(held: Held, policies: readonly NamedPolicy[], io: CommandIo): readonly ScannedModule[] {
+function scanAll(held: Held, policies: readonly NamedPolicy[], io: CommandIo): readonly ScannedObject[] {
   const atSeconds = epochSeconds(io.clock)
-  return held.modules
-    .map(({ module }) => {
-      const digestOf = (plain: string): string | undefined => held.digestOf(module, plain)
-      return scanModule(module, { policies, factsOf: held.factsOf, digestOf, atSeconds })
+  return publishing(held)
+    .map((object) => {
+      const digestOf = (plain: string): string | undefined => held.digestOf(object, plain)
+      return scanObject(object, { policies, factsOf: held.factsOf, digestOf, atSeconds })
     })
     .toSorted((left, right) => (keyOf(left) < keyOf(right) ? -1 : 1))
 }
 
-function keyOf({ module }: ScannedModule): string {
-  return `${module.meta.namespace}/${module.meta.name}`
+function publishing({ modules, providers }: Held): readonly PublishingObject[] {
+  return [...modules.map(({ module }) => module), ...providers]
+}
+
+/** `infra/vpc`, and of a Provider `Provider infra/aws`. */
+function keyOf({ object }: ScannedObject): string {
+  const key = `${object.meta.namespace}/${object.meta.name}`
+  return object.kind === 'Module' ? key : `${object.kind} ${key}`
 }
 
 function countText(held: Held, policies: readonly NamedPolicy[]): string {
-  const versions = held.modules.reduce((sum, { module }) => sum + module.versions.length, 0)
-  const namespaces = new Set(held.modules.map(({ module }) => module.meta.namespace)).size
+  const objects = publishing(held)
+  const versions = objects.reduce((sum, object) => sum + object.versions.length, 0)
+  const namespaces = new Set(objects.map(({ meta }) => meta.namespace)).size
   const named = policies.map(({ name }) => name).join(', ')
   return [
-    `${count(held.modules.length, 'Module')} with ${count(versions, 'version')} in ${count(namespaces, 'namespace')}`,
+    `${kindsText(held.modules.length, held.providers.length)} with ${count(versions, 'version')} in ${count(namespaces, 'namespace')}`,
     policies.length === 0 ? 'no ModulePolicy' : `judged under ${named}`,
     `the ledger remembers ${count(held.remembered, 'version')}`,
   ].join('; ')
+}
+
+/** `2 Modules and 1 Provider`; what there is none of is left out. */
+function kindsText(modules: number, providers: number): string {
+  const ofProviders = providers === 0 ? [] : [count(providers, 'Provider')]
+  return [...(modules === 0 && providers > 0 ? [] : [count(modules, 'Module')]), ...ofProviders].join(' and ')
 }
 
 function count(many: number, what: string): string {
   return `${many} ${what}${many === 1 ? '' : 's'}`
 }
 
-function textOf(scanned: readonly ScannedModule[]): readonly string[] {
+function textOf(scanned: readonly ScannedObject[]): readonly string[] {
   return scanned.flatMap((one) => {
-    const { module, findings } = one
+    const { object, findings } = one
     if (findings.length === 0) return []
-    const immutable = module.config.immutable ? ', immutable' : ''
+    const immutable = object.kind === 'Module' && object.config.immutable ? ', immutable' : ''
     return [
-      `${keyOf(one)}  ${count(module.versions.length, 'version')}${immutable}`,
+      `${keyOf(one)}  ${count(object.versions.length, 'version')}${immutable}`,
       ...findings.map(findingText),
     ]
   })
@@ -135,12 +149,13 @@ function findingText({ rule, result, path, message, wayOut }: ScanFinding): stri
   return `  ${WORDS[result]} ${rule} ${path}: ${message}${wayOut === '' ? '' : `; ${wayOut}`}`
 }
 
-function nextText(scanned: readonly ScannedModule[], policies: readonly NamedPolicy[]): string {
-  const failing = scanned.filter(({ findings }) => findings.some(({ result }) => result === 'fail')).length
+function nextText(scanned: readonly ScannedObject[], policies: readonly NamedPolicy[]): string {
+  const failing = scanned.filter(({ findings }) => findings.some(({ result }) => result === 'fail'))
+  const modules = failing.filter(({ object }) => object.kind === 'Module').length
   const verdict =
-    failing === 0
+    failing.length === 0
       ? 'Nothing that is stored would be denied if it came new.'
-      : `${count(failing, 'Module')} would be denied if new. What is stored stays as it is: rules judge what a change changes.`
+      : `${kindsText(modules, failing.length - modules)} would be denied if new. What is stored stays as it is: rules judge what a change changes.`
   const next =
     policies.length === 0
       ? 'Next: sallyport webhook adopt --starter > policy.yaml\n'

@@ -1,29 +1,35 @@
-// What a cluster holds, listed once: Modules and who wrote them, archives, policies, the ledger. A resource that the cluster does
+// What a cluster holds, listed once: Modules and who wrote them, Providers, archives, policies, the ledger. A resource that the cluster does
 // not know is empty, because this runs before anything of ours is installed.
 import { isJsonObject } from '#core/claims.ts'
 import type { JsonObject } from '#core/claims.ts'
-import type { ModuleSubject } from '#core/module/change.ts'
+import type { ModuleSubject, ProviderSubject } from '#core/module/change.ts'
 import { NO_FACTS } from '#core/module/ledger.ts'
-import type { LedgerFacts, PublishedFacts } from '#core/module/ledger.ts'
-import type { ModuleObject } from '#core/module/module_object.ts'
+import type { LedgerFacts } from '#core/module/ledger.ts'
+import { moduleKeyOf } from '#core/module/ledger_feed.ts'
+import type { PublishingObject } from '#core/module/ledger_feed.ts'
+import type { ProviderObject } from '#core/module/module_object.ts'
 import { readPublishedEntry } from '#core/module/published_version.ts'
+import type { Reading } from '#core/module/reading.ts'
 import type { WrittenModule } from '#core/module/starter_policy.ts'
-import { versionObjectName } from '#core/module/version_identity.ts'
+import { readNamedVersion, VersionNames } from '#core/module/version_names.ts'
+import type { NamedVersion } from '#core/module/version_names.ts'
 import type { Result } from '#core/result.ts'
 import type { KubeConnection } from '#platform/kube/kube_connection.ts'
 import { listAll } from '#platform/kube/list_all.ts'
+import type { ObjectRef } from '#platform/kube/watch_cache.ts'
 import { PUBLISHED_VERSIONS } from '#platform/ledger/kube_ledger.ts'
-import { configNameOf, keyOf, NameIndex } from '../../../webhook/cluster/name_index.ts'
-import { storedModule, storedVersion } from '../../../webhook/cluster/stored.ts'
+import { LedgerBook } from '#platform/ledger/ledger_book.ts'
+import { storedModule, storedProvider } from '../../../webhook/cluster/stored.ts'
 
 export type Held = {
   readonly modules: readonly WrittenModule[]
+  readonly providers: readonly ProviderObject[]
   /** ModulePolicies as they are stored. */
   readonly policies: readonly JsonObject[]
   /** Entries of the ledger. */
   readonly remembered: number
-  readonly factsOf: (subject: ModuleSubject) => LedgerFacts
-  readonly digestOf: (module: ModuleObject, plain: string) => string | undefined
+  readonly factsOf: (subject: ModuleSubject | ProviderSubject) => LedgerFacts
+  readonly digestOf: (object: PublishingObject, plain: string) => string | undefined
   /** Objects that cannot be read, a sentence each. */
   readonly unreadable: readonly string[]
 }
@@ -31,89 +37,95 @@ export type Held = {
 const OPENDEPOT = '/apis/opendepot.defdev.io/v1alpha1'
 const POLICIES = '/apis/sallyport.dev/v1alpha1/modulepolicies'
 
+const PATHS = {
+  modules: `${OPENDEPOT}/modules`,
+  providers: `${OPENDEPOT}/providers`,
+  versions: `${OPENDEPOT}/versions`,
+  policies: POLICIES,
+  entries: PUBLISHED_VERSIONS,
+} as const
+
+type Lists = Readonly<Record<keyof typeof PATHS, readonly JsonObject[]>>
+
 export async function readHeld(connection: KubeConnection): Promise<Result<Held, string>> {
-  const lists: JsonObject[][] = []
-  for (const path of [`${OPENDEPOT}/modules`, `${OPENDEPOT}/versions`, POLICIES, PUBLISHED_VERSIONS]) {
-    const list = await listAll(connection, path)
-    if (!list.ok && list.denial.status !== 404) return { ok: false, denial: list.denial.message }
-    lists.push(list.ok ? [...list.value] : [])
+  let count = 0
+  const lists = {
+    modules: NOTHING,
+    providers: NOTHING,
+    versions: NOTHING,
+    policies: NOTHING,
+    entries: NOTHING,
   }
-  const [modules = [], versions = [], policies = [], entries = []] = lists
-  if (modules.length + versions.length + policies.length + entries.length === 0) {
+  for (const resource of ['modules', 'providers', 'versions', 'policies', 'entries'] as const) {
+    const list = await listAll(connection, PATHS[resource])
+    if (!list.ok && list.denial.status !== 404) return { ok: false, denial: list.denial.message }
+    if (!list.ok) continue
+    lists[resource] = list.value
+    count += list.value.length
+  }
+  if (count === 0) {
     const known = await connection.request({ method: 'GET', path: OPENDEPOT })
     if (!known.ok)
       return { ok: false, denial: `the cluster has no opendepot.defdev.io/v1alpha1: ${known.denial.message}` }
   }
-  return { ok: true, value: heldOf({ modules, versions, policies, entries }) }
+  return { ok: true, value: heldOf(lists) }
 }
 
-type Lists = Readonly<Record<'modules' | 'versions' | 'policies' | 'entries', readonly JsonObject[]>>
+const NOTHING: readonly JsonObject[] = []
 
-function heldOf({ modules, versions, policies, entries }: Lists): Held {
+function heldOf(lists: Lists): Held {
   const unreadable: string[] = []
-  const written = modules.flatMap((object): WrittenModule[] => {
-    const read = storedModule(object, refOf(object))
-    if (read.ok) return [{ module: read.value.body, writers: writersOf(object) }]
-    unreadable.push(`Module ${nameOf(object)} cannot be read: ${read.denial}`)
-    return []
-  })
-  const names = new NameIndex()
-  for (const { module } of written) names.change(undefined, module)
-  const archives = new Map<string, string>()
-  for (const object of versions) {
-    const read = storedVersion(object, refOf(object))
-    if (read.ok && read.value.type === 'Module' && read.value.digest !== undefined)
-      archives.set(nameOf(object), read.value.digest)
-  }
-  const ledger = ledgerOf(entries, unreadable)
+  const read = <T>(kind: string, objects: readonly JsonObject[], reader: Reader<T>): readonly Read<T>[] =>
+    objects.flatMap((object) => {
+      const one = reader(object, refOf(object))
+      if (one.ok) return [{ object, value: one.value }]
+      unreadable.push(`${kind} ${nameOf(object)} cannot be read: ${one.denial}`)
+      return []
+    })
+  const modules = read('Module', lists.modules, storedModule).map(({ object, value }) => ({
+    module: value.body,
+    writers: writersOf(object),
+  }))
+  const providers = read('Provider', lists.providers, storedProvider).map(({ value }) => value.body)
+  const versions = new Map<string, NamedVersion>()
+  for (const { object, value } of read('Version', lists.versions, readNamedVersion))
+    versions.set(nameOf(object), value)
+  const names = new VersionNames(versions)
+  for (const { module } of modules) names.modules.change(undefined, module)
+  for (const provider of providers) names.providers.change(undefined, provider)
+  const ledger = new LedgerBook()
+  for (const { value } of read('PublishedVersion', lists.entries, readPublishedEntry)) ledger.set(value)
   return {
-    modules: written,
-    policies: policies.map((object) => ({
+    modules,
+    providers,
+    policies: lists.policies.map((object) => ({
       apiVersion: 'sallyport.dev/v1alpha1',
       kind: 'ModulePolicy',
       ...object,
     })),
-    remembered: entries.length,
+    remembered: lists.entries.length,
     unreadable,
-    digestOf: (module, plain) =>
-      archives.get(`${module.meta.namespace}/${versionObjectName(configNameOf(module), plain)}`),
-    factsOf({ new: module, namespace, name }) {
-      if (module === undefined) return NO_FACTS
+    digestOf: (object, plain) => names.digestOf(object, plain),
+    factsOf({ new: object }) {
+      if (object === undefined) return NO_FACTS
       return {
         ...NO_FACTS,
-        published: ledger.get(`${namespace}/${name}`) ?? new Map<string, PublishedFacts>(),
-        namesakes: names.namesakes(module),
-        versionNameOwner: (objectName) => names.ownerOf(namespace, objectName, keyOf(module)),
+        published: ledger.published(moduleKeyOf(object)),
+        namesakes: names.namesakes(object),
+        versionNameOwner: (objectName) => names.versionNameOwner(object, objectName),
       }
     },
   }
 }
 
-function ledgerOf(
-  entries: readonly JsonObject[],
-  unreadable: string[],
-): ReadonlyMap<string, ReadonlyMap<string, PublishedFacts>> {
-  const ledger = new Map<string, Map<string, PublishedFacts>>()
-  for (const object of entries) {
-    const read = readPublishedEntry(object)
-    if (!read.ok) {
-      unreadable.push(`PublishedVersion ${nameOf(object)} cannot be read: ${read.denial}`)
-      continue
-    }
-    const { module, version, facts } = read.value
-    if (module.kind !== 'Module') continue
-    const key = `${module.namespace}/${module.name}`
-    const published = ledger.get(key) ?? new Map<string, PublishedFacts>()
-    ledger.set(key, published.set(version, facts))
-  }
-  return ledger
-}
+type Reader<T> = (object: JsonObject, ref: ObjectRef) => Reading<T>
+type Read<T> = { readonly object: JsonObject; readonly value: T }
 
 function metadataOf({ metadata }: JsonObject): JsonObject {
   return isJsonObject(metadata) ? metadata : {}
 }
 
-function refOf(object: JsonObject) {
+function refOf(object: JsonObject): ObjectRef {
   const { namespace, name, uid, resourceVersion } = metadataOf(object)
   return {
     namespace: textOf(namespace),

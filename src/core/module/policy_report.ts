@@ -2,9 +2,9 @@
 import type { JsonObject } from '#core/claims.ts'
 import { cutToBytes, printable } from './printable.ts'
 import type { RuleId } from './rule_id.ts'
-import type { ScanFinding, ScanResult, ScannedModule } from './scan_module.ts'
+import type { ScanFinding, ScanResult, ScannedObject } from './scan_object.ts'
 
-/** One for each namespace that holds Modules. */
+/** One for each namespace that holds Modules or Providers. */
 export const REPORT_NAME = 'sallyport-modules'
 /** A report is one object, and etcd takes 1.5 MB. */
 export const MAX_RESULTS = 1000
@@ -12,9 +12,9 @@ const MAX_MESSAGE_BYTES = 512
 
 type ReportResult = ScanResult | 'pass'
 
-/** Of Modules of one namespace. The same findings make the same report, whoever writes it, so nobody has to be elected. */
-export function policyReport(namespace: string, scanned: readonly ScannedModule[]): JsonObject {
-  const sorted = scanned.toSorted((left, right) => (left.module.meta.name < right.module.meta.name ? -1 : 1))
+/** Of Modules and Providers of one namespace. The same findings make the same report, whoever writes it, so nobody has to be elected. */
+export function policyReport(namespace: string, scanned: readonly ScannedObject[]): JsonObject {
+  const sorted = scanned.toSorted((left, right) => (placeOf(left) < placeOf(right) ? -1 : 1))
   const all = sorted.flatMap(resultsOf)
   const summary: Record<ReportResult | 'error', number> = { pass: 0, fail: 0, warn: 0, error: 0, skip: 0 }
   for (const { result } of all) summary[result] += 1
@@ -37,8 +37,13 @@ const URGENCY: Readonly<Record<ReportResult, number>> = { fail: 0, warn: 1, skip
 
 type Result = { readonly result: ReportResult; readonly body: JsonObject }
 
-function resultsOf({ module, policies, findings }: ScannedModule): readonly Result[] {
-  const { namespace, name, uid } = module.meta
+/** A Module and a Provider may have one name; a name has no space. */
+function placeOf({ object }: ScannedObject): string {
+  return `${object.meta.name} ${object.kind}`
+}
+
+function resultsOf({ object, policies, findings }: ScannedObject): readonly Result[] {
+  const { namespace, name, uid } = object.meta
   const about = {
     source: 'sallyport',
     category: 'Published versions',
@@ -47,7 +52,7 @@ function resultsOf({ module, policies, findings }: ScannedModule): readonly Resu
     resources: [
       {
         apiVersion: 'opendepot.defdev.io/v1alpha1',
-        kind: 'Module',
+        kind: object.kind,
         namespace,
         name,
         ...(uid === '' ? {} : { uid }),

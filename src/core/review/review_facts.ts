@@ -2,11 +2,12 @@
 import type { ChangeSubject } from '#core/module/change.ts'
 import { firstPublisherOf, NO_FACTS } from '#core/module/ledger.ts'
 import type { LedgerEntry, LedgerFacts, ModuleKey, PublishedFacts } from '#core/module/ledger.ts'
-import { configName } from '#core/module/module_case.ts'
-import { readModule, readVersion } from '#core/module/module_object.ts'
-import type { ModuleObject, VersionObject } from '#core/module/module_object.ts'
+import { moduleKeyOf } from '#core/module/ledger_feed.ts'
+import type { PublishingObject } from '#core/module/ledger_feed.ts'
+import { readModule, readProvider } from '#core/module/module_object.ts'
+import type { VersionObject } from '#core/module/module_object.ts'
 import type { Reading } from '#core/module/reading.ts'
-import { readVersionIdentity, versionObjectName } from '#core/module/version_identity.ts'
+import { readNamedVersion, VersionNames } from '#core/module/version_names.ts'
 import { asStored } from './subject.ts'
 import type { ReviewedObject } from './reviewed_object.ts'
 
@@ -27,7 +28,7 @@ export function reviewFacts(objects: readonly ReviewedObject[], ledger: readonly
     published: publishedByKey(ledger),
     ledger,
     bindings: Map.groupBy(bindings, ({ namespace }) => namespace),
-    ...indexed(objects),
+    names: namesIn(objects),
   }
   return {
     publishedOf: (module) => known.published.get(keyText(module)) ?? NOTHING,
@@ -40,29 +41,18 @@ type Known = {
   readonly ledger: readonly LedgerEntry[]
   /** GroupBindings by their namespace. */
   readonly bindings: ReadonlyMap<string, readonly ReviewedObject[]>
-  /** By the name that OpenDepot goes by, in every namespace. */
-  readonly byName: ReadonlyMap<string, readonly ModuleObject[]>
-  /** By `namespace/moduleConfig.name`. */
-  readonly owners: ReadonlyMap<string, ModuleObject>
-  /** `namespace/name of a Version object` -> whose they are or will be: `namespace/name` of Modules. */
-  readonly versionNames: ReadonlyMap<string, ReadonlySet<string>>
+  readonly names: VersionNames
 }
 
 function factsOf(subject: ChangeSubject, known: Known): LedgerFacts {
   const { namespace, name } = subject
   switch (subject.resource) {
     case 'modules':
-      return moduleFacts(subject.new, { kind: 'Module', namespace, name }, known)
-    case 'versions': {
-      const version = subject.old ?? subject.new
-      const owner = known.owners.get(`${namespace}/${version?.moduleConfig?.name ?? ''}`)
-      const key = { kind: 'Module', namespace, name: owner?.meta.name ?? '' } as const
-      return { ...NO_FACTS, published: known.published.get(keyText(key)) ?? NOTHING, module: owner }
-    }
-    case 'providers': {
-      const published = known.published.get(keyText({ kind: 'Provider', namespace, name })) ?? NOTHING
-      return { ...NO_FACTS, published, firstPublisher: firstPublisherOf(published) }
-    }
+      return publishingFacts(subject.new, { kind: 'Module', namespace, name }, known)
+    case 'providers':
+      return publishingFacts(subject.new, { kind: 'Provider', namespace, name }, known)
+    case 'versions':
+      return versionFacts(subject.old ?? subject.new, known)
     case 'groupbindings':
       return { ...NO_FACTS, groupBindings: (known.bindings.get(namespace) ?? []).map((one) => one.name) }
     case 'namespaces':
@@ -76,54 +66,44 @@ function factsOf(subject: ChangeSubject, known: Known): LedgerFacts {
   }
 }
 
-function moduleFacts(after: ModuleObject | undefined, key: ModuleKey, known: Known): LedgerFacts {
-  const published = known.published.get(keyText(key)) ?? NOTHING
-  const own = `${key.namespace}/${key.name}`
-  const named = after === undefined ? [] : (known.byName.get(configName(after)) ?? [])
-  const namesakes = new Set(named.map(ownName).filter((other) => other !== own))
+function publishingFacts(
+  after: PublishingObject | undefined,
+  key: ModuleKey,
+  { published: all, names }: Known,
+): LedgerFacts {
+  const published = all.get(keyText(key)) ?? NOTHING
+  const facts = { ...NO_FACTS, published, firstPublisher: firstPublisherOf(published) }
+  if (after === undefined) return facts
+  return {
+    ...facts,
+    namesakes: names.namesakes(after),
+    versionNameOwner: (objectName) => names.versionNameOwner(after, objectName),
+  }
+}
+
+function versionFacts(version: VersionObject | undefined, { published, names }: Known): LedgerFacts {
+  const owner = version === undefined ? undefined : names.ownerOf(version)
+  if (owner === undefined) return NO_FACTS
   return {
     ...NO_FACTS,
-    published,
-    firstPublisher: firstPublisherOf(published),
-    namesakes: [...namesakes],
-    versionNameOwner: (objectName) => {
-      const owners = known.versionNames.get(`${key.namespace}/${objectName}`) ?? []
-      return [...owners].find((other) => other !== own)
-    },
+    published: published.get(keyText(moduleKeyOf(owner))) ?? NOTHING,
+    module: owner.kind === 'Module' ? owner : undefined,
+    provider: owner.kind === 'Provider' ? owner : undefined,
   }
 }
 
-function indexed(objects: readonly ReviewedObject[]): Pick<Known, 'byName' | 'owners' | 'versionNames'> {
-  const modules = readAll(objects, 'modules', readModule)
-  const versions = readAll(objects, 'versions', readVersion)
-  const owners = new Map(modules.map((module) => [`${module.meta.namespace}/${configName(module)}`, module]))
-  const versionNames = new Map<string, Set<string>>()
-  const take = (namespace: string, objectName: string, owner: string): void => {
-    const key = `${namespace}/${objectName}`
-    versionNames.set(key, (versionNames.get(key) ?? new Set()).add(owner))
-  }
-  for (const module of modules) {
-    for (const { version } of module.versions) {
-      const identity = readVersionIdentity(version)
-      if (!identity.ok) continue
-      const objectName = versionObjectName(configName(module), identity.value.plain)
-      take(module.meta.namespace, objectName, ownName(module))
-    }
-  }
-  for (const { meta, moduleConfig } of versions) {
-    const owner = owners.get(`${meta.namespace}/${moduleConfig?.name ?? ''}`)
-    take(
-      meta.namespace,
-      meta.name,
-      owner === undefined ? `${meta.namespace}/${moduleConfig?.name ?? ''}` : ownName(owner),
-    )
-  }
-  return { byName: Map.groupBy(modules, configName), owners, versionNames }
+function namesIn(objects: readonly ReviewedObject[]): VersionNames {
+  const versions = readAll(objects, 'versions', readNamedVersion)
+  const names = new VersionNames(new Map(versions.map((one) => [`${one.namespace}/${one.name}`, one])))
+  for (const module of readAll(objects, 'modules', readModule)) names.modules.change(undefined, module)
+  for (const provider of readAll(objects, 'providers', readProvider))
+    names.providers.change(undefined, provider)
+  return names
 }
 
-function readAll<Body extends ModuleObject | VersionObject>(
+function readAll<Body>(
   objects: readonly ReviewedObject[],
-  resource: 'modules' | 'versions',
+  resource: 'modules' | 'providers' | 'versions',
   read: (value: unknown) => Reading<Body>,
 ): readonly Body[] {
   return objects.flatMap((object) => {
@@ -131,10 +111,6 @@ function readAll<Body extends ModuleObject | VersionObject>(
     const body = read(asStored(object))
     return body.ok ? [body.value] : []
   })
-}
-
-function ownName({ meta }: ModuleObject): string {
-  return `${meta.namespace}/${meta.name}`
 }
 
 function publishedByKey(ledger: readonly LedgerEntry[]): ReadonlyMap<string, Published> {

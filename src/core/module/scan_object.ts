@@ -1,9 +1,9 @@
-// What today's rules say of a Module that is there already, and what the ledger says of what it lost: for the report that
-// nobody had to ask for. Nothing is refused here.
-import type { ModuleSubject } from './change.ts'
+// What today's rules say of a Module or a Provider that is there already, and what the ledger says of what it lost: for the report
+// that nobody had to ask for. Nothing is refused here.
+import type { ModuleSubject, ProviderSubject } from './change.ts'
 import type { LedgerFacts, PublishedFacts } from './ledger.ts'
 import { identitiesOf } from './ledger.ts'
-import type { ModuleObject } from './module_object.ts'
+import type { PublishingObject } from './ledger_feed.ts'
 import { judgeUnderPolicies, policiesCovering } from './policy_choice.ts'
 import type { NamedPolicy } from './policy_choice.ts'
 import { quoted } from './printable.ts'
@@ -17,15 +17,15 @@ export type ScanResult = 'fail' | 'warn' | 'skip'
 export type ScanFinding = {
   readonly rule: RuleId
   readonly result: ScanResult
-  /** In the Module. */
+  /** In the object. */
   readonly path: string
   readonly message: string
   readonly wayOut: string
   readonly version?: string
 }
 
-export type ScannedModule = {
-  readonly module: ModuleObject
+export type ScannedObject = {
+  readonly object: PublishingObject
   /** Names of the policies that select it; empty: the rules that hold without one. */
   readonly policies: readonly string[]
   /** Empty: it passes. */
@@ -34,38 +34,50 @@ export type ScannedModule = {
 
 export type ScanKnowledge = {
   readonly policies: readonly NamedPolicy[]
-  /** As for a change to the Module. */
-  readonly factsOf: (subject: ModuleSubject) => LedgerFacts
+  /** As for a change to the object. */
+  readonly factsOf: (subject: ModuleSubject | ProviderSubject) => LedgerFacts
   /** `sha256:<hex>` of the archive that is stored for a version now, by plain version; `undefined` where nobody says. */
   readonly digestOf: (plain: string) => string | undefined
   readonly atSeconds: number
 }
 
-export function scanModule(module: ModuleObject, known: ScanKnowledge): ScannedModule {
-  const subject: ModuleSubject = {
-    operation: 'CREATE',
-    resource: 'modules',
-    subResource: '',
-    namespace: module.meta.namespace,
-    name: module.meta.name,
-    old: undefined,
-    new: module,
-    dryRun: true,
-  }
+export function scanObject(object: PublishingObject, known: ScanKnowledge): ScannedObject {
+  const subject = asCreated(object)
   const facts = known.factsOf(subject)
   // As if it came new: nothing of this name was published before, and it is not there.
-  const asNew: LedgerFacts = { ...facts, published: new Map(), firstPublisher: undefined, module: undefined }
+  const asNew: LedgerFacts = {
+    ...facts,
+    published: new Map(),
+    firstPublisher: undefined,
+    module: undefined,
+    provider: undefined,
+  }
   const asker = { user: undefined, mayDo: new Set<never>(), atSeconds: known.atSeconds }
   const verdict = judgeUnderPolicies(subject, asker, known.policies, asNew)
   return {
-    module,
+    object,
     policies: policiesCovering(subject, known.policies, facts).map(({ name }) => name),
     findings: [
       ...verdict.findings.map(scanned),
-      ...lostVersions(module, facts.published),
-      ...otherContent(module, facts.published, known.digestOf),
+      ...lostVersions(object, facts.published),
+      ...otherContent(object, facts.published, known.digestOf),
     ],
   }
+}
+
+function asCreated(object: PublishingObject): ModuleSubject | ProviderSubject {
+  const { namespace, name } = object.meta
+  const about = {
+    operation: 'CREATE',
+    subResource: '',
+    namespace,
+    name,
+    old: undefined,
+    dryRun: true,
+  } as const
+  return object.kind === 'Module'
+    ? { ...about, resource: 'modules', new: object }
+    : { ...about, resource: 'providers', new: object }
 }
 
 function scanned({
@@ -85,10 +97,10 @@ function scanned({
 
 /** Gone without anybody's reason: what an outage with `failurePolicy: Ignore` let through. */
 function lostVersions(
-  module: ModuleObject,
+  object: PublishingObject,
   published: ReadonlyMap<string, PublishedFacts>,
 ): readonly ScanFinding[] {
-  const listed = identitiesOf(module)
+  const listed = identitiesOf(object)
   return [...published].flatMap(([plain, facts]): ScanFinding[] => {
     const isLost = facts.immutable && facts.state !== 'present' && facts.reason === undefined
     if (!isLost || listed.has(plain)) return []
@@ -106,11 +118,11 @@ function lostVersions(
 }
 
 function otherContent(
-  module: ModuleObject,
+  object: PublishingObject,
   published: ReadonlyMap<string, PublishedFacts>,
   digestOf: ScanKnowledge['digestOf'],
 ): readonly ScanFinding[] {
-  return [...identitiesOf(module).keys()].flatMap((plain): ScanFinding[] => {
+  return [...identitiesOf(object).keys()].flatMap((plain): ScanFinding[] => {
     const facts = published.get(plain)
     const stored = digestOf(plain)
     if (facts?.digest === undefined || stored === undefined || stored === facts.digest) return []

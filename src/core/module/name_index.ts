@@ -1,7 +1,8 @@
 // Who has which name: OpenDepot finds Modules, Providers and Versions by names alone, some of them in every namespace. Asked for
 // each review, so nothing here looks through the cluster.
-import type { ModuleObject, ProviderObject } from '#core/module/module_object.ts'
-import { versionObjectName } from '#core/module/version_identity.ts'
+import { configName } from './module_case.ts'
+import type { ModuleObject, ProviderObject } from './module_object.ts'
+import { versionObjectName } from './version_identity.ts'
 
 type Named = ModuleObject | ProviderObject
 
@@ -63,9 +64,9 @@ export class NameIndex {
   find(namespace: string, name: string): Named | undefined {
     const holders = this.#byName.get(name)
     const own = holders?.get(`${namespace}/${name}`)
-    if (own !== undefined && configNameOf(own) === name) return own
+    if (own !== undefined && configName(own) === name) return own
     for (const holder of holders?.values() ?? []) {
-      if (holder.meta.namespace === namespace && configNameOf(holder) === name) return holder
+      if (holder.meta.namespace === namespace && configName(holder) === name) return holder
     }
     return own
   }
@@ -75,18 +76,14 @@ export function keyOf({ meta }: Named): string {
   return `${meta.namespace}/${meta.name}`
 }
 
-export function configNameOf({ config, meta }: Named): string {
-  return config.name === '' ? meta.name : config.name
-}
-
 function namesOf(holder: Named): readonly string[] {
-  const name = configNameOf(holder)
+  const name = configName(holder)
   return name === holder.meta.name ? [name] : [name, holder.meta.name]
 }
 
 /** What the names of Version objects begin with, for each version that is listed: all of it for a Module's. */
 function stemOf(holder: Named, version: string): string {
-  const name = configNameOf(holder)
+  const name = configName(holder)
   if (holder.kind === 'Module') return versionObjectName(name, version)
   const plain = version.startsWith('v') ? version.slice(1) : version
   return sanitised(`${name}-${plain}`)
