@@ -34,9 +34,11 @@ const entries = Object.entries(lock.packages).filter(([path]) => path !== '')
 
 /** Whether npm installs it where we build and run: Linux with glibc on x64 or arm64. */
 function fitsWhereWeBuild({ os, cpu, libc }: Entry): boolean {
-  const allows = (list: string | readonly string[] | undefined, ...ours: readonly string[]): boolean =>
-    list === undefined || [list].flat().some((name) => ours.includes(name))
   return allows(os, 'linux') && allows(cpu, 'x64', 'arm64') && allows(libc, 'glibc')
+}
+
+function allows(list: string | readonly string[] | undefined, ...ours: readonly string[]): boolean {
+  return list === undefined || [list].flat().some((name) => ours.includes(name))
 }
 
 t.test('every package that is installed where we build has its SHA-512 in the lock', async (t) => {

@@ -49,6 +49,7 @@ t.before(async () => {
   mkdirSync(user)
   for (const name of [
     'package.json',
+    'package-lock.json',
     '.npmrc',
     'LICENSE',
     'README.md',
@@ -100,7 +101,7 @@ t.test('npm pack leaves the checkout as it was and the package without dependenc
     [],
     'types are not stripped under node_modules',
   )
-  t.ok(files.includes('dist/THIRD_PARTY_LICENSES.txt'))
+  for (const name of ['THIRD_PARTY_LICENSES.txt', 'sbom.cdx.json']) t.ok(files.includes(`dist/${name}`), name)
   for (const name of ['exchange', 'credential']) t.ok(files.includes(`deploy/ci/sallyport-${name}.sh`))
 })
 

@@ -1,9 +1,11 @@
 // Builds dist/: the CLI as JavaScript that Node runs inside node_modules, where types are not stripped. Chunks stay
 // apart, so that a command loads its own code only; everything that is bundled comes with its licence.
-import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+// usage: build_bundle.ts [--sbom]: dist/sbom.cdx.json, too.
+import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { build } from 'esbuild'
 import type { BuildOptions, Plugin } from 'esbuild'
+import { sbomOf } from './sbom.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const dist = join(root, 'dist')
@@ -101,8 +103,10 @@ const quick = await build({
   entryPoints: [{ in: 'src/cli/credential/quick.ts', out: QUICK }],
   plugins: [builtinsOnUse],
 })
-const bundled = [result, quick].flatMap(({ metafile }) => Object.keys(metafile.inputs))
+const metafiles = [result, quick].map(({ metafile }) => metafile)
+const bundled = metafiles.flatMap(({ inputs }) => Object.keys(inputs))
 writeFileSync(join(dist, 'THIRD_PARTY_LICENSES.txt'), licences(bundled))
+if (process.argv.includes('--sbom')) writeFileSync(join(dist, 'sbom.cdx.json'), sbomOf(root, metafiles))
 
 /** Name, version and licence text of every package of which code went into the bundle. */
 function licences(inputs: readonly string[]): string {
@@ -120,9 +124,12 @@ function packageFolder(input: string): string | undefined {
 function licence(folder: string): string {
   const path = resolve(root, folder)
   const manifest: unknown = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'))
-  const { name, version, license } = Object(manifest)
-  const [file] = globSync('{LICENSE,LICENCE,License,license,COPYING}*', { cwd: path }).sort()
-  const text =
-    file !== undefined && existsSync(join(path, file)) ? readFileSync(join(path, file), 'utf8') : ''
+  const { name, version, license, author } = Object(manifest)
+  const texts = globSync('*', { cwd: path })
+    .filter((file) => /^(?:licen[cs]e|copying|notice|copyrightnotice)/i.test(file))
+    .sort()
+    .map((file) => readFileSync(join(path, file), 'utf8'))
+  // A few packages carry no text. Whose it is, and the name of the licence, is then all that there is.
+  const text = texts.length > 0 ? texts.join('\n') : `By ${author?.name ?? author ?? 'its authors'}.\n`
   return `${name} ${version} (${license})\n\n${text}`
 }
