@@ -1,5 +1,5 @@
 // The listener that kube-apiserver comes to: HTTP/2 and HTTP/1.1 on one TLS port, a certificate that changes under open connections,
-// client certificates where they are asked for, and an end that leaves nobody without an answer.
+// strangers kept out by address or certificate where that is asked for, and an end that leaves nobody without an answer.
 import { once } from 'node:events'
 import { createSecureServer } from 'node:http2'
 import type { Http2SecureServer, ServerHttp2Session } from 'node:http2'
@@ -7,6 +7,7 @@ import type { Socket } from 'node:net'
 import type { PeerCertificate, TLSSocket } from 'node:tls'
 import { MAX_CONNECTIONS, SERVER_TIMEOUTS } from '#platform/http/server_limits.ts'
 import type { Log } from '#platform/log.ts'
+import { admitOnly } from './address_gate.ts'
 import type { App } from './app.ts'
 import type { CertificateSource } from './certificate/source.ts'
 
@@ -22,6 +23,10 @@ export type ReviewListenerOptions = {
   readonly host: string | undefined
   readonly port: number
   readonly certificate: CertificateSource
+  /** Networks and addresses that are let in; `undefined`: every one. */
+  readonly allowFrom: readonly string[] | undefined
+  /** A connection from elsewhere was closed. */
+  readonly strangerRefused: () => void
   readonly clients: ClientCertificates | undefined
   readonly connected: () => () => void
   readonly log: Pick<Log, 'debug' | 'info' | 'warn' | 'error'>
@@ -48,7 +53,7 @@ const CLOSE_MS = 1000
 
 /** Rejects when it cannot listen. */
 export async function listenForReviews(app: App, options: ReviewListenerOptions): Promise<ReviewListener> {
-  const { certificate, clients, host = '::', port, log } = options
+  const { certificate, clients, allowFrom, host = '::', port, log, strangerRefused } = options
   const server = createSecureServer({
     ...secureContext(certificate, clients),
     allowHTTP1: true,
@@ -66,9 +71,12 @@ export async function listenForReviews(app: App, options: ReviewListenerOptions)
     // A port that is looked at, not an API server that trusts another CA.
     if (why !== 'ECONNRESET') log.warn({ why }, 'TLS handshake failed')
   })
-  server.on('secureConnection', ({ alpnProtocol, destroyed }: TLSSocket) => {
-    if (!destroyed) log.debug({ protocol: alpnProtocol === 'h2' ? 'h2' : 'http/1.1' }, 'connection opened')
+  server.on('secureConnection', ({ alpnProtocol, destroyed, remoteAddress: address }: TLSSocket) => {
+    const protocol = alpnProtocol === 'h2' ? 'h2' : 'http/1.1'
+    if (!destroyed) log.debug({ protocol, address }, 'connection opened')
   })
+  // Last, since it stands before all that listens for connections.
+  if (allowFrom !== undefined) admitOnly(server, allowFrom, { log, refused: strangerRefused })
   server.on('request', (request, response) => app.handle(request, response))
   const endChanges = certificate.onChange(() => {
     try {

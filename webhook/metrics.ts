@@ -1,5 +1,5 @@
 // Prometheus metrics of the webhook with bounded labels: resources and rules that we know, nothing that a caller chooses.
-import { Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import { TallyCounter, TallyHistogram } from '#platform/tally.ts'
 import type { Decision, ReviewHead } from './judge/open_review.ts'
 
@@ -10,6 +10,8 @@ export type WebhookMetrics = {
   readonly judged: (head: ReviewHead | undefined, decision: Decision | undefined, seconds: number) => void
   /** One request that got no AdmissionReview for an answer. */
   readonly refused: (status: number) => void
+  /** One connection from an address that is not let in. */
+  readonly strangerRefused: () => void
 }
 
 /** What no rule is for has one name, whatever somebody's configuration sends. */
@@ -53,6 +55,11 @@ export function createWebhookMetrics({ version, certificateNotAfterSeconds }: Me
     labelNames: ['code'],
     registers,
   })
+  const strangers = new Counter({
+    name: 'sallyport_webhook_connections_refused_total',
+    help: 'Connections closed because of the address that they came from.',
+    registers,
+  })
   gauge(registry, 'sallyport_webhook_certificate_expiry_timestamp_seconds', {
     help: 'When the serving certificate expires, seconds since the epoch.',
     value: certificateNotAfterSeconds,
@@ -74,6 +81,7 @@ export function createWebhookMetrics({ version, certificateNotAfterSeconds }: Me
       )
       duration.tally(about, () => ({ operation: labels.operation, resource: labels.resource }), seconds)
     },
+    strangerRefused: () => strangers.inc(),
     refused: (status) => refusals.count(String(status), () => ({ code: String(status) })),
   }
 }

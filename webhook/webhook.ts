@@ -40,12 +40,12 @@ export type Webhook = {
   close(): Promise<void>
 }
 
-type Settings = Pick<WebhookConfig, 'host' | 'port' | 'ops' | 'limits'>
+type Settings = Pick<WebhookConfig, 'host' | 'port' | 'allowFrom' | 'ops' | 'limits'>
 
 /** Rejects when it cannot listen; nothing stays open then. */
 export async function openWebhook(settings: Settings, parts: WebhookParts): Promise<Webhook> {
   const { cluster, large, certificate, clients, audit, metrics, log, clock, connected } = parts
-  const { host, port, ops, limits } = settings
+  const { host, port, allowFrom, ops, limits } = settings
   let isDraining = false
   const judgeDeps = { cluster, large, audit, metrics, log, clock }
   const app = createApp({
@@ -72,7 +72,9 @@ export async function openWebhook(settings: Settings, parts: WebhookParts): Prom
         { host: ops.host ?? '::', port: ops.port, tls: undefined },
         log,
       )
-    reviews = await listenForReviews(app, { host, port, certificate, clients, log, connected })
+    const { strangerRefused } = metrics
+    const listener = { host, port, certificate, allowFrom, strangerRefused, clients, log, connected }
+    reviews = await listenForReviews(app, listener)
   } catch (error) {
     await close()
     throw error

@@ -78,6 +78,7 @@ export type FakeSink = { fails: boolean; gate: Promise<void> | undefined; isWait
 
 export type TestWebhookOptions = {
   readonly clientNames?: readonly string[]
+  readonly allowFrom?: readonly string[]
   readonly bodyTimeoutSeconds?: number
   readonly maxConcurrentReviews?: number
   /** Another program for the thread of large reviews. */
@@ -109,6 +110,7 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
     {
       host: '127.0.0.1',
       port: 0,
+      allowFrom: options.allowFrom,
       ops: { host: '127.0.0.1', port: 0 },
       limits: { maxConcurrentReviews, bodyTimeoutSeconds, drainSeconds: 0 },
     },

@@ -56,6 +56,7 @@ be read; the others hold, and it stays ready.
 | \`sallyport_webhook_admission_requests_total\` | \`operation\`, \`resource\`, \`allowed\` (\`true\`, \`false\`, \`error\`), \`mode\`, \`rule\`, \`dry_run\` | reviews answered; of several rules the first that denied, or spoke |
 | \`sallyport_webhook_admission_duration_seconds\` | \`operation\`, \`resource\` | from the whole review to its answer |
 | \`sallyport_webhook_http_refusals_total\` | \`code\` | requests that got no AdmissionReview |
+| \`sallyport_webhook_connections_refused_total\` | | connections closed because \`listen.allowFrom\` does not have their address |
 | \`sallyport_webhook_certificate_expiry_timestamp_seconds\` | | end of the serving certificate |
 | \`sallyport_webhook_watch_synced\` | \`resource\` | 1 while the watch is in sync |
 | \`sallyport_webhook_ledger_writes_total\` | \`result\` | entries written, or not |

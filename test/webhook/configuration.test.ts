@@ -1,6 +1,7 @@
 // sallyport-webhook.yaml: what holds without it, what it may say, and what is said about a wrong one.
 import t from 'tap'
 import { formatFinding } from '../../src/platform/config/finding.ts'
+import { isPortOpen } from '../../webhook/config/webhook_config.ts'
 import { WEBHOOK_CODES } from '../../webhook/config/finding_codes.ts'
 import { defaultWebhookConfig, loadWebhookConfig } from '../../webhook/config/read_config.ts'
 import type { WebhookConfigEnv, WebhookConfigLoad } from '../../webhook/config/read_config.ts'
@@ -36,6 +37,7 @@ t.test('a Pod needs no file', async (t) => {
       service: 'sallyport-webhook',
       webhookConfiguration: 'sallyport-webhook',
     },
+    allowFrom: undefined,
     clients: undefined,
     ops: { host: undefined, port: 9090 },
     kubeconfig: undefined,
@@ -61,6 +63,7 @@ listen:
   host: 127.0.0.1
   port: 9443
   tls: {certFile: pki/tls.crt, keyFile: /run/tls.key}
+  allowFrom: [10.0.0.0/28, 192.0.2.7, "2001:db8::/64", "fd00::1"]
   clientCaFile: ca.crt
   clientNames: [kube-apiserver]
 ops: off
@@ -76,6 +79,7 @@ limits: {maxConcurrentReviews: 10, bodyTimeout: 3s, drain: 0s}
     host: '127.0.0.1',
     port: 9443,
     certificate: { kind: 'files', certFile: '/etc/sallyport/pki/tls.crt', keyFile: '/run/tls.key' },
+    allowFrom: ['10.0.0.0/28', '192.0.2.7', '2001:db8::/64', 'fd00::1'],
     clients: { caFile: '/etc/sallyport/ca.crt', names: ['kube-apiserver'] },
     ops: undefined,
     kubeconfig: '/etc/sallyport/kubeconfig',
@@ -108,6 +112,12 @@ const WRONG: readonly { readonly code: string; readonly text: string; readonly p
   { code: 'yaml_multiple_documents', text: `${FILES}---\n${FILES}`, place: '3:1' },
   { code: 'yaml_syntax', text: 'listen: {\n', place: '2:1' },
   { code: 'certificate_missing', text: 'listen: {tls: {selfManaged: {}}}\n', place: '1:16' },
+  { code: 'value_empty', text: withListen('allowFrom: []'), place: '3:3' },
+  { code: 'type_wrong', text: withListen('allowFrom: 10.0.0.0/28'), place: '3:3' },
+  { code: 'address_malformed', text: withListen('allowFrom: [10.0.0.1, 10.0.0/28]'), place: '3:25' },
+  { code: 'address_malformed', text: withListen('allowFrom: [api.example.com]'), place: '3:15' },
+  { code: 'allow_from_everybody', text: withListen('allowFrom: [10.0.0.1, 0.0.0.0/0]'), place: '3:25' },
+  { code: 'allow_from_ambiguous', text: withListen('allowFrom: [10.0.0.5/28]'), place: '3:15' },
   { code: 'certificate_malformed', text: withListen('clientCaFile: odd.crt'), place: '3:3' },
   { code: 'client_names_without_ca', text: withListen('clientNames: [x]'), place: '3:3' },
   {
@@ -137,6 +147,56 @@ for (const { code, text, place } of WRONG) {
     t.not(load(FILES).config, undefined)
   })
 }
+
+const NETWORKS: readonly (readonly [network: string, told: RegExp])[] = [
+  ['10.0.0.0/0', /has every IPv4 address in it/],
+  ['::/0', /has every address in it.*\n +-> write the networks that the API servers come from, or leave/],
+  ['::ffff:0:0/96', /has every IPv4 address in it/],
+  ['::/64', /has every IPv4 address in it/],
+  ['10.0.0.5/28', /-> write 10\.0\.0\.0\/28 for the network, 10\.0\.0\.5 for the address alone/],
+  ['255.255.255.255/1', /-> write 128\.0\.0\.0\/1 for the network/],
+  ['2001:DB8::1:0:0:5/64', /-> write 2001:db8::\/64 for the network, 2001:DB8::1:0:0:5 for/],
+  ['fd00::1.2.3.4/112', /-> write fd00::102:0\/112 for the network/],
+  ['::ffff:10.1.0.0/112', /-> write 10\.1\.0\.0\/16: an IPv4 address is let in however it comes/],
+  ['::ffff:a01:1', /-> write 10\.1\.0\.1:/],
+]
+
+for (const [network, told] of NETWORKS) {
+  t.test(`${network} is no network that is let in, and what to write instead is said`, async (t) => {
+    const { config, findings } = load(withListen(`allowFrom: ["${network}"]`))
+    t.equal(config, undefined)
+    t.equal(findings.length, 1)
+    t.match(findings.map(formatFinding).join('\n'), told)
+    t.match(findings, [{ path: 'listen.allowFrom[0]' }])
+  })
+}
+
+t.test('an address is its own network, and so is what ends where its prefix does', async (t) => {
+  const fine = [
+    '10.0.0.5/32',
+    '10.0.0.5',
+    '0.0.0.0/1',
+    '128.0.0.0/1',
+    '::1',
+    '::1/128',
+    'fe80::/10',
+    '8000::/1',
+  ]
+  const { config, findings } = load(withListen(`allowFrom: ${JSON.stringify(fine)}`))
+  t.same(findings, [])
+  t.same(config?.allowFrom, fine)
+})
+
+function isOpen(line: string): boolean | undefined {
+  const { config } = load(withListen(line))
+  return config === undefined ? undefined : isPortOpen(config)
+}
+
+t.test('a port that asks nobody for an address or a certificate is open', async (t) => {
+  t.equal(isOpen('port: 8443'), true)
+  t.equal(isOpen('allowFrom: [10.0.0.1]'), false)
+  t.equal(isOpen('clientCaFile: ca.crt'), false)
+})
 
 t.test('a key that others can read is warned of, and served', async (t) => {
   const { config, findings } = load('listen: {tls: {certFile: tls.crt, keyFile: open.key}}\n')

@@ -2,6 +2,9 @@
 // docs/webhook-configuration.md lists them from here.
 
 export const WEBHOOK_CODES = {
+  allow_from_everybody: 'A network of `allowFrom` has every address in it, so that nobody is kept away.',
+  allow_from_ambiguous:
+    'A network of `allowFrom` that says more than its prefix, or is IPv4 in IPv6 spelling.',
   certificate_missing: 'There is no certificate to serve, and no Pod for which one could be kept.',
   certificate_malformed: 'A CA file holds no PEM certificate.',
   client_names_without_ca: '`clientNames` without `clientCaFile`.',

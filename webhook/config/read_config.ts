@@ -8,6 +8,7 @@ import { CONFIG_FORMATS } from '#platform/config/formats.ts'
 import { checkSchema, matchesSchema } from '#platform/config/schema_check.ts'
 import { pathText, readYaml } from '#platform/config/yaml_document.ts'
 import type { YamlDocument, YamlPath } from '#platform/config/yaml_document.ts'
+import { networkProblem } from './allow_from.ts'
 import type { WebhookCode } from './finding_codes.ts'
 import { WEBHOOK_DEFAULTS, WebhookSchema } from './schema.ts'
 import type { WebhookFile } from './schema.ts'
@@ -62,6 +63,7 @@ export function defaultWebhookConfig(env: WebhookConfigEnv): WebhookConfigLoad {
 function resolveConfig(file: WebhookFile, context: Context): WebhookConfigLoad {
   const certificate = readCertificate(file, context)
   const clients = readClients(file, context)
+  const allowFrom = readAllowFrom(file, context)
   const { findings } = context
   if (certificate === undefined || findings.some(({ severity }) => severity === 'error'))
     return { config: undefined, findings }
@@ -73,6 +75,7 @@ function resolveConfig(file: WebhookFile, context: Context): WebhookConfigLoad {
       host: listen?.host,
       port: listen?.port ?? WEBHOOK_DEFAULTS.port,
       certificate,
+      allowFrom,
       clients,
       ops: readOps(file),
       kubeconfig: kubeconfig === undefined ? undefined : absolute(context, kubeconfig),
@@ -169,6 +172,15 @@ function readClients({ listen }: WebhookFile, context: Context): WebhookConfig['
       wayOut: 'name the file with the CERTIFICATE of the authority',
     })
   return { caFile: absolute(context, clientCaFile), names: clientNames ?? [] }
+}
+
+function readAllowFrom({ listen }: WebhookFile, context: Context): WebhookConfig['allowFrom'] {
+  const { allowFrom } = listen ?? {}
+  allowFrom?.forEach((network, index) => {
+    const problem = networkProblem(network)
+    if (problem !== undefined) report(context, { ...problem, path: ['listen', 'allowFrom', index] })
+  })
+  return allowFrom
 }
 
 function readNamedFile(context: Context, path: YamlPath, file: string): string | undefined {

@@ -77,6 +77,16 @@ const ListenSchema = Type.Object(
     host: Type.Optional(host('Address to listen on. Left out: every address.')),
     port: Type.Optional(port(WEBHOOK_DEFAULTS.port)),
     tls: Type.Optional(TlsSchema),
+    allowFrom: Type.Optional(
+      Type.Array(Type.String({ format: 'cidr', examples: ['10.0.0.0/28'] }), {
+        minItems: 1,
+        maxItems: 256,
+        description:
+          'Only who connects from these networks (CIDRs) or addresses is answered: where the API servers come from. A connection from ' +
+          'elsewhere ends before TLS begins. Without it and without `clientCaFile` whoever reaches the port is taken for ' +
+          'kube-apiserver, and the ledger does not keep who published.',
+      }),
+    ),
     clientCaFile: Type.Optional(
       path(
         'Only clients with a certificate of these authorities (PEM) are answered: the kube-apiserver, when its ' +

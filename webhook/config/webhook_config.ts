@@ -7,6 +7,8 @@ export type WebhookConfig = {
   readonly host: string | undefined
   readonly port: number
   readonly certificate: FileCertificate | SelfManagedCertificate
+  /** Networks and addresses that are let in; `undefined`: every one. */
+  readonly allowFrom: readonly string[] | undefined
   readonly clients: { readonly caFile: string; readonly names: readonly string[] } | undefined
   readonly ops: { readonly host: string | undefined; readonly port: number } | undefined
   readonly kubeconfig: string | undefined
@@ -30,4 +32,17 @@ export type SelfManagedCertificate = {
   readonly namespace: string
   readonly service: string
   readonly webhookConfiguration: string
+}
+
+type Admission = {
+  readonly allowFrom: readonly string[] | undefined
+  readonly clients: object | undefined
+}
+
+/**
+ * Whether whoever reaches the port is taken for kube-apiserver. What a review says of who asks is then worth nothing for good: anybody
+ * can have sent it.
+ */
+export function isPortOpen({ allowFrom, clients }: Admission): boolean {
+  return allowFrom === undefined && clients === undefined
 }

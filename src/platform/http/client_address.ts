@@ -7,19 +7,28 @@ export type ClientAddressOf = (socketAddress: string, header: (name: string) => 
 
 /** `trustedProxies`: CIDRs or single addresses. Throws on one that is neither. */
 export function createClientAddress(config: ClientAddressConfig | undefined): ClientAddressOf {
-  if (config === undefined) return (socketAddress) => plain(socketAddress)
-  const proxies = blockList(config.trustedProxies)
+  if (config === undefined) return (socketAddress) => plainAddress(socketAddress)
+  const isProxy = createNetworkCheck(config.trustedProxies)
   const name = config.header.toLowerCase()
   return (socketAddress, header) => {
-    const socket = plain(socketAddress)
-    if (!contains(proxies, socket)) return socket
-    const hops = (header(name) ?? '').split(',').map((hop) => plain(hop.trim()))
+    const socket = plainAddress(socketAddress)
+    if (!isProxy(socket)) return socket
+    const hops = (header(name) ?? '').split(',').map((hop) => plainAddress(hop.trim()))
     for (const hop of hops.reverse()) {
       if (isIP(hop) === 0) return socket
-      if (!contains(proxies, hop)) return hop
+      if (!isProxy(hop)) return hop
     }
     return socket
   }
+}
+
+/**
+ * Whether an address is in one of the networks: CIDRs or single addresses. IPv4 that came over an IPv6 socket (`::ffff:10.0.0.1`) is
+ * IPv4; what is no address is in none. Throws on a network that is none.
+ */
+export function createNetworkCheck(networks: readonly string[]): (address: string) => boolean {
+  const list = blockList(networks)
+  return (address) => contains(list, plainAddress(address))
 }
 
 /**
@@ -43,7 +52,8 @@ function groupsOf(part: string): readonly string[] {
     .flatMap((group) => (group.includes('.') ? ['0', '0'] : [Number.parseInt(group, 16).toString(16)]))
 }
 
-function plain(address: string): string {
+/** Without what an IPv6 socket puts before an IPv4 address. */
+export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address
 }
 
