@@ -16,6 +16,7 @@ import type { KeyRing } from '#platform/keys/key_ring.ts'
 import type { Log } from '#platform/log.ts'
 import { createMetrics } from '#platform/metrics.ts'
 import { createMemoryStore } from '#platform/store/memory_store.ts'
+import { openPostgresStore } from '#platform/store/postgres_store.ts'
 import { openSqliteStore } from '#platform/store/sqlite_store.ts'
 import type { Store } from '#platform/store/store.ts'
 import { createSubjectVerifier } from '#platform/subject_verifier.ts'
@@ -43,7 +44,7 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
   const { clock, randomBytes, log } = world
   const gauge = createLoadGauge()
   const audit = openAuditSink({ destination: config.audit.destination, isIdle: gauge.isIdle })
-  const store = await openStore(config.store, clock).catch((error: unknown) => {
+  const store = await openStore(config.store, world).catch((error: unknown) => {
     audit.close()
     throw error
   })
@@ -88,12 +89,21 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
   }
 }
 
-export async function openStore(config: StoreConfig, clock: Clock): Promise<Store> {
+/** `create: false`: a database without our tables stays without. Rejects with StoreFailure. */
+export async function openStore(
+  config: StoreConfig,
+  { clock, log }: Pick<World, 'clock' | 'log'>,
+  options: { readonly create?: boolean } = {},
+): Promise<Store> {
   switch (config.type) {
     case 'memory':
       return createMemoryStore({ clock })
     case 'sqlite':
       return openSqliteStore({ file: config.file, clock })
+    case 'postgres': {
+      const { address, schema } = config
+      return openPostgresStore({ address, schema, clock, log, ...options })
+    }
   }
 }
 

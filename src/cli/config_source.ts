@@ -41,7 +41,12 @@ export function addConfigFlags(command: Command): Command {
     'SALLYPORT_CONFIG',
   )
   addFlag(command, '--dex-config <file>', 'an unmodified Dex configuration', 'SALLYPORT_DEX_CONFIG')
-  addFlag(command, '--store <store>', 'with --dex-config: memory, sqlite or sqlite:FILE', 'SALLYPORT_STORE')
+  addFlag(
+    command,
+    '--store <store>',
+    'with --dex-config: memory, sqlite, sqlite:FILE or postgres:FILE (its URL)',
+    'SALLYPORT_STORE',
+  )
   addFlag(
     command,
     '--web-http-addr <address>',

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { flushDeadlineSeconds } from '#core/kube/key_flush.ts'
 import { KeyFailure } from '#platform/keys/key_failure.ts'
 import type { KeyDescription, KeyRing } from '#platform/keys/key_ring.ts'
+import { ringStoreKey } from '#platform/keys/ring_state.ts'
 import { createLog } from '#platform/log.ts'
 import { StoreFailure } from '#platform/store/store.ts'
 import type { BrokerConfig, StoreConfig } from '../broker/config/broker_config.ts'
@@ -34,9 +35,11 @@ export async function runKeys(job: KeysJob, flags: KeysFlags, io: CommandIo): Pr
   }
   const output: Output = { stdout: io.stdout, stderr: io.stderr, json: flags.json === true }
   try {
-    const store = await openStore(config.store, io.clock)
+    const log = createLog({ level: 'warn', format: 'text' })
+    const store = await openStore(config.store, { clock: io.clock, log }, { create: false })
     try {
-      const log = createLog({ level: 'warn', format: 'text' })
+      if ((await store.get(ringStoreKey)) === undefined)
+        throw new StoreFailure('there are no keys in the store yet: start the broker once')
       const ring = await openKeys(config, store, { ...io, log, version: '' })
       ring.close()
       return await runJob(job, { ring, output, config, io })
@@ -157,10 +160,11 @@ function flushJson(result: FlushResult): object {
   return { url, audience, flushed: problem === undefined, proof, oldKey, seconds, problem }
 }
 
-/** Why the store holds no keys to work on. Opening it would make it, and with it a key that nobody asked for. */
+/** Why the store holds no keys to work on. Opening a file would make it. */
 function unfitStore(store: StoreConfig): string | undefined {
   if (store.type === 'memory') return 'the store is memory: its keys live and die with the running broker'
-  if (!existsSync(store.file)) return `there is no store at ${store.file} yet: start the broker once`
+  if (store.type === 'sqlite' && !existsSync(store.file))
+    return `there is no store at ${store.file} yet: start the broker once`
   return undefined
 }
 

@@ -1,7 +1,8 @@
-// The store of a server: held by one server at a time, and known by the issuer that last served from it.
+// The store of a server: a file is held by one server at a time, a database by as many as share an issuer; either is known
+// by the issuer that last served from it.
 import { existsSync } from 'node:fs'
-import type { Clock } from '#core/clock.ts'
 import { readLastServer, writeLastServer } from '#platform/store/last_server.ts'
+import { shownPlace } from '#platform/store/postgres_url.ts'
 import { lockStore } from '#platform/store/store_lock.ts'
 import type { StoreLock } from '#platform/store/store_lock.ts'
 import { StoreFailure } from '#platform/store/store.ts'
@@ -11,15 +12,13 @@ import { openRuntime, openStore } from './broker_runtime.ts'
 import type { Runtime, World } from './broker_runtime.ts'
 import type { CommandIo } from './command.ts'
 
-const OWN_STORE = 'store.file, or --store sqlite:FILE with --dex-config'
-
 /** As `openRuntime`, for a server: rejects with StoreFailure when another one serves from the same file. */
 export async function openServing(
   config: BrokerConfig,
   world: World,
   { stderr }: Pick<CommandIo, 'stderr'>,
 ): Promise<Runtime> {
-  const lock = await holdStore(config.store, world.clock)
+  const lock = await holdStore(config.store, world)
   try {
     const runtime = await openRuntime(config, world)
     try {
@@ -40,19 +39,20 @@ export async function openServing(
   }
 }
 
-async function holdStore(config: StoreConfig, clock: Clock): Promise<StoreLock | undefined> {
-  if (config.type === 'memory') return undefined
+async function holdStore(config: StoreConfig, world: World): Promise<StoreLock | undefined> {
+  // What a database shares out among many it keeps apart by itself.
+  if (config.type !== 'sqlite') return undefined
   const lock = await lockStore(config.file)
   if (lock !== undefined) return lock
-  const holder = existsSync(config.file) ? await holderOf(config, clock) : ''
+  const holder = existsSync(config.file) ? await holderOf(config, world) : ''
   throw new StoreFailure(
     `${config.file}: another server${holder} serves from this store\n` +
-      `    -> stop that one, or give this one a store of its own: ${OWN_STORE}`,
+      `    -> stop that one, or give this one a store of its own: ${ownStore(config)}`,
   )
 }
 
-async function holderOf(config: StoreConfig, clock: Clock): Promise<string> {
-  const store = await openStore(config, clock)
+async function holderOf(config: StoreConfig, world: World): Promise<string> {
+  const store = await openStore(config, world)
   try {
     const server = await readLastServer(store)
     return server === undefined ? '' : ` (process ${server.pid}, issuer ${server.issuer})`
@@ -68,8 +68,19 @@ async function signIn({ issuer, store: kept }: BrokerConfig, store: Store): Prom
   await writeLastServer(store, { issuer, pid: process.pid })
   if (last === undefined || last.issuer === issuer) return undefined
   return (
-    `sallyport: WARNING: the store ${kept.file} belongs to issuer ${last.issuer}, and this server is ${issuer}\n` +
+    `sallyport: WARNING: the store ${storeName(kept)} belongs to issuer ${last.issuer}, and this server is ${issuer}\n` +
     '    Both sign with the keys in it, and each replaces keys that do not fit its own configuration.\n' +
-    `    -> give this server a store of its own: ${OWN_STORE}; if the issuer has moved, go on: it is said once\n`
+    `    -> give this server a store of its own: ${ownStore(kept)}; if the issuer has moved, go on: it is said once\n`
   )
+}
+
+/** For people: the file, or where the database is. */
+function storeName(config: Exclude<StoreConfig, { type: 'memory' }>): string {
+  return config.type === 'sqlite' ? config.file : `${shownPlace(config.address)}, schema ${config.schema}`
+}
+
+function ownStore(config: Exclude<StoreConfig, { type: 'memory' }>): string {
+  return config.type === 'sqlite'
+    ? 'store.file, or --store sqlite:FILE with --dex-config'
+    : 'store.schema, or a database of its own'
 }

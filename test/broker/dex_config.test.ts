@@ -225,6 +225,17 @@ t.test(
       type: 'sqlite',
       file: '.sallyport/sallyport.db',
     })
+    t.match(
+      whole(SEED_002, {
+        flags: { store: 'postgres:/run/url' },
+        files: { '/run/url': 'postgres://sallyport:pw@db/keys\n' },
+      }).store,
+      {
+        type: 'postgres',
+        schema: 'sallyport',
+        address: { host: 'db', tls: {}, secret: { file: '/run/url', holds: 'url' } },
+      },
+    )
     const memory = changed(SEED_002, 'type: sqlite3\n  config:\n    file: /var/dex/dex.db', 'type: memory')
     t.same(whole(memory).store, { type: 'memory' })
   },

@@ -315,6 +315,34 @@ const CASES: readonly Case[] = [
   error('store_flag_malformed', 'a flag that is not understood', SQLITE, SQLITE, 'storage', {
     world: { flags: { store: 'redis' } },
   }),
+  error('store_flag_malformed', 'a URL on the command line', SQLITE, SQLITE, 'storage', {
+    world: { flags: { store: 'postgres://sallyport:pw@db/keys' } },
+    message: /^[^@]*$/,
+    wayOut: /postgres:FILE/,
+  }),
+  error('store_flag_malformed', 'a file that is not there', SQLITE, SQLITE, 'storage', {
+    world: { flags: { store: 'postgres:/run/none' } },
+    message: /ENOENT/,
+  }),
+  error('store_flag_malformed', 'a file without a URL', SQLITE, SQLITE, 'storage', {
+    world: { flags: { store: 'postgres:/run/url' }, files: { '/run/url': 'hunter2' } },
+    message: /not a postgres/,
+  }),
+  error('file_readable_by_others', 'a URL that everybody can read', SQLITE, SQLITE, 'storage', {
+    world: {
+      flags: { store: 'postgres:/run/url' },
+      files: { '/run/url': 'postgres://sallyport:pw@db/keys' },
+      modes: { '/run/url': 0o100644 },
+    },
+    wayOut: /chmod/,
+  }),
+  warning('store_plain_tcp', 'a database across a network without TLS', SQLITE, SQLITE, 'storage', {
+    world: {
+      flags: { store: 'postgres:/run/url' },
+      files: { '/run/url': 'postgres://sallyport:pw@db/keys?sslmode=disable' },
+    },
+    wayOut: /sslmode/,
+  }),
   // keys and lifetimes
   error('duration_malformed', 'days', '10m', '7d', 'idTokens', {
     message: /for id token expiry/,

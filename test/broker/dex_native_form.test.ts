@@ -15,6 +15,8 @@ const files = {
   '/etc/dex/tls.key': 'key',
   '/etc/dex/tls/tls.crt': 'certificate',
   '/etc/dex/tls/tls.key': 'key',
+  '/run/url': 'postgres://sallyport:pw@db.example.com/keys',
+  '/run/password': 'pw',
   '/etc/dex/old.jwks.json': JSON.stringify({ keys: [PUBLIC_JWK] }),
 }
 
@@ -43,6 +45,22 @@ const CASES: readonly Case[] = [
     }),
   },
   { says: "seed 000's values", load: loadDex(dexFixture('seed_000.yaml'), SQLITE) },
+  {
+    says: 'a PostgreSQL by flag',
+    load: loadDex(SEED_002, { flags: { store: 'postgres:/run/url' }, files }),
+  },
+  ...[
+    'postgres:///keys?host=/run/postgresql&user=sallyport',
+    'postgres://sallyport@[::1]:6432/keys',
+    'postgres://sallyport@db.example.com/keys',
+    'postgres://sallyport@127.0.0.1/keys?sslmode=verify-full',
+  ].map((url) => ({
+    says: `a PostgreSQL in the overlay, ${url}`,
+    load: loadDex(SEED_002, {
+      files,
+      overlay: `store: { type: postgres, url: '${url}', passwordFile: /run/password, schema: other }\n`,
+    }),
+  })),
   { says: 'memory as storage', load: loadDex(SEED_002, { flags: { store: 'memory' } }) },
   {
     says: 'a client that is public and has a secret',

@@ -35,6 +35,93 @@ t.test('the examples in the file of the first start load when their comment sign
   t.end()
 })
 
+t.test('a PostgreSQL is named by a URL in a file, or by one without password and a file beside it', (t) => {
+  const files = { '/etc/sallyport/store.url': 'postgres://sallyport:p%40ss@db.example.com/keys\n' }
+  const store = (text: string): unknown => {
+    const { config, findings } = load(
+      VALID_CONFIG.replace('{ type: sqlite, file: data/sallyport.db }', text),
+      {
+        files,
+      },
+    )
+    t.same(findings, [])
+    return config?.store
+  }
+  const address = {
+    host: 'db.example.com',
+    port: 5432,
+    database: 'keys',
+    user: 'sallyport',
+    tls: { caFile: undefined, serverName: undefined },
+    maxConnections: 4,
+    connectTimeoutSeconds: 3,
+    statementTimeoutSeconds: 2,
+  }
+  t.same(store('{ type: postgres, urlFile: store.url }'), {
+    type: 'postgres',
+    schema: 'sallyport',
+    address: { ...address, secret: { file: '/etc/sallyport/store.url', holds: 'url' } },
+  })
+  const whole = `{ type: postgres, url: 'postgres://sallyport@[::2]:6432/keys', passwordFile: secret, schema: broker_2,
+    tls: { caFile: ca.pem, serverName: db.internal }, maxConnections: 2, connectTimeout: 1s, statementTimeout: 5s }`
+  t.same(store(whole), {
+    type: 'postgres',
+    schema: 'broker_2',
+    address: {
+      ...address,
+      host: '::2',
+      port: 6432,
+      secret: { file: '/etc/sallyport/secret', holds: 'password' },
+      tls: { caFile: '/etc/sallyport/ca.pem', serverName: 'db.internal' },
+      maxConnections: 2,
+      connectTimeoutSeconds: 1,
+      statementTimeoutSeconds: 5,
+    },
+  })
+  t.end()
+})
+
+t.test('TLS is left out only on this machine, or where it is said', (t) => {
+  const tlsOf = (url: string): unknown => {
+    const text = VALID_CONFIG.replace(
+      '{ type: sqlite, file: data/sallyport.db }',
+      `{ type: postgres, url: '${url}' }`,
+    )
+    const { config } = load(text)
+    return config?.store.type === 'postgres' ? config.store.address.tls : undefined
+  }
+  const on = { caFile: undefined, serverName: undefined }
+  for (const near of ['localhost', '127.0.0.1', '[::1]', '%2Frun%2Fpostgresql'])
+    t.equal(tlsOf(`postgres://sallyport@${near}/keys`), 'off', near)
+  t.equal(tlsOf('postgres:///keys?host=/run/postgresql&user=sallyport'), 'off')
+  t.equal(tlsOf('postgres://sallyport@db/keys?sslmode=disable'), 'off')
+  for (const far of ['db', '10.0.0.7', 'localhost.example.com', '127.0.0.1.example.com'])
+    t.same(tlsOf(`postgres://sallyport@${far}/keys`), on, far)
+  for (const mode of ['require', 'verify-ca', 'verify-full'])
+    t.same(tlsOf(`postgres://sallyport@127.0.0.1/keys?sslmode=${mode}`), on, mode)
+  t.end()
+})
+
+t.test('no finding repeats a URL, in which a password may stand', (t) => {
+  for (const url of [
+    'postgres://sallyport:hunter2@db/keys',
+    'postgres://sallyport:hunter2@db/keys?options=-c',
+    'postgres://sallyport:hunter2@/keys#',
+    'postgres://sallyport:hunter2%@db/keys',
+    'postgres://sallyport:hunter2@db,db2/keys',
+    'postgres://:hunter2@db/keys',
+    'postgres://sallyport:hunter2@db',
+    'hunter2',
+  ]) {
+    const { findings } = load(
+      VALID_CONFIG.replace('{ type: sqlite, file: data/sallyport.db }', `{ type: postgres, url: '${url}' }`),
+    )
+    t.match(findings, [{ severity: 'error', code: /^store_/ }], url)
+    t.notMatch(JSON.stringify(findings), 'hunter2')
+  }
+  t.end()
+})
+
 t.test('a file that uses every section loads without a finding', (t) => {
   const { config, findings } = load(VALID_CONFIG)
   t.same(findings, [])

@@ -6,6 +6,7 @@ import type { Connector } from '#core/connector.ts'
 import type { GrantType } from '#core/oauth/names.ts'
 import type { PolicySource } from '#core/policy/trust_policy.ts'
 import type { ListenerConfig } from '#platform/http/listen.ts'
+import type { PostgresAddress } from '#platform/store/postgres_pool.ts'
 
 export type BrokerConfig = {
   readonly mode: 'native' | 'dex'
@@ -66,7 +67,10 @@ export type WebConfig = {
   readonly clientAddress: { readonly header: string; readonly trustedProxies: readonly string[] } | undefined
 }
 
-export type StoreConfig = { readonly type: 'memory' } | { readonly type: 'sqlite'; readonly file: string }
+export type StoreConfig =
+  | { readonly type: 'memory' }
+  | { readonly type: 'sqlite'; readonly file: string }
+  | { readonly type: 'postgres'; readonly address: PostgresAddress; readonly schema: string }
 
 export type KeysConfig = {
   readonly algorithm: 'ES256' | 'RS256'

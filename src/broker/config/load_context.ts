@@ -58,6 +58,15 @@ export function readNamedFile(context: LoadContext, path: YamlPath, file: string
   }
 }
 
+/** PEM of a file that holds certificates, or `undefined` after a finding. */
+export function readCertificates(context: LoadContext, path: YamlPath, file: string): string | undefined {
+  const pem = readNamedFile(context, path, file)
+  if (pem === undefined || pem.includes('-----BEGIN CERTIFICATE-----')) return pem
+  const message = `${JSON.stringify(file)} holds no PEM certificate`
+  reportError(context, { code: 'certificate_malformed', path, message })
+  return undefined
+}
+
 /** Reports a secret that others than the broker can read. `world`: how bad it is when every user can. */
 export function checkPrivate(
   context: LoadContext,

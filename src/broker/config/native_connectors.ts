@@ -9,7 +9,7 @@ import {
   absolute,
   checkUnique,
   entries,
-  readNamedFile,
+  readCertificates,
   reportError,
   reportNote,
   reportWarning,
@@ -226,13 +226,4 @@ function noteSharedIssuers(context: LoadContext, listed: readonly Entry<Connecto
       reportNote(context, { code: 'connector_issuer_shared', path: [...path, 'issuer'], message })
     }
   }
-}
-
-/** PEM of a file that holds certificates, or `undefined` after a finding. */
-export function readCertificates(context: LoadContext, path: YamlPath, file: string): string | undefined {
-  const pem = readNamedFile(context, path, file)
-  if (pem === undefined || pem.includes('-----BEGIN CERTIFICATE-----')) return pem
-  const message = `${JSON.stringify(file)} holds no PEM certificate`
-  reportError(context, { code: 'certificate_malformed', path, message })
-  return undefined
 }

@@ -11,12 +11,12 @@ import {
   absolute,
   checkPrivate,
   checkReference,
+  readCertificates,
   readNamedFile,
   reportError,
   section,
 } from './load_context.ts'
 import type { LoadContext } from './load_context.ts'
-import { readCertificates } from './native_connectors.ts'
 
 /** Ids of everything that is written down, and the entries that are whole. */
 export type KubeWorld = {

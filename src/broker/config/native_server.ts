@@ -3,7 +3,7 @@ import { parseDuration } from '#platform/config/duration.ts'
 import { isLoopback, parseListenAddress } from '#platform/config/formats.ts'
 import type { YamlPath } from '#platform/config/yaml_document.ts'
 import type { ListenerConfig } from '#platform/http/listen.ts'
-import type { BrokerConfig, KeysConfig, LimitsConfig, StoreConfig, WebConfig } from './broker_config.ts'
+import type { BrokerConfig, KeysConfig, LimitsConfig, WebConfig } from './broker_config.ts'
 import {
   absolute,
   checkPrivate,
@@ -24,11 +24,12 @@ import {
   LimitsSchema,
   ListenSchema,
   LogSchema,
-  StoreSchema,
   TokensSchema,
   WebSchema,
 } from './schema.ts'
 import type { ListenerFile } from './schema.ts'
+import { readStore } from './native_store.ts'
+import { StoreSchema } from './store_schema.ts'
 
 export type ServerConfig = Pick<
   BrokerConfig,
@@ -210,21 +211,6 @@ function checkHeader(context: LoadContext, name: string, value: string): void {
   reportError(context, { code: 'header_malformed', path: ['web', 'headers', name], message })
 }
 
-function readStore(context: LoadContext): StoreConfig {
-  const store = section(context, 'store', StoreSchema) ?? { type: 'sqlite' }
-  if (store.type === 'sqlite')
-    return { type: 'sqlite', file: absolute(context, store.file ?? DEFAULTS.storeFile) }
-  const message =
-    'with each restart every issued token becomes invalid and every used subject token usable again'
-  reportWarning(context, {
-    code: 'store_memory',
-    path: ['store'],
-    message,
-    wayOut: 'use {type: sqlite, file: ...}',
-  })
-  return store
-}
-
 function readKeys(context: LoadContext): KeysConfig {
   const keys = section(context, 'keys', KeysSchema) ?? {}
   const { sealingKeyFile, extraPublicKeysFile } = keys
@@ -257,11 +243,28 @@ function checkKeys(context: LoadContext, rotationSeconds: number, sealingKeyFile
       wayOut: 'write 10m or more, best 24h',
     })
   }
-  const isMemory = section(context, 'store', StoreSchema)?.type === 'memory'
-  if (sealingKeyFile !== undefined || isMemory || isBroken(context, 'store', StoreSchema)) return
-  const message = 'private keys lie in the store as they are (file mode 0600)'
+  if (sealingKeyFile !== undefined || isBroken(context, 'store', StoreSchema)) return
+  warnUnsealed(context, section(context, 'store', StoreSchema)?.type ?? 'sqlite')
+}
+
+function warnUnsealed(context: LoadContext, store: 'memory' | 'sqlite' | 'postgres'): void {
   const wayOut = '(umask 077; head -c 32 /dev/urandom > sealing.key), and keys: {sealingKeyFile: sealing.key}'
-  reportNote(context, { code: 'keys_unsealed', path: ['keys'], message, wayOut })
+  const report = { code: 'keys_unsealed', path: ['keys'], wayOut } as const
+  switch (store) {
+    case 'memory':
+      return
+    case 'sqlite':
+      reportNote(context, {
+        ...report,
+        message: 'private keys lie in the store as they are (file mode 0600)',
+      })
+      return
+    case 'postgres':
+      reportWarning(context, {
+        ...report,
+        message: 'private keys lie in the database as they are: whoever reads it or its backups can sign',
+      })
+  }
 }
 
 function readTokenTtl(context: LoadContext): number {

@@ -11,6 +11,7 @@ export const duration = (description: string, fallback?: string) =>
     description,
     ...(fallback !== undefined && { default: fallback }),
   })
+export const path = (description: string) => Type.String({ minLength: 1, description })
 export const name = (description: string) => Type.String({ minLength: 1, maxLength: 256, description })
 export const names = (description: string) => Type.Array(Type.String({ minLength: 1 }), { description })
 

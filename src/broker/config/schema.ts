@@ -5,13 +5,13 @@ import { CLIENT_CREDENTIALS, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import { Type, words } from '#platform/config/schema_type.ts'
 import type { Static } from '#platform/config/schema_type.ts'
 import { KubeSchema } from './kube_schema.ts'
-import { duration, name, names, PolicySchema } from './policy_schema.ts'
+import { duration, name, names, path, PolicySchema } from './policy_schema.ts'
+import { StoreSchema } from './store_schema.ts'
 
 /** What holds where the file says nothing. */
 export const DEFAULTS = {
   opsAddress: '127.0.0.1:9090',
   tlsMinVersion: 'TLSv1.2',
-  storeFile: '.sallyport/sallyport.db',
   algorithm: 'ES256',
   rotateEvery: '24h',
   clockSkew: '30s',
@@ -26,7 +26,6 @@ export const DEFAULTS = {
   audit: 'stdout',
 } as const
 
-const path = (description: string) => Type.String({ minLength: 1, description })
 const url = (description: string, examples: readonly string[] = []) =>
   Type.String({
     minLength: 1,
@@ -79,32 +78,6 @@ export const ListenSchema = Type.Object(
     ),
   },
   { description: 'Listeners.' },
-)
-
-export const StoreSchema = Type.Union(
-  [
-    Type.Object({
-      type: Type.Literal('memory', { description: 'Nothing survives a restart: keys neither.' }),
-    }),
-    Type.Object({
-      type: Type.Literal('sqlite', {
-        description:
-          'One file, one server: a second one that is started on it ends with a message. Commands such as ' +
-          '`sallyport keys` may open it beside the server. A server of another issuer than the last one warns.',
-      }),
-      file: Type.Optional(
-        Type.String({
-          minLength: 1,
-          default: DEFAULTS.storeFile,
-          description: 'Database file. `<file>.lock` beside it is held by the server.',
-        }),
-      ),
-    }),
-  ],
-  {
-    default: { type: 'sqlite', file: DEFAULTS.storeFile },
-    description: 'Where keys and replay marks are kept.',
-  },
 )
 
 export const KeysSchema = Type.Object(

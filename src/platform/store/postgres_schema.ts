@@ -43,11 +43,6 @@ const NEWEST = MIGRATIONS.at(-1)?.number ?? 0
 /** A step may take its time: an index is built, another replica holds the lock. */
 const MIGRATION_SECONDS = 300
 
-/** `^[a-z_][a-z0-9_]{0,62}$`: PostgreSQL's plain names, which need no quotes and are no pattern of anything. */
-export function isSchemaName(text: string): boolean {
-  return /^[a-z_][a-z0-9_]{0,62}$/.test(text) && !text.startsWith('pg_')
-}
-
 /**
  * Takes every step that is missing, and tells which; none where all were taken, which needs no more than reading. `create:
  * false`: a database without the first step is refused, and nothing is changed. Rejects with StoreFailure.

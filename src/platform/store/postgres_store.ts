@@ -10,7 +10,7 @@ import type { Store, StoreEntry } from './store.ts'
 
 export type PostgresStoreOptions = {
   readonly address: PostgresAddress
-  /** A plain name (`isSchemaName`). */
+  /** A plain name in lower case, which needs no quotes. */
   readonly schema: string
   readonly clock: Clock
   readonly log: ConnectionLog

@@ -22,7 +22,8 @@ export const DEX_CODES = {
   listener_plain_http: 'A plain HTTP listener is reachable from elsewhere.',
   telemetry_default: "Metrics are served where Dex's chart serves them.",
   tls_files: 'HTTPS without certificate or key.',
-  file_readable_by_others: 'The private key can be read by its group or by every user of the machine.',
+  file_readable_by_others:
+    'A private key, or the URL of the store, can be read by its group or by every user of the machine.',
   tls_version: 'A TLS version that is not known, or a range without members.',
   client_address_unused: 'A header for the address of the client that no proxy is trusted to send.',
   log_level: 'Not a log level.',
@@ -31,8 +32,10 @@ export const DEX_CODES = {
   storage_unknown: 'A storage type that Dex does not know.',
   storage_unsupported: "Dex's live data, in which nothing of ours is kept.",
   storage_memory: 'Keys are lost at each restart, as in Dex.',
+  store_plain_tcp: 'TLS to the store is off, and it is not on this machine.',
   storage_own_file: "Our SQLite file lies beside Dex's.",
-  store_flag_malformed: '`--store` is none of memory, sqlite and sqlite:FILE.',
+  store_flag_malformed:
+    '`--store` is none of memory, sqlite, sqlite:FILE and postgres:FILE, or there is no URL of a PostgreSQL in the file.',
   signer_unsupported: 'Keys in Vault.',
   signer_unknown: 'A signer that Dex does not know.',
   signer_rotation_missing: 'A local signer without rotation period.',

@@ -104,7 +104,7 @@ function readConfig(
     homes: HOMES,
   })
   const issuer = readIssuer(root, source, options.overlayIssuer, report)
-  const store = readStore(root, flags.store, source.wrapping, report)
+  const store = readStore(root, flags.store, source.wrapping, { env, report })
   const grants = readGrants(root, dexFlags.clientCredentialsByDefault, report)
   const connectors = readConnectors(root, { env, issuer, development: flags.development, report })
   const { clients, audiences, secretVariables } = readClients(root, { ...env, grants, report, hashLiteral })

@@ -11,6 +11,7 @@ import { reservedPrefix } from '#core/policy/outputs.ts'
 import { formatDuration } from '#platform/config/duration.ts'
 import type { ListenerConfig } from '#platform/http/listen.ts'
 import type { BrokerConfig } from '../broker_config.ts'
+import { nativeStore } from './native_form_store.ts'
 import { DEFAULTS } from '../schema.ts'
 import { clientIdProblem, reservedConnector } from '../subject_ids.ts'
 import type { SecretVariables } from './clients.ts'
@@ -48,7 +49,7 @@ export function toNativeForm(config: BrokerConfig, secretVariables: SecretVariab
       public: config.publicListeners.map((listener) => nativeListener(listener, left)),
       ops: config.opsListener === undefined ? 'off' : nativeListener(config.opsListener, left),
     },
-    store: config.store,
+    store: nativeStore(config.store),
     keys: {
       algorithm: config.keys.algorithm,
       rotateEvery: formatDuration(config.keys.rotationSeconds),

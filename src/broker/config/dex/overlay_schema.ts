@@ -13,8 +13,8 @@ import {
   LimitsSchema,
   LogSchema,
   SallyportSchema,
-  StoreSchema,
 } from '../schema.ts'
+import { StoreSchema } from '../store_schema.ts'
 
 const connector = ConnectorSchema.properties
 const client = ClientSchema.properties

@@ -1,7 +1,11 @@
 // Dex's storage section. What it names is Dex's live data: it is never opened. `memory` stays memory, an SQLite file
 // gets a sibling of ours, everything else needs `--store`.
+import { privacyProblem } from '#platform/config/file_privacy.ts'
+import { parsePostgresUrl } from '#platform/store/postgres_url.ts'
 import type { StoreConfig } from '../broker_config.ts'
-import { DEFAULTS } from '../schema.ts'
+import type { ConfigEnv } from '../config_env.ts'
+import { isPlainTcp, postgresStore } from '../native_store.ts'
+import { STORE_DEFAULTS } from '../store_schema.ts'
 import { pathOf, sectionOf, textOf } from './read_keys.ts'
 import type { DexObject } from './read_keys.ts'
 import type { Reporter } from './report.ts'
@@ -10,15 +14,20 @@ import type { Wrapping } from './unwrap.ts'
 const KNOWN_TYPES = new Set(['memory', 'sqlite3', 'postgres', 'mysql', 'etcd', 'kubernetes'])
 /** Stands in after a refusal, so that the rest of the file is read as well. */
 const UNREAD: StoreConfig = { type: 'memory' }
-const WAY_OUT = 'give --store sqlite:FILE (or --store memory, which forgets keys at each restart)'
+const WAY_OUT =
+  'give --store sqlite:FILE, or --store postgres:FILE with its URL in the file (or memory, which forgets keys at each restart)'
+const POSTGRES = 'postgres:'
 
-/** `flag`: `memory`, `sqlite` (beside Dex's file, or the default place) or `sqlite:FILE`. */
+type Reading = { readonly env: ConfigEnv; readonly report: Reporter }
+
+/** `flag`: `memory`, `sqlite` (beside Dex's file, or the default place), `sqlite:FILE` or `postgres:FILE`. */
 export function readStore(
   root: DexObject,
   flag: string | undefined,
   wrapping: Wrapping,
-  report: Reporter,
+  reading: Reading,
 ): StoreConfig {
+  const { report } = reading
   const storage = sectionOf(root, 'storage')
   const type = textOf(storage, 'type')
   const typePath = pathOf(storage, 'type')
@@ -31,7 +40,7 @@ export function readStore(
     if (type !== '') report.ignore(typePath, `--store ${flag} takes its place; Dex's data is not opened`)
     const file = pathOf(sectionOf(storage, 'config'), 'file')
     if (own !== undefined && flag !== 'sqlite') report.ignore(file, `--store ${flag} takes its place`)
-    return storeOfFlag(flag, own, storage.path, report)
+    return storeOfFlag(flag, own, storage.path, reading)
   }
   switch (type) {
     case '':
@@ -65,15 +74,57 @@ function storeOfFlag(
   flag: string,
   own: string | undefined,
   path: DexObject['path'],
-  report: Reporter,
+  reading: Reading,
 ): StoreConfig {
   if (flag === 'memory') return { type: 'memory' }
-  if (flag === 'sqlite') return { type: 'sqlite', file: own ?? DEFAULTS.storeFile }
+  if (flag === 'sqlite') return { type: 'sqlite', file: own ?? STORE_DEFAULTS.file }
   if (flag.startsWith('sqlite:') && flag.length > 'sqlite:'.length) {
     return { type: 'sqlite', file: flag.slice('sqlite:'.length) }
   }
-  report.refuse(path, 'store_flag_malformed', `--store ${flag} is not understood`, WAY_OUT)
+  // A URL on the command line may hold a password, and every user of the machine sees it: it is not repeated.
+  if (/^postgres(?:ql)?:\/\//.test(flag)) {
+    const message = '--store has a URL, which every user of the machine can see'
+    reading.report.refuse(
+      path,
+      'store_flag_malformed',
+      message,
+      'put the URL into a file: --store postgres:FILE',
+    )
+    return UNREAD
+  }
+  if (flag.startsWith(POSTGRES) && flag.length > POSTGRES.length)
+    return postgres(flag.slice(POSTGRES.length), path, reading)
+  reading.report.refuse(path, 'store_flag_malformed', `--store ${flag} is not understood`, WAY_OUT)
   return UNREAD
+}
+
+/** `file`: from where the command was started, as that of `sqlite:FILE`. */
+function postgres(file: string, path: DexObject['path'], { env, report }: Reading): StoreConfig {
+  const open = privacyProblem(file, env.fileMode?.(file))
+  if (open?.isWorld === true) report.refuse(path, 'file_readable_by_others', open.message, open.wayOut)
+  else if (open !== undefined) report.warn(path, 'file_readable_by_others', open.message, open.wayOut)
+  let text: string
+  try {
+    text = env.readFile(file)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    const message = `--store ${POSTGRES}${file}: cannot read it: ${why}`
+    report.refuse(path, 'store_flag_malformed', message, 'see that it is there and readable')
+    return UNREAD
+  }
+  const url = parsePostgresUrl(text.replace(/\r?\n$/, ''))
+  if ('problem' in url) {
+    const message = `--store ${POSTGRES}${file}: ${url.problem}`
+    report.refuse(path, 'store_flag_malformed', message, url.wayOut)
+    return UNREAD
+  }
+  const store = postgresStore(url, { file, holds: 'url' })
+  if (isPlainTcp(store.address)) {
+    const message =
+      'passwords and signing keys go to the database in the open: whoever is on the way reads them'
+    report.warn(path, 'store_plain_tcp', message, 'leave sslmode out of the URL')
+  }
+  return store
 }
 
 function sqlite(storage: DexObject, own: string | undefined, report: Reporter): StoreConfig {
