@@ -1,22 +1,31 @@
 // When the webhook is ready: it knows what the cluster holds, its events are written, its certificate would be trusted, and it does not
-// end. Each says what is missing; a policy that cannot be read is told, too.
+// end. Each says what is missing; a policy that cannot be read is told, too, and one that an open port takes something from.
 import type { AuditSink } from '#platform/audit_sink.ts'
 import type { AdmissionEvent } from '#core/module/admission_event.ts'
+import { pinningPolicies } from '#core/module/pinning_policies.ts'
 import type { Check } from '#platform/http/ops_app.ts'
 import type { CertificateSource } from './certificate/source.ts'
 import type { ClusterPort } from './judge/cluster_port.ts'
 
 export type HealthParts = {
-  readonly cluster: Pick<ClusterPort, 'missing' | 'troubles'>
+  readonly cluster: Pick<ClusterPort, 'missing' | 'troubles' | 'policies'>
   readonly audit: Pick<AuditSink<AdmissionEvent>, 'failure'>
   readonly certificate: Pick<CertificateSource, 'missing'>
+  /** Whoever reaches the port is taken for kube-apiserver. */
+  readonly isOpen: boolean
   readonly isDraining: () => boolean
 }
 
 /** Policies that are told of in one answer. */
 const MAX_TOLD = 5
 
-export function webhookChecks({ cluster, audit, certificate, isDraining }: HealthParts): readonly Check[] {
+export function webhookChecks({
+  cluster,
+  audit,
+  certificate,
+  isOpen,
+  isDraining,
+}: HealthParts): readonly Check[] {
   const unsynced = cluster.missing()
   const troubles = cluster.troubles()
   const auditFailure = audit.failure()
@@ -35,6 +44,7 @@ export function webhookChecks({ cluster, audit, certificate, isDraining }: Healt
       // The others hold; who wrote this one has to mend it.
       isRequired: false,
     },
+    publisherCheck(isOpen ? pinningPolicies(cluster.policies()) : []),
     { name: 'audit', ok: auditFailure === undefined, detail: auditFailure ?? 'is written', isRequired: true },
     {
       name: 'certificate',
@@ -49,4 +59,19 @@ export function webhookChecks({ cluster, audit, certificate, isDraining }: Healt
       isRequired: true,
     },
   ]
+}
+
+function publisherCheck(unpinned: readonly string[]): Check {
+  const names = unpinned.slice(0, MAX_TOLD).join(', ')
+  const rest = unpinned.length > MAX_TOLD ? ` and ${unpinned.length - MAX_TOLD} more` : ''
+  return {
+    name: 'publishers',
+    ok: unpinned.length === 0,
+    detail:
+      unpinned.length === 0
+        ? 'are known by their id'
+        : `the port is open, so that no first publisher is pinned: set listen.allowFrom or listen.clientCaFile, or list ids under publishers in ${names}${rest}`,
+    // Who publishes is judged by the rest that the token says.
+    isRequired: false,
+  }
 }

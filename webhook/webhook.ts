@@ -8,6 +8,7 @@ import { createOpsApp } from '#platform/http/ops_app.ts'
 import type { Log } from '#platform/log.ts'
 import { createApp } from './app.ts'
 import type { CertificateSource } from './certificate/source.ts'
+import { isPortOpen } from './config/webhook_config.ts'
 import type { WebhookConfig } from './config/webhook_config.ts'
 import { webhookChecks } from './health.ts'
 import type { ClusterPort } from './judge/cluster_port.ts'
@@ -46,6 +47,7 @@ type Settings = Pick<WebhookConfig, 'host' | 'port' | 'allowFrom' | 'ops' | 'lim
 export async function openWebhook(settings: Settings, parts: WebhookParts): Promise<Webhook> {
   const { cluster, large, certificate, clients, audit, metrics, log, clock, connected } = parts
   const { host, port, allowFrom, ops, limits } = settings
+  const isOpen = isPortOpen({ allowFrom, clients })
   let isDraining = false
   const judgeDeps = { cluster, large, audit, metrics, log, clock }
   const app = createApp({
@@ -56,7 +58,7 @@ export async function openWebhook(settings: Settings, parts: WebhookParts): Prom
     body: { timeoutMs: limits.bodyTimeoutSeconds * 1000 },
     maxConcurrent: limits.maxConcurrentReviews,
   })
-  const checks = () => webhookChecks({ cluster, audit, certificate, isDraining: () => isDraining })
+  const checks = () => webhookChecks({ cluster, audit, certificate, isOpen, isDraining: () => isDraining })
   let reviews: ReviewListener | undefined
   let opsListening: Listening | undefined
   const close = async (): Promise<void> => {

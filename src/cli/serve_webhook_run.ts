@@ -6,6 +6,7 @@ import { dirname, resolve } from 'node:path'
 import { openAuditSink } from '#platform/audit_sink.ts'
 import type { AuditSink } from '#platform/audit_sink.ts'
 import type { AdmissionEvent } from '#core/module/admission_event.ts'
+import { pinningPolicies } from '#core/module/pinning_policies.ts'
 import { formatFinding } from '#platform/config/finding.ts'
 import { openKubeConnection } from '#platform/kube/kube_connection.ts'
 import type { KubeConnection } from '#platform/kube/kube_connection.ts'
@@ -17,8 +18,10 @@ import { openFileCertificate } from '../../webhook/certificate/files.ts'
 import { openSelfManaged } from '../../webhook/certificate/open_self_managed.ts'
 import type { CertificateSource } from '../../webhook/certificate/source.ts'
 import { openCluster } from '../../webhook/cluster/cluster.ts'
+import type { Cluster } from '../../webhook/cluster/cluster.ts'
 import { defaultWebhookConfig, loadWebhookConfig } from '../../webhook/config/read_config.ts'
 import type { WebhookConfigEnv, WebhookConfigLoad } from '../../webhook/config/read_config.ts'
+import { isPortOpen } from '../../webhook/config/webhook_config.ts'
 import type { WebhookConfig } from '../../webhook/config/webhook_config.ts'
 import { startLargeReviews } from '../../webhook/judge/large_reviews.ts'
 import { createWebhookMetrics } from '../../webhook/metrics.ts'
@@ -139,12 +142,14 @@ async function openAll(config: WebhookConfig, io: CommandIo): Promise<Opened> {
       version: readVersion(),
       certificateNotAfterSeconds: () => certificate.current().notAfterSeconds,
     })
-    const cluster = await openCluster({ connection, log, clock: io.clock, registry: metrics.registry })
+    const { registry } = metrics
+    const isOpen = isPortOpen(config)
+    const cluster = await openCluster({ connection, log, clock: io.clock, registry, isPortOpen: isOpen })
     closers.push(() => cluster.close())
     const scan = startBackgroundScan({
       cluster,
       reports: config.scan.reports ? kubeReports(connection, log) : undefined,
-      registry: metrics.registry,
+      registry,
       log,
       clock: io.clock,
       intervalSeconds: config.scan.intervalSeconds,
@@ -164,16 +169,30 @@ async function openAll(config: WebhookConfig, io: CommandIo): Promise<Opened> {
       clock: io.clock,
     })
     closers.push(() => webhook.close())
-    if (config.clients === undefined)
-      log.warn(
-        { setting: 'listen.clientCaFile' },
-        'whoever reaches the port is taken for kube-apiserver: a NetworkPolicy or client certificates keep others away',
-      )
+    if (isOpen) warnOfOpenPort(cluster, log)
     return { config, webhook, audit, log, close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/** Anybody can have sent what a review says, so that nothing of it is kept for good. */
+function warnOfOpenPort(cluster: Cluster, log: Log): void {
+  log.warn(
+    { settings: ['listen.allowFrom', 'listen.clientCaFile'] },
+    'whoever reaches the port is taken for kube-apiserver, so the ledger does not keep who published: name the addresses of the API ' +
+      'servers, or ask for client certificates',
+  )
+  const tellPolicies = (): void => {
+    const policies = pinningPolicies(cluster.policies())
+    if (policies.length === 0) return
+    log.warn(
+      { policies },
+      'the port is open, so that no first publisher is pinned: close it, or list the ids of repositories in these policies',
+    )
+  }
+  void cluster.synced.then(tellPolicies)
 }
 
 async function connect(config: WebhookConfig, io: CommandIo): Promise<KubeConnection> {

@@ -93,7 +93,43 @@ t.test('a cluster that does not answer makes it unready, and no review is judged
   t.equal(await postReview(port), 503, 'it still answers')
   t.equal(await server.exited, '0')
   t.match(server.logs(), '"drainSeconds":1,"msg":"stopping"')
+  t.match(server.logs(), OPEN)
 })
+
+const OPEN =
+  /"level":40,.*"settings":\["listen\.allowFrom","listen\.clientCaFile"\],"msg":"whoever reaches the port is taken for kube-apiserver, so the ledger does not keep who published: /
+
+for (const way of ['allowFrom', 'clientCaFile'] as const) {
+  t.test(`with ${way} nothing is warned of`, async (t) => {
+    const [port = 0, opsPort = 0] = await freePorts(2)
+    const closed = { allowFrom: ['127.0.0.1'], clientCaFile: 'tls.crt' }
+    const folder = await folderOf(t, {
+      kubeconfig: 'kubeconfig',
+      listen: {
+        host: '127.0.0.1',
+        port,
+        tls: { certFile: 'tls.crt', keyFile: 'tls.key' },
+        [way]: closed[way],
+      },
+      ops: { host: '127.0.0.1', port: opsPort },
+      limits: { drain: '0s' },
+    })
+    const server = await startChildServer({
+      name: 'webhook',
+      command: process.execPath,
+      args: [MAIN, 'serve', 'webhook'],
+      cwd: folder,
+      env: { PATH: process.env['PATH'] },
+      ready: async () => (await fetch(`http://127.0.0.1:${opsPort}/livez`)).ok,
+    })
+    t.teardown(() => server.stop())
+    if (way === 'allowFrom') t.equal(await postReview(port), 503, 'who is let in is answered')
+    server.signal('SIGTERM')
+    t.equal(await server.exited, '0')
+    t.match(server.logs(), '"msg":"stopping"')
+    t.notMatch(server.logs(), 'whoever reaches the port')
+  })
+}
 
 async function folderOf(t: Test, config: object): Promise<string> {
   const authority = await makeClusterAuthority()

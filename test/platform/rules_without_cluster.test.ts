@@ -38,7 +38,7 @@ async function openSource(t: Test, file: string) {
       const denial = denialOf(verdict)
       if (denial !== undefined) return denial.message
       stored = next
-      const author = { attribution: { by: alice.username }, reasonOf: () => undefined }
+      const author = { attribution: { by: alice.username } }
       const writes = writesOfCommit(
         { before: old, after: next, seen: { author, atSeconds: NOON } },
         {

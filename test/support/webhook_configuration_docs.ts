@@ -49,7 +49,8 @@ than 4 s, the review that it was at is refused as not judged, and another thread
 
 \`/livez\` says that the process answers; \`/readyz\` and \`/healthz\` what is missing: \`watches\` (which are not in sync), \`audit\`
 (events cannot be written), \`certificate\` (no API server would trust it yet), \`draining\`. \`policies\` tells of those that cannot
-be read; the others hold, and it stays ready.
+be read; the others hold, and it stays ready. So it does with \`publishers\`, which tells of policies that go by the id of the first
+publisher while [the port is open](webhook-install.md#only-kube-apiserver-is-answered), so that the ledger keeps none.
 
 | metric | labels | |
 |---|---|---|
@@ -61,6 +62,7 @@ be read; the others hold, and it stays ready.
 | \`sallyport_webhook_watch_synced\` | \`resource\` | 1 while the watch is in sync |
 | \`sallyport_webhook_ledger_writes_total\` | \`result\` | entries written, or not |
 | \`sallyport_webhook_ledger_entries\`, \`sallyport_webhook_ledger_backlog\` | | versions that are remembered; entries that are not written yet |
+| \`sallyport_webhook_ledger_two_authors_total\` | | versions of which the ledger keeps another author than the one whose request was judged here |
 | \`sallyport_webhook_policy_violations\` | \`rule\`, \`namespace\` | what the last scan found that today's rules would deny |
 | \`sallyport_webhook_scan_last_timestamp_seconds\`, \`sallyport_webhook_scan_duration_seconds\` | | when the last scan ended, and how long it took |
 

@@ -3,6 +3,7 @@ import t from 'tap'
 import { NO_FACTS } from '../../src/core/module/ledger.ts'
 import { changedReview, recordedReview } from '../support/admission_reviews.ts'
 import type { RecordedReview } from '../support/admission_reviews.ts'
+import { aPolicy } from '../support/module_changes.ts'
 import { startTestWebhook } from '../support/test_webhook.ts'
 
 /** Takes two of three versions off a Module that says `immutable`, with one thing changed. */
@@ -298,6 +299,32 @@ t.test('a policy that cannot be read is told, and the others are judged by', asy
   t.equal(status, 200)
   t.match(text, '[-]policies failed: ModulePolicy infra: spec.selector is not a mapping\n')
   t.equal((await webhook.post(recordedReview('update-jsonpatch-append'))).status, 200)
+})
+
+t.test('with an open port policies that go by the first publisher are told', async (t) => {
+  const own = { name: 'own', spec: aPolicy() }
+  const part = {
+    name: 'part',
+    spec: aPolicy({
+      publishers: [
+        { ids: ['4711'], refs: [] },
+        { ids: [], refs: [] },
+      ],
+    }),
+  }
+  const listed = { name: 'listed', spec: aPolicy({ publishers: [{ ids: ['4711'], refs: [] }] }) }
+  const webhook = await startTestWebhook(t)
+  webhook.cluster.policies = [listed]
+  t.match((await webhook.ops('/readyz')).text, '[+]publishers ok: are known by their id\n')
+  webhook.cluster.policies = [own, listed, part]
+  const { status, text } = await webhook.ops('/readyz')
+  t.equal(status, 200)
+  t.match(text, /\[-\]publishers failed: the port is open, .* listen\.allowFrom or .* in own, part\n/)
+  for (const closed of [{ allowFrom: ['127.0.0.1'] }, { clientNames: [] }]) {
+    const other = await startTestWebhook(t, closed)
+    other.cluster.policies = [own, listed, part]
+    t.match((await other.ops('/readyz')).text, '[+]publishers ok: are known by their id\n')
+  }
 })
 
 t.test('texts of others steer no log and no terminal', async (t) => {

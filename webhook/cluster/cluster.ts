@@ -1,6 +1,7 @@
 // What the webhook knows of its cluster: watches, the indexes over them, and the ledger that they feed. Reviews read all of it from
 // memory; until it is in memory, and again when nothing was heard for too long, `missing` says so and nothing is judged.
 import type { Registry } from 'prom-client'
+import { epochSeconds } from '#core/clock.ts'
 import type { Clock } from '#core/clock.ts'
 import type { ChangeSubject } from '#core/module/change.ts'
 import type { LedgerFacts } from '#core/module/ledger.ts'
@@ -11,7 +12,7 @@ import type { WatchDeps } from '#platform/kube/watch_cache.ts'
 import { KubeLedger } from '#platform/ledger/kube_ledger.ts'
 import type { Ledger } from '#platform/ledger/ledger.ts'
 import type { Log } from '#platform/log.ts'
-import type { ClusterPort } from '../judge/cluster_port.ts'
+import type { ClusterPort, JudgedRequest } from '../judge/cluster_port.ts'
 import { Feeder } from '../ledger/feeder.ts'
 import { JudgedRequests } from '../ledger/judged_requests.ts'
 import { askAccess } from './access_review.ts'
@@ -26,6 +27,8 @@ export type ClusterOptions = {
   readonly log: Log
   readonly clock: Clock
   readonly registry?: Registry
+  /** Whoever reaches the port can send a review: what it says of who asks is not kept. Closed unless said. */
+  readonly isPortOpen?: boolean
   /** Silence that is borne until nothing is judged any more; half a minute unless said. */
   readonly staleAfterMs?: number
   /** Monotonic milliseconds, and from 0 up to 1. */
@@ -47,17 +50,24 @@ export type Cluster = ClusterPort & {
 const STALE_AFTER_MS = 30_000
 /** What a lost write or another writer left behind is found so often. */
 const RECONCILE_MS = 300_000
+/** A Version that nobody lists was left behind, and is not ahead of what the watch has told of its Module. */
+const SETTLED_SECONDS = 60
 
 /** Begins to watch; `missing` says what is not there yet. The connection stays the caller's. */
 export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   const { connection, log, clock, registry, staleAfterMs = STALE_AFTER_MS } = options
-  const { now = () => performance.now(), random = Math.random } = options
+  const { isPortOpen = false, now = () => performance.now(), random = Math.random } = options
   const deps: WatchDeps = { connection, log, now, random, staleAfterMs }
   const metrics = clusterMetrics(registry)
   const judged = new JudgedRequests()
   const closing = new AbortController()
   const synced = Promise.withResolvers<void>()
-  const ledger = new KubeLedger({ ...deps, onWrite: metrics.written, onListed: () => begin() })
+  const ledger = new KubeLedger({
+    ...deps,
+    onWrite: metrics.written,
+    onUnremembered: metrics.unremembered,
+    onListed: () => begin(),
+  })
   const holdings = new Holdings(deps, {
     onPublishing: (change) => feeder.changed(change),
     onArchived: (module, plain, digest) => feeder.archived(module, plain, digest),
@@ -68,8 +78,11 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     judged,
     clock,
     log,
+    onTwoAuthors: metrics.twoAuthors,
     isRequiredImmutable: (body) => holdings.isRequiredImmutable(body),
     digestOf: (body, plain) => holdings.digestOf(body, plain),
+    unlisted: () => holdings.unlisted(epochSeconds(clock) - SETTLED_SECONDS),
+    room: (module) => ledger.room(module),
     stored: () => holdings.publishing(),
     isStored: (module) => holdings.isStored(module),
   })
@@ -87,6 +100,12 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
       why.push(`ledger: ${ledger.backlog} entries of what is stored are not written yet`)
     return why
   }
+  const publishedOf = ({ subject }: JudgedRequest) =>
+    ledger.published({
+      kind: subject.resource === 'providers' ? 'Provider' : 'Module',
+      namespace: subject.namespace,
+      name: subject.name,
+    })
   metrics.watch({ caches: [...holdings.caches, ledger.watch], ledger })
   holdings.start()
   ledger.start()
@@ -107,7 +126,9 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     policies: () => holdings.policies(),
     factsOf: (subject: ChangeSubject): LedgerFacts =>
       factsOf(subject, { holdings, ledger, ownIdentities: own ?? NOBODY }),
-    remember: (request) => judged.add(request),
+    remember: (request) => {
+      if (!isPortOpen) judged.add(request, publishedOf(request))
+    },
     mayDo: (user, verb, object) => askAccess(connection, user, { verb, ...object }),
     modules: () => holdings.modules.values(),
     providers: () => holdings.providers.values(),

@@ -8,6 +8,8 @@ import type { Clock } from '#core/clock.ts'
 import type { ModuleKey } from '#core/module/ledger.ts'
 import { lookForLost, LOST_FOR_GOOD, moduleKeyOf, writesOfCommit } from '#core/module/ledger_feed.ts'
 import type { FeedLookups, LookSources, PublishingObject } from '#core/module/ledger_feed.ts'
+import { twoAuthors } from '#core/module/two_authors.ts'
+import type { JudgedCommit } from '#core/module/two_authors.ts'
 import type { WatchChange } from '#platform/kube/watch_cache.ts'
 import type { Ledger } from '#platform/ledger/ledger.ts'
 import type { Log } from '#platform/log.ts'
@@ -22,6 +24,8 @@ export type FeederOptions = Omit<FeedLookups, 'published'> &
     readonly judged: JudgedRequests
     readonly clock: Clock
     readonly log: Log
+    /** So many versions have an author in the ledger that is not who asked here. */
+    readonly onTwoAuthors: (versions: number) => void
   }
 
 type Found = { versions: number; objects: number; gone: number }
@@ -132,7 +136,20 @@ export class Feeder {
     const was = before === undefined && !isSeen ? after : before
     const seen = isSeen ? { author, atSeconds: author?.atSeconds ?? epochSeconds(clock) } : undefined
     const writes = writesOfCommit({ before: was?.body, after: after?.body, seen }, this.#lookups)
-    if (writes.size > 0) await ledger.record(moduleKeyOf(object), writes)
+    const module = moduleKeyOf(object)
+    if (writes.size > 0) await ledger.record(module, writes)
+    if (author !== undefined && after !== undefined)
+      this.#compare(module, { ...author, before: before?.body, after: after.body })
+  }
+
+  /** The entries are written once, by whoever was first; what this replica saw otherwise is said, since nothing else ever shows it. */
+  #compare(module: ModuleKey, judged: JudgedCommit): void {
+    const { ledger, log, onTwoAuthors } = this.#options
+    const found = twoAuthors(judged, ledger.published(module))
+    const [first] = found
+    if (first === undefined) return
+    onTwoAuthors(found.length)
+    log.error({ ...module, ...first, versions: found.length }, 'two authors')
   }
 
   #authorOf(before: Publishing | undefined, after: Publishing | undefined): Author | undefined {

@@ -2,11 +2,9 @@
 // something else (a conflict, another webhook's denial), so a commit is matched by object, state that it began with, and what
 // became of the list. Nothing here is truth; what nobody claims has no author.
 import { createHash } from 'node:crypto'
-import { statedReason } from '#core/module/break_glass.ts'
 import { claimOf, isFromToken } from '#core/module/actor.ts'
 import type { KubeUser } from '#core/kube/kube_user.ts'
 import type { Attribution, Listing } from '#core/module/ledger.ts'
-import type { ModuleSubject, ProviderSubject } from '#core/module/change.ts'
 import { isSameValue } from '#core/module/reading.ts'
 import { cutToBytes, printable } from '#core/module/printable.ts'
 import { foldSource } from '#core/module/source_of.ts'
@@ -17,7 +15,8 @@ import type { JudgedRequest } from '../judge/cluster_port.ts'
 /** What is remembered of one request: no object is kept alive by it. */
 export type Author = {
   readonly attribution: Attribution
-  readonly reasonOf: (plain: string) => string | undefined
+  /** Plain versions that it adds, and that the ledger had then. */
+  readonly known: ReadonlySet<string>
   readonly atSeconds: number
 }
 
@@ -48,7 +47,8 @@ export class JudgedRequests {
   readonly #leaving = new Map<string, Author>()
   #count = 0
 
-  add(judged: JudgedRequest): void {
+  /** `published`: what the ledger has of the object, by plain version. */
+  add(judged: JudgedRequest, published: ReadonlyMap<string, unknown> = NOTHING): void {
     const { subject, objectUid, oldResourceVersion, atSeconds } = judged
     if (subject.resource !== 'modules' && subject.resource !== 'providers') return
     if (subject.subResource !== '' || objectUid === '') return
@@ -58,7 +58,7 @@ export class JudgedRequests {
     if (difference === '' && subject.operation !== 'DELETE') return
     const remembered: Remembered = {
       attribution: attributionOf(judged.user),
-      reasonOf: reasonsOf(subject, changes.removed),
+      known: knownOf(changes.added, published),
       atSeconds,
       operation: subject.operation,
       oldResourceVersion,
@@ -150,36 +150,25 @@ function differenceText({ added, removed }: Difference): string {
 
 const MAX_DIFFERENCE = 256
 
+const NOTHING: ReadonlyMap<string, unknown> = new Map()
+const NONE: ReadonlySet<string> = new Set()
+
+function knownOf(added: readonly string[], published: ReadonlyMap<string, unknown>): ReadonlySet<string> {
+  const known = added.flatMap((text) => {
+    const identity = readVersionIdentity(text)
+    return identity.ok && published.has(identity.value.plain) ? [identity.value.plain] : []
+  })
+  // Nearly always: what is published is new.
+  return known.length === 0 ? NONE : new Set(known)
+}
+
 type Listed = Pick<Listing, 'versions'> | undefined
 
 function textsOf(entries: readonly VersionEntry[]): ReadonlySet<string> {
   return new Set(entries.map(({ version }) => version))
 }
 
-/** Worked out now, so that the objects are not kept. What is returned is made elsewhere: a closure of this function would keep them. */
-function reasonsOf(subject: ModuleSubject | ProviderSubject, removed: readonly string[]): Author['reasonOf'] {
-  // One annotation says one reason for all that it names.
-  let reason: string | undefined
-  const named = removed.flatMap((text) => {
-    const identity = readVersionIdentity(text)
-    const stated = identity.ok ? statedReason(subject, identity.value.plain) : undefined
-    if (!identity.ok || stated === undefined) return []
-    reason ??= cutToBytes(printable(stated), MAX_REASON)
-    return [identity.value.plain]
-  })
-  return reason === undefined ? noReason : reasonFor(new Set(named), reason)
-}
-
-function noReason(): undefined {
-  return undefined
-}
-
-function reasonFor(versions: ReadonlySet<string>, why: string): Author['reasonOf'] {
-  return (plain) => (versions.has(plain) ? why : undefined)
-}
-
 /** As the PublishedVersion's schema has them. */
-const MAX_REASON = 1024
 const MAX_NAME = 512
 const MAX_ID = 128
 const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/

@@ -17,10 +17,13 @@ export const UNPUBLISH_ANNOTATION = 'sallyport.dev/unpublish'
 /** `the bucket moved to eu-west-1`; in the request that moves, so that one from last year moves nothing. */
 export const MIGRATE_ANNOTATION = 'sallyport.dev/migrate'
 
+/** What of a change, or of a commit, has the annotations. */
+type Annotated = Pick<ModuleSubject | ProviderSubject, 'operation' | 'old' | 'new'>
+
 type UnpublishRequest = { readonly versions: ReadonlySet<string>; readonly reason: string }
 
 /** What the annotation asks for, whoever asks; `undefined` without one that has both parts. */
-function unpublishRequest(change: Subject): UnpublishRequest | undefined {
+function unpublishRequest(change: Annotated): UnpublishRequest | undefined {
   const text = annotationOf(change, UNPUBLISH_ANNOTATION)
   const colon = text.indexOf(':')
   const reason = text.slice(colon + 1).trim()
@@ -63,7 +66,7 @@ export function unpublishReason(change: ModuleChange | ProviderChange, plain: st
 }
 
 /** Why this version goes, as its annotation says it, whoever wrote that. */
-export function statedReason(change: Subject, plain: string): string | undefined {
+export function statedReason(change: Annotated, plain: string): string | undefined {
   const request = unpublishRequest(change)
   if (request === undefined) return undefined
   // Left behind, `*` would be a standing leave to remove anything.
@@ -83,6 +86,6 @@ export function migrateReason(change: ModuleChange | ProviderChange): string | u
 }
 
 /** As the object will be; of one that goes away, as it is. */
-function annotationOf(change: Subject, name: string): string {
+function annotationOf(change: Pick<Annotated, 'old' | 'new'>, name: string): string {
   return (change.new ?? change.old)?.meta.annotations.get(name) ?? ''
 }
