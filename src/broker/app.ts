@@ -69,6 +69,7 @@ export async function createPublicApp(
 
   const documents = servedDocuments(broker, paths)
   readBodiesRaw(app)
+  refuseTwoHosts(app)
   // First, so that refusals carry them, too.
   if (Object.keys(web.headers).length > 0)
     app.addHook('onRequest', async (_request, reply) => void reply.headers(web.headers))
@@ -138,6 +139,19 @@ function servedDocuments(broker: Broker, paths: BrokerPaths): ReadonlyMap<string
 function readBodiesRaw(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+}
+
+class HostRepeated extends Error {
+  readonly code = 'host_repeated'
+  readonly statusCode = 400
+}
+
+/** RFC 9112 §3.2: a proxy that routes by one Host and we by the other would be two readers of one request. Node lets it pass. */
+function refuseTwoHosts(app: FastifyInstance): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (rawValues(request, 'host').length > 1) done(new HostRepeated('two Host headers'))
+    else done()
+  })
 }
 
 type Busy = Extract<Fault, { reason: 'too_busy' }>

@@ -200,7 +200,15 @@ t.test('a form that is compressed is not unpacked', async (t) => {
   t.equal(answer.status, 400)
 })
 
-t.test('without allowed origins there is no CORS', async (t) => {
+t.test('a request with two Hosts is refused at every endpoint (TH-E10)', async (t) => {
+  for (const path of ['/dex/token', '/dex/token/introspect', '/dex/userinfo', '/dex/nowhere']) {
+    const answer = await sendRaw(port, rawPost(path, form, 'Host: elsewhere.example.test'))
+    t.match(answer, /^HTTP\/1\.1 400 [^]*\{"error":"invalid_request"\}$/, path)
+    t.notMatch(await sendRaw(port, rawPost(path, form)), /"invalid_request"\}$/, path)
+  }
+})
+
+t.test('without allowed origins there is no CORS (TH-E12)', async (t) => {
   const answer = await app.inject({ url: '/dex/keys', headers: { origin: 'https://app.example.test' } })
   t.equal(answer.headers['access-control-allow-origin'], undefined)
 })
@@ -230,7 +238,7 @@ t.test('CORS and web.headers as configured, on every answer', async (t) => {
     t.equal((await world.app.inject({ url: path })).headers['x-frame-options'], 'DENY', path)
 })
 
-t.test('the address behind a proxy counts only when the proxy is one of ours', async (t) => {
+t.test('the address behind a proxy counts only when the proxy is one of ours (TH-E11)', async (t) => {
   const web = { clientAddress: { header: 'X-Forwarded-For', trustedProxies: ['127.0.0.1/32', '10.0.0.0/8'] } }
   const world = await startTestBroker(t, { issuer, change: (config) => void Object.assign(config, { web }) })
   const headers = { 'x-forwarded-for': '1.2.3.4, 198.51.100.7, 10.1.1.1' }
@@ -392,7 +400,7 @@ t.test('callers that leave keep their place until their work is done, and then g
   t.equal((await world.credentials()).status, 200)
 })
 
-t.test('a request that does not arrive is cut off, wherever it stopped', async (t) => {
+t.test('a request that does not arrive is cut off, wherever it stopped (TH-E08)', async (t) => {
   const slow = await createPublicApp(broker.broker, {
     https: undefined,
     timeouts: { requestMs: 200, checkMs: 20 },
@@ -422,7 +430,7 @@ t.test('a request that does not arrive is cut off, wherever it stopped', async (
 })
 
 t.test(
-  'a server as it is served looks every second, allows ten, and has an end of connections',
+  'a server as it is served looks every second, allows ten, and has an end of connections (TH-E14)',
   async (t) => {
     const { server } = app
     t.equal(server.requestTimeout, 10_000)
@@ -439,7 +447,7 @@ t.test('without a limit nobody is refused', async (t) => {
   t.equal((await world.credentials()).status, 200)
 })
 
-t.test('pipelined requests on one connection are answered in order', async (t) => {
+t.test('pipelined requests on one connection are answered in order (TH-E14)', async (t) => {
   const socket = await openSocket(port)
   const first = rawPost('/dex/token', form).replace('Connection: close\r\n', '')
   socket.write(`${first}${rawPost('/dex/nowhere', '')}`)
