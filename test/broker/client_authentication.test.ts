@@ -60,7 +60,7 @@ t.test('a secret is taken from the Basic header and from the form', async (t) =>
   )
 })
 
-t.test('the halves of Basic are form-decoded after base64', async (t) => {
+t.test('the halves of Basic are form-decoded after base64 (TH-E04)', async (t) => {
   const odd = await startTestBroker(t, {
     issuer,
     env: { CI_SECRET: 'p+w d%20&=:0123456789abcdefghijk' },
