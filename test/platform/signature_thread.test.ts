@@ -29,7 +29,9 @@ const INPUT = 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0'
 const HASH = hash('sha256', INPUT, 'base64url')
 
 async function start(t: Test, firstJob?: number): Promise<SignatureThread> {
-  const thread = startSignatureThread((error) => t.fail(`lost: ${error.message}`), firstJob)
+  const thread = startSignatureThread((error) => t.fail(`lost: ${error.message}`), {
+    ...(firstJob !== undefined && { firstJob }),
+  })
   t.teardown(() => thread.close())
   await isUp(thread)
   return thread
@@ -183,4 +185,19 @@ t.test('a loaded pool signs while the thread starts, on it, and after it was los
   thread.close()
   t.ok(isSigned(INPUT, await running), 'work under way is done in place')
   t.ok(isSigned(INPUT, await signer.sign(INPUT)), 'work after it on other threads')
+})
+
+t.test('the thread may read its own code, and touch nothing else', async (t) => {
+  const found = Promise.withResolvers<string>()
+  const folder = new URL('../support/', import.meta.url)
+  const program = { file: new URL('probing_thread.ts', folder), folder }
+  const thread = startSignatureThread((error) => found.resolve(error.message), { program })
+  t.teardown(() => thread.close())
+  t.strictSame(JSON.parse(await found.promise), {
+    'reads its own code': 'done',
+    'reads a file': 'ERR_ACCESS_DENIED',
+    'writes a file': 'ERR_ACCESS_DENIED',
+    'starts a program': 'ERR_ACCESS_DENIED',
+    'starts a thread': 'ERR_ACCESS_DENIED',
+  })
 })

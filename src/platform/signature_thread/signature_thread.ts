@@ -27,6 +27,7 @@ import {
   VERIFY,
 } from './layout.ts'
 import type { ThreadData } from './thread.ts'
+import { confinedTo } from '../confined_thread.ts'
 
 type ThreadDone<T> = (error: Error | null, value: T) => void
 
@@ -65,12 +66,24 @@ const MAX_LOOKS = 200
 /** Keys that the thread holds; the oldest makes room. Issuers have a handful each, and ours are two or three. */
 const MAX_KEYS = 256
 
+export type SignatureThreadOptions = {
+  /** The first job's number, in 32 bits. */
+  readonly firstJob?: number
+  /** Another program for the thread, and the folder with all of its code. */
+  readonly program?: ThreadProgram
+}
+
+type ThreadProgram = { readonly file: URL; readonly folder: URL }
+
 /**
- * Starts the thread; jobs are refused until it runs, some 30 ms later, and for ever when it is lost. Jobs are numbered
- * from `firstJob`, in 32 bits. It keeps no process alive: a server's listeners do.
+ * Starts the thread; jobs are refused until it runs, some 30 ms later, and for ever when it is lost. It keeps no process
+ * alive: a server's listeners do.
  */
-export function startSignatureThread(onLost: (error: Error) => void, firstJob = 0): SignatureThread {
-  return new RingThread(onLost, firstJob)
+export function startSignatureThread(
+  onLost: (error: Error) => void,
+  options: SignatureThreadOptions = {},
+): SignatureThread {
+  return new RingThread(onLost, options)
 }
 
 class RingThread implements SignatureThread {
@@ -91,7 +104,10 @@ class RingThread implements SignatureThread {
   /** Turns of the event loop since a job came back. */
   #looks = 0
 
-  constructor(onLost: (error: Error) => void, firstJob: number) {
+  constructor(
+    onLost: (error: Error) => void,
+    { firstJob = 0, program = threadProgram() }: SignatureThreadOptions,
+  ) {
     const memory = newMemory()
     this.#layout = layOut(memory)
     this.#written = this.#announced = this.#collected = firstJob
@@ -99,12 +115,12 @@ class RingThread implements SignatureThread {
     const { port1, port2 } = new MessageChannel()
     this.#keyPort = port1
     port1.unref()
-    this.#worker = new Worker(threadFile(), {
+    this.#worker = new Worker(program.file, {
       workerData: { memory, keys: port2 } satisfies ThreadData,
       transferList: [port2],
       // Small on purpose: it makes a kilobyte of garbage a job.
       resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
-      execArgv: [],
+      execArgv: [...confinedTo(program.folder)],
       env: {},
       name: 'signatures',
     })
@@ -264,7 +280,10 @@ class RingThread implements SignatureThread {
 }
 
 /** Beside this file in a checkout, beside the chunk of it in the package (test/support/build_bundle.ts). */
-function threadFile(): URL {
+/** From a checkout it uses files of platform/, too; in the bundle all is in one folder. */
+function threadProgram(): ThreadProgram {
   const here = import.meta.url
-  return new URL(here.endsWith('.ts') ? './thread.ts' : './signature_thread.js', here)
+  return here.endsWith('.ts')
+    ? { file: new URL('./thread.ts', here), folder: new URL('../', here) }
+    : { file: new URL('./signature_thread.js', here), folder: new URL('./', here) }
 }
