@@ -89,6 +89,7 @@ async function startWith(listening: WebhookPorts, ready: (text: string) => boole
     listen: {
       host: '127.0.0.1',
       port: listening.https,
+      allowFrom: ['127.0.0.0/8', '::1/128'],
       tls: { selfManaged: { namespace: WEBHOOK_NAMESPACE } },
     },
     ops: { host: '127.0.0.1', port: listening.ops },

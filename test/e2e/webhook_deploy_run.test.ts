@@ -24,7 +24,10 @@ import {
   webhookPod,
   webhookPorts,
 } from '../support/webhook_pod.ts'
+import type { WebhookOverlay } from '../support/webhook_pod.ts'
 
+// Deleting definitions with their objects, and a policy until it holds, take tens of seconds each on a busy machine.
+t.setTimeout(600_000)
 const impossible = podsImpossible()
 if (impossible !== false) {
   t.plan(0, impossible)
@@ -70,8 +73,8 @@ async function typed(words: string): Promise<KubectlResult> {
   return result
 }
 
-async function startPod(folder: string, components: readonly string[] = []): Promise<RenderedWebhook> {
-  const rendered = await renderWebhook(t, folder, ports, components)
+async function startPod(folder: string, overlay: WebhookOverlay = {}): Promise<RenderedWebhook> {
+  const rendered = await renderWebhook(t, folder, ports, overlay)
   await applyWebhook(cluster, rendered, ports)
   server = await (await webhookPod(t, cluster, rendered, ports, image)).start()
   return rendered
@@ -122,19 +125,30 @@ t.before(async () => {
   await must(cluster, ['create', '-f', '-'], JSON.stringify(vpc))
 })
 
-t.test('the base: ready, registered with nobody, and one warning: the ledger is new', async (t) => {
-  await typed('kubectl apply -k deploy/webhook/base\n')
-  await startPod('base')
-  t.equal((await readiness(ports)).status, 200)
-  const said = server.logs().split('\n')
-  t.same(
-    said.filter(
-      (line) => /warning|"level":(40|50|60)/i.test(line) && !line.includes('the ledger did not know'),
-    ),
-    [],
-  )
-  t.match(await must(cluster, ['get', 'publishedversions']), /vpc +1\.2\.0 +present/)
-})
+/** Of the Pod: `40 the message`, from level warn on, and what is no line of the log. */
+function complaints(): readonly string[] {
+  return server
+    .logs()
+    .split('\n')
+    .filter((line) => /warning|"level":(40|50|60)/i.test(line))
+    .map((line) => (line.startsWith('{') ? String(Object(JSON.parse(line)).msg) : line))
+}
+
+t.test(
+  'the base: ready, registered with nobody; the ledger is new and the port open, as it says',
+  async (t) => {
+    await typed('kubectl apply -k deploy/webhook/base\n')
+    await startPod('base')
+    t.equal((await readiness(ports)).status, 200)
+    const said = complaints().toSorted()
+    t.equal(said.length, 2, said.join('\n'))
+    t.match(said, [
+      /^published versions that the ledger did not know/,
+      /^whoever reaches the port is taken for/,
+    ])
+    t.match(await must(cluster, ['get', 'publishedversions']), /vpc +1\.2\.0 +present/)
+  },
+)
 
 t.test('it is the user of the manifest, without privileges, and can write nowhere', async (t) => {
   const status = readFileSync(`/proc/${server.pid}/status`, 'utf8')
@@ -238,6 +252,15 @@ t.test('break-glass: the verb, the annotation and the removal, as the guide type
   await until('unpublished in the ledger', 10, async () =>
     /vpc +1\.2\.0 +unpublished/.test(await must(cluster, ['get', 'publishedversions'])),
   )
+  // By the annotation, which was committed; who took it away an open port does not say.
+  const [reason, removedBy] = ['reason', 'removedBy'].map((field) => [
+    'get',
+    'publishedversions',
+    '-o',
+    `jsonpath={.items[?(@.spec.version=="1.2.0")].spec.${field}}`,
+  ])
+  t.equal(await must(cluster, reason ?? []), 'its example holds a key')
+  t.equal(await must(cluster, removedBy ?? []), '')
   const added = await as('al', [{ op: 'add', path: '/spec/versions/-', value: { version: '1.2.0' } }])
   t.match(added.stderr, /denied the request: .*WH-V2/)
 })
@@ -252,7 +275,7 @@ t.test('migrate: another bucket, in one request with its reason', async (t) => {
 })
 
 /** What a TLS client without a certificate gets of the webhook. */
-async function stranger(): Promise<string> {
+async function stranger(localAddress = '127.0.0.1'): Promise<string> {
   const body = await must(cluster, [
     '-n',
     WEBHOOK_NAMESPACE,
@@ -266,7 +289,7 @@ async function stranger(): Promise<string> {
   const servername = `sallyport-webhook.${WEBHOOK_NAMESPACE}.svc`
   const { promise, resolve } = Promise.withResolvers<string>()
   const request = httpsRequest(
-    { host: '127.0.0.1', port: ports.https, ca, servername, path: '/' },
+    { host: '127.0.0.1', port: ports.https, localAddress, ca, servername, path: '/' },
     (answer) => {
       answer.resume()
       resolve(`answered ${answer.statusCode}`)
@@ -277,12 +300,23 @@ async function stranger(): Promise<string> {
   return promise
 }
 
-t.test('with client certificates kube-apiserver alone is answered', async (t) => {
+t.test('with the addresses of the API servers whoever connects from elsewhere is cut off', async (t) => {
+  t.match(await stranger('127.0.0.2'), /^answered/)
+  await server.stop()
+  await typed('kubectl -n default get endpointslices')
+  const edit = (config: string): string => config.replace(/# allowFrom: .*/, 'allowFrom: [127.0.0.1, "::1"]')
+  await startPod('overlays/enforce', { edit })
+  await until('a denial', 10, async () => /denied the request: .*WH-M6/.test((await relocation()).stderr))
+  t.match(await stranger('127.0.0.2'), /^cut off/)
   t.match(await stranger(), /^answered/)
+  t.match(complaints(), [/^connection from an address that is not let in, closed/])
+})
+
+t.test('with client certificates kube-apiserver alone is answered', async (t) => {
   await server.stop()
   copyFileSync(join(dirname(admission), 'clients-ca.crt'), join(guide.folder, 'clients-ca.crt'))
   await typed('create configmap sallyport-webhook-clients')
-  await startPod('overlays/enforce', ['client-certificate'])
+  await startPod('overlays/enforce', { components: ['client-certificate'] })
   await until('a denial', 10, async () => /denied the request: .*WH-M6/.test((await relocation()).stderr))
   t.match(await stranger(), /^cut off/)
 })

@@ -203,7 +203,13 @@ async function startReplica(names: ReplicaNames): Promise<KubeWebhookReplica> {
   const logFile = join(folder, `log-${index}.txt`)
   const opsUrl = `http://127.0.0.1:${opsPort}`
   const config = {
-    listen: { host: '127.0.0.1', port, tls: { certFile: 'tls.crt', keyFile: 'tls.key' } },
+    listen: {
+      host: '127.0.0.1',
+      port,
+      tls: { certFile: 'tls.crt', keyFile: 'tls.key' },
+      // Closed, as a cluster should have it: with an open port nobody is written into the ledger.
+      allowFrom: ['127.0.0.0/8', '::1/128'],
+    },
     ops: { host: '127.0.0.1', port: opsPort },
     kubeconfig: 'kubeconfig',
     audit: { destination: auditFile },

@@ -25,12 +25,19 @@ export async function webhookPorts(): Promise<WebhookPorts> {
   return { https, ops }
 }
 
-/** A folder of deploy/webhook, or an overlay with components over it, that listens on these ports. */
+/** What an operator adds to the manifests. */
+export type WebhookOverlay = {
+  readonly components?: readonly string[]
+  /** Of sallyport-webhook.yaml. */
+  readonly edit?: (config: string) => string
+}
+
+/** A folder of deploy/webhook, or an overlay over it, that listens on these ports. */
 export async function renderWebhook(
   t: Test,
   folder: string,
   ports: WebhookPorts,
-  components: readonly string[] = [],
+  { components = [], edit = (config) => config }: WebhookOverlay = {},
 ): Promise<RenderedWebhook> {
   const parts = mkdtempSync(join(tmpdir(), 'sallyport-overlay-'))
   t.teardown(() => rmSync(parts, { recursive: true, force: true }))
@@ -57,7 +64,7 @@ export async function renderWebhook(
   })
   writeFileSync(
     join(parts, 'here', 'sallyport-webhook.yaml'),
-    config.replace('port: 8443', `port: ${ports.https}`).replace('port: 9090', `port: ${ports.ops}`),
+    edit(config).replace('port: 8443', `port: ${ports.https}`).replace('port: 9090', `port: ${ports.ops}`),
   )
   return kustomizeWebhook(join(parts, 'here'))
 }

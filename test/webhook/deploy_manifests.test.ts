@@ -51,6 +51,18 @@ for (const folder of ['base', 'components/cert-manager', 'components/client-cert
   )
 }
 
+for (const folder of ['base', 'components/cert-manager']) {
+  t.test(`${folder}/sallyport-webhook.yaml has a place for the addresses of the API servers`, async (t) => {
+    const text = read(`${folder}/sallyport-webhook.yaml`)
+    t.equal(parse(text).listen.allowFrom, undefined, 'that nobody has to fill in')
+    t.same(parse(text.replace(/# (allowFrom: .*)/, '$1')).listen.allowFrom, [
+      '10.0.0.10',
+      '10.0.0.11',
+      '10.0.0.12',
+    ])
+  })
+}
+
 t.test('the names in the configuration are those of the objects', async (t) => {
   const { selfManaged } = parse(read('base/sallyport-webhook.yaml')).listen.tls
   const [role]: readonly { rules: readonly { resourceNames?: readonly string[] }[] }[] = parseAllDocuments(
