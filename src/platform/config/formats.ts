@@ -68,6 +68,15 @@ function checkUrl(text: string): FormatProblem | undefined {
     const message = 'has a user name, a query, a fragment or a space in it'
     return { code: 'url_malformed', message, wayOut: `write ${url.origin}${url.pathname}` }
   }
+  // Two letters that look alike are two hosts: the one that is asked has to be readable.
+  if (!/^https?:\/\/[!-.0-~]+(?:\/|$)/i.test(text)) {
+    const message = 'has a host that is not written in ASCII'
+    return {
+      code: 'url_malformed',
+      message,
+      wayOut: `if it is the host you mean, write ${url.origin}${url.pathname}`,
+    }
+  }
   return undefined
 }
 
