@@ -94,7 +94,7 @@ t.test('everything that selects the Pods selects their labels', async (t) => {
 t.test('the registration is what the command prints', async (t) => {
   const { code, stdout } = await runCli(['webhook', 'generate', 'webhook'])
   t.equal(code, 0)
-  t.same(parse(stdout), registered)
+  t.equal(stdout, read('registration/validating_webhook_configuration.yaml'))
   t.ok(registered.webhooks.every(({ failurePolicy }) => failurePolicy === 'Fail'))
 })
 
