@@ -225,6 +225,7 @@ function rawRequest(request: FastifyRequest, addressOf: ClientAddressOf): RawReq
     query: mark === -1 ? '' : url.slice(mark + 1),
     contentType: contentTypeOf(request),
     authorization: authorizationOf(request),
+    hasDpopProof: request.headers['dpop'] !== undefined,
     body: typeof request.body === 'string' ? request.body : '',
     peer: peerOf(request, addressOf),
     requestId: request.id,

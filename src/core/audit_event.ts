@@ -167,6 +167,7 @@ export function stepOf(reason: DenialReason): Step {
     case 'parameter_repeated':
     case 'grant_type_unsupported':
     case 'actor_token_unsupported':
+    case 'dpop_unsupported':
     case 'rate_limited':
     case 'too_busy':
     case 'review_malformed':

@@ -10,6 +10,7 @@ export type RequestDenial =
   | { reason: 'parameter_repeated'; name: string }
   | { reason: 'grant_type_unsupported'; got: string }
   | { reason: 'actor_token_unsupported' }
+  | { reason: 'dpop_unsupported' }
   | { reason: 'rate_limited'; key: 'address' | 'client'; retryAfterSeconds: number }
 
 /** Who asks. */

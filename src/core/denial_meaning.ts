@@ -32,6 +32,10 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
     wayOut:
       'leave actor_token and actor_token_type out; the exchange is impersonation as RFC 8693 §1.1 calls it',
   },
+  dpop_unsupported: {
+    means: 'the request carries a DPoP proof, and whoever takes it would have to bind the token to its key',
+    wayOut: 'leave the DPoP header out; tokens of this broker are bearer tokens',
+  },
   rate_limited: {
     means: 'the address, or the client from this address, asked more often than the limits allow',
     wayOut: 'wait for Retry-After; raise limits if a whole fleet shares the address',

@@ -428,6 +428,16 @@ t.test('a request for delegation is refused, not answered as if an actor had bee
   t.equal((await broker.credentials({ actor_token: 'x' })).status, 200, 'another grant knows no actor')
 })
 
+t.test('a proof of possession is refused, not answered with a token that anybody can use', async (t) => {
+  for (const ask of [broker.exchange, broker.credentials]) {
+    const answer = await ask({}, { headers: { dpop: broker.mint() } })
+    t.equal(answer.status, 400)
+    t.equal(answer.text, '{"error":"invalid_dpop_proof","error_description":"DPoP is not supported."}')
+    t.match(broker.audit(), { reason: 'dpop_unsupported', step: 'request', decision: 'deny' })
+    t.equal((await ask()).status, 200)
+  }
+})
+
 t.test('a subject token that says who may act is exchanged by nobody else', async (t) => {
   const ask = async (may_act: unknown): Promise<number> =>
     (await broker.exchange({ subject_token: broker.mint({ may_act }) })).status

@@ -177,6 +177,14 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     probes: ['te actor_token', 'te may_act of another party'],
   },
   {
+    id: 'dpop',
+    title: 'A DPoP proof beside a token request',
+    dex: 'ignored: the caller gets a bearer token',
+    sallyport: '400 `invalid_dpop_proof`',
+    why: 'RFC 9449 §5: who asks for a token that only its key can use must not get one that everybody can.',
+    probes: ['te DPoP proof'],
+  },
+  {
     id: 'token-class',
     title: 'A token that says it is of another kind than declared',
     dex: 'the declared type is believed',

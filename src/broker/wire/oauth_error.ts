@@ -42,6 +42,8 @@ export function toOAuthError(denial: Denial): OAuthError {
       return { status: 400, error: 'unsupported_grant_type' }
     case 'actor_token_unsupported':
       return invalidRequest('actor_token is not supported.')
+    case 'dpop_unsupported':
+      return { status: 400, error: 'invalid_dpop_proof', description: 'DPoP is not supported.' }
     case 'rate_limited':
       return {
         status: 429,

@@ -30,6 +30,8 @@ export type RawRequest = {
   readonly contentType: string | undefined
   /** Every value of the header, in order: two of them are two credentials. */
   readonly authorization: readonly string[]
+  /** Whether a proof of possession is among the headers (RFC 9449). */
+  readonly hasDpopProof: boolean
   /** Read as UTF-8; what is none became U+FFFD. */
   readonly body: string
   readonly peer: string
@@ -83,6 +85,8 @@ async function decideToken(
   if (raw.method !== 'POST') return deny({ reason: 'method_not_allowed', method: raw.method })
   const addressWait = deps.addressLimit.take(callerNetwork(raw.peer))
   if (addressWait > 0) return deny({ reason: 'rate_limited', key: 'address', retryAfterSeconds: addressWait })
+  // A token that is bound to no key must not be taken for one that is.
+  if (raw.hasDpopProof) return deny({ reason: 'dpop_unsupported' })
   const form = readForm(raw)
   if (!form.ok) return form
   const grant = servedGrant(form.value.get('grant_type'), deps.grants)

@@ -40,6 +40,10 @@ const successes: readonly Probe[] = [
   exchange('te actor_token', '2.6', { actor_token: 'x', actor_token_type: types.jwt }, granted, {
     ours: refused(400, 'invalid_request', 'actor_token is not supported.'),
   }),
+  exchange('te DPoP proof', '2.6', {}, granted, {
+    headers: { ...formType, ...basic(ciClient, secrets.ci), dpop: 'x' },
+    ours: refused(400, 'invalid_dpop_proof', 'DPoP is not supported.'),
+  }),
   exchange('te public client without a secret', '2.2', {}, granted, {
     headers: { ...formType, ...basic('public-ci', '') },
   }),
