@@ -73,7 +73,7 @@ export async function listenForReviews(app: App, options: ReviewListenerOptions)
   })
   server.on('secureConnection', ({ alpnProtocol, destroyed, remoteAddress: address }: TLSSocket) => {
     const protocol = alpnProtocol === 'h2' ? 'h2' : 'http/1.1'
-    if (!destroyed) log.debug({ protocol, address }, 'connection opened')
+    if (!destroyed) log.debug({ address, protocol }, 'connection opened')
   })
   // Last, since it stands before all that listens for connections.
   if (allowFrom !== undefined) admitOnly(server, allowFrom, { log, refused: strangerRefused })

@@ -116,7 +116,8 @@ The same holds for taking a version away, deleting a Module, and changing what d
 format, limit, \`immutable\`, pins of versions that are there): where nothing is immutable, and so no other rule refuses it, only
 who may publish may do that. A Depot publishes whatever it names, so only \`gitops\`, \`human\` and \`controller\` write one.
 
-The id of the repository that published first is kept: whoever registers its path again is another repository. A user who is
+The id of the repository that published first is kept: whoever registers its path again is another repository. While [the port is
+open](webhook-install.md#only-kube-apiserver-is-answered) none is kept, and only \`ids\` of a policy tell the two apart. A user who is
 impersonated carries what the impersonator wrote, and is no pipeline.`
 }
 
