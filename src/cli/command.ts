@@ -94,6 +94,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./keys.ts')).keys,
   },
   {
+    name: 'store',
+    summary: 'make the tables of a PostgreSQL store, or bring them up to date',
+    load: async () => (await import('./store.ts')).store,
+  },
+  {
     name: 'kube',
     summary: 'make a kube-apiserver trust the broker, and see why it does not',
     load: async () => (await import('./kube.ts')).kube,

@@ -81,15 +81,16 @@ t.test('a PostgreSQL is named by a URL in a file, or by one without password and
   t.end()
 })
 
+function tlsOf(url: string): unknown {
+  const text = VALID_CONFIG.replace(
+    '{ type: sqlite, file: data/sallyport.db }',
+    `{ type: postgres, url: '${url}' }`,
+  )
+  const { config } = load(text)
+  return config?.store.type === 'postgres' ? config.store.address.tls : undefined
+}
+
 t.test('TLS is left out only on this machine, or where it is said', (t) => {
-  const tlsOf = (url: string): unknown => {
-    const text = VALID_CONFIG.replace(
-      '{ type: sqlite, file: data/sallyport.db }',
-      `{ type: postgres, url: '${url}' }`,
-    )
-    const { config } = load(text)
-    return config?.store.type === 'postgres' ? config.store.address.tls : undefined
-  }
   const on = { caFile: undefined, serverName: undefined }
   for (const near of ['localhost', '127.0.0.1', '[::1]', '%2Frun%2Fpostgresql'])
     t.equal(tlsOf(`postgres://sallyport@${near}/keys`), 'off', near)

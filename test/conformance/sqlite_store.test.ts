@@ -8,12 +8,12 @@ import type { Test } from 'tap'
 import { openSqliteStore } from '../../src/platform/store/sqlite_store.ts'
 import { StoreFailure } from '../../src/platform/store/store.ts'
 import type { Store } from '../../src/platform/store/store.ts'
+import { STORE_WORKER, startStoreProcess } from '../support/store_process.ts'
 import { describeStore } from './store.ts'
 
 const now = Date.UTC(2026, 10, 21)
 const later = now + 3_600_000
 const clock = (): number => now
-const worker = join(import.meta.dirname, '../support/store_worker.ts')
 
 function fileOf(t: Test): string {
   return join(t.testdir(), 'own', 'sallyport.db')
@@ -23,34 +23,6 @@ async function open(t: Test, file: string): Promise<Store> {
   const store = await openSqliteStore({ file, clock, busyTimeoutMs: 5000 })
   t.teardown(async () => store.close())
   return store
-}
-
-type Worker = {
-  readonly lines: string[]
-  readonly sees: (line: string) => Promise<void>
-  readonly kill: () => void
-  readonly ended: Promise<number | null>
-}
-
-/** Runs test/support/store_worker.ts in a process of its own. */
-function start(t: Test, ...args: string[]): Worker {
-  const child = spawn(process.execPath, [worker, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const lines: string[] = []
-  const waiting: (() => void)[] = []
-  child.stdout.setEncoding('utf8')
-  child.stdout.on('data', (chunk: string) => {
-    lines.push(...chunk.split('\n').filter((line) => line !== ''))
-    for (const wake of waiting.splice(0)) wake()
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  return {
-    lines,
-    async sees(line) {
-      while (!lines.includes(line)) await new Promise<void>((resolve) => waiting.push(resolve))
-    },
-    kill: () => void child.kill('SIGKILL'),
-    ended: new Promise((resolve) => child.on('close', resolve)),
-  }
 }
 
 t.test('the store in a SQLite file', async (t) => {
@@ -85,7 +57,7 @@ t.test('file and folder are closed to others, also when the file was not', async
 
 t.test('a log that a crash left open to others is closed too', async (t) => {
   const file = fileOf(t)
-  const writer = start(t, 'write', file, 'r')
+  const writer = startStoreProcess(t, 'write', file, 'r')
   await writer.sees('claimed r/1')
   writer.kill()
   await writer.ended
@@ -96,7 +68,7 @@ t.test('a log that a crash left open to others is closed too', async (t) => {
 
 t.test('two processes that claim the same keys at the same time share them out exactly', async (t) => {
   const file = fileOf(t)
-  const workers = [start(t, 'claim', file, '400'), start(t, 'claim', file, '400')]
+  const workers = [startStoreProcess(t, 'claim', file, '400'), startStoreProcess(t, 'claim', file, '400')]
   await Promise.all(workers.map(async (each) => each.ended))
   const claimed = workers.flatMap((each) => each.lines.filter((line) => line.startsWith('claimed ')))
   t.equal(claimed.length, 400)
@@ -105,7 +77,7 @@ t.test('two processes that claim the same keys at the same time share them out e
 
 t.test('two processes that count with compare-and-set lose nothing', async (t) => {
   const file = fileOf(t)
-  const workers = [start(t, 'count', file, '100'), start(t, 'count', file, '100')]
+  const workers = [startStoreProcess(t, 'count', file, '100'), startStoreProcess(t, 'count', file, '100')]
   t.same(await Promise.all(workers.map(async (each) => each.ended)), [0, 0])
   t.equal(await (await open(t, file)).get('count'), '200')
 })
@@ -115,7 +87,7 @@ t.test(
   async (t) => {
     const file = fileOf(t)
     for (const round of ['1', '2', '3']) {
-      const writer = start(t, 'write', file, round)
+      const writer = startStoreProcess(t, 'write', file, round)
       await writer.sees(`claimed ${round}/300`)
       writer.kill()
       await writer.ended
@@ -133,7 +105,7 @@ t.test('a disk that is full at the first start is called full', async (t) => {
   const file = fileOf(t)
   const first = spawn(
     'sh',
-    ['-c', `ulimit -f 10; exec "${process.execPath}" "${worker}" count "${file}" 1`],
+    ['-c', `ulimit -f 10; exec "${process.execPath}" "${STORE_WORKER}" count "${file}" 1`],
     {
       stdio: ['ignore', 'ignore', 'pipe'],
     },
@@ -147,9 +119,13 @@ t.test('a full disk is a StoreFailure, loses nothing, and passes when there is r
   const file = fileOf(t)
   await (await openSqliteStore({ file, clock })).close()
   // `ulimit -f` bounds the size of every file that the worker writes: the disk is full for it.
-  const full = spawn('sh', ['-c', `ulimit -f 200; exec "${process.execPath}" "${worker}" fill "${file}"`], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const full = spawn(
+    'sh',
+    ['-c', `ulimit -f 200; exec "${process.execPath}" "${STORE_WORKER}" fill "${file}"`],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
   t.teardown(() => full.kill('SIGKILL'))
   let output = ''
   full.stdout.setEncoding('utf8')

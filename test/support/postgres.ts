@@ -39,6 +39,8 @@ export function postgresOrSkip(): Promise<Peer<string>> {
 export type PostgresServer = {
   readonly folder: string
   readonly port: number
+  /** Path of its Unix socket. */
+  readonly socket: string
   /** A new, empty database, and the way to it over the Unix socket, where nobody asks for a password. */
   database(name?: string): Promise<PostgresAddress>
   /** A connection of the superuser, closed by the caller. */
@@ -47,7 +49,8 @@ export type PostgresServer = {
   sql(database: string, text: string): Promise<readonly Record<string, unknown>[]>
   /** pg_dump and psql beside it, with what they need to find it. */
   tool(name: string, args: readonly string[]): Promise<string>
-  start(): Promise<void>
+  /** `before`: a shell's words before the server: `ulimit -f 1000`. */
+  start(before?: string): Promise<void>
   /** Cuts every connection and ends in order. */
   stop(): Promise<void>
   readonly process: () => ChildServer
@@ -60,7 +63,7 @@ export type PostgresServerOptions = {
   readonly hba?: readonly string[]
   /** Put into its data folder, readable by it alone, before it starts. */
   readonly files?: Readonly<Record<string, string>>
-  /** A shell's words before the server: `ulimit -f 1000`. */
+  /** For the first start. */
   readonly before?: string
 }
 
@@ -116,12 +119,12 @@ export async function startPostgres(
     return client
   }
   let server: ChildServer | undefined
-  const start = async (): Promise<void> => {
+  const start = async (before = ':'): Promise<void> => {
     const line = [join(bin, 'postgres'), '-D', data, '-p', String(port), '-k', sockets, '-h', '127.0.0.1']
     server = await startChildServer({
       name: 'postgres',
       command: '/bin/sh',
-      args: ['-c', `${options.before ?? ':'}; exec "$@"`, 'sh', ...line],
+      args: ['-c', `${before}; exec "$@"`, 'sh', ...line],
       cwd: folder,
       env,
       owner,
@@ -136,7 +139,7 @@ export async function startPostgres(
     if (server === undefined) throw new Error('PostgreSQL is not started')
     return server
   }
-  await start()
+  await start(options.before)
   t.teardown(async () => running().stop())
   const sql = async (database: string, text: string): Promise<readonly Record<string, unknown>[]> => {
     const client = await connect(database)
@@ -150,6 +153,7 @@ export async function startPostgres(
   return {
     folder,
     port,
+    socket: join(sockets, `.s.PGSQL.${port}`),
     connect,
     sql,
     async database(given) {

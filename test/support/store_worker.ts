@@ -1,13 +1,23 @@
-// A process of its own that works on a SQLite store, for the tests that need two of them, or a dead one.
-// usage: store_worker.ts claim|count|write|fill FILE [N or ROUND]
+// A process of its own that works on a store, for the tests that need two of them, or a dead one.
+// usage: store_worker.ts claim|count|write|fill PLACE [N or ROUND]
+// PLACE: a SQLite file, or the address of a PostgreSQL as JSON
+import { openPostgresStore } from '../../src/platform/store/postgres_store.ts'
 import { openSqliteStore } from '../../src/platform/store/sqlite_store.ts'
 import { StoreFailure } from '../../src/platform/store/store.ts'
 import type { Store } from '../../src/platform/store/store.ts'
 
-const [job, file = '', argument = ''] = process.argv.slice(2)
+const [job, place = '', argument = ''] = process.argv.slice(2)
 const now = Date.UTC(2026, 10, 21)
 const later = now + 3_600_000
-const store = await openSqliteStore({ file, clock: () => now, busyTimeoutMs: 10_000 })
+const clock = (): number => now
+const store = place.startsWith('{')
+  ? await openPostgresStore({
+      address: JSON.parse(place),
+      schema: 'sallyport',
+      clock,
+      log: { warn: (fields, message) => console.error(message, fields) },
+    })
+  : await openSqliteStore({ file: place, clock, busyTimeoutMs: 10_000 })
 
 /** Claims keys 0..N-1, ten at a time, and prints those it got. */
 async function claim(keyCount: number): Promise<void> {
@@ -26,7 +36,7 @@ async function count(times: number): Promise<void> {
   }
 }
 
-/** Writes for ever: claims that it prints once they are answered, and state in between. */
+/** Writes until the store fails: claims that it prints once they are answered, and state in between. */
 async function write(round: string): Promise<void> {
   for (let index = 1; ; index += 1) {
     const [claimed] = await Promise.all([
@@ -53,9 +63,13 @@ async function fill(into: Store): Promise<void> {
   }
 }
 
+function endQuietly(error: unknown): void {
+  if (!(error instanceof StoreFailure)) throw error
+}
+
 if (job === 'claim') await claim(Number(argument))
 else if (job === 'count') await count(Number(argument))
-else if (job === 'write') await write(argument)
+else if (job === 'write') await write(argument).catch(endQuietly)
 else if (job === 'fill') await fill(store)
 else throw new Error(`no such job: ${String(job)}`)
 // Not before everything that was printed has left.

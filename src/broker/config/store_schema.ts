@@ -53,7 +53,7 @@ const PostgresTlsSchema = Type.Union(
   },
 )
 
-export const PostgresSchema = Type.Object({
+const PostgresSchema = Type.Object({
   type: Type.Literal('postgres', {
     description:
       'A PostgreSQL that as many servers share as there are replicas (operations.md). Makes its tables at the first start.',

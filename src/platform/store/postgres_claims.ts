@@ -4,7 +4,7 @@
 import type { Clock } from '#core/clock.ts'
 import { claimedToo, claimedValue } from './claim.ts'
 import type { Claim } from './claim.ts'
-import { isCollision, postgresFailure } from './postgres_failure.ts'
+import { isCollision, isSilence, postgresFailure } from './postgres_failure.ts'
 import type { PostgresPool, Run, Statement } from './postgres_pool.ts'
 import { StoreFailure } from './store.ts'
 
@@ -63,7 +63,8 @@ export function createClaimQueue(pool: PostgresPool, schema: string, clock: Cloc
 
   function refuse(batch: readonly Waiting[], error: unknown): void {
     const failure = postgresFailure(pool.place, error)
-    for (const { reject } of batch) reject(failure)
+    const behind = isSilence(error) ? waiting.splice(0) : []
+    for (const { reject } of [...batch, ...behind]) reject(failure)
   }
 
   /** One statement for all. A part whose key is held may still be free: those are looked at once more. */

@@ -45,6 +45,7 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['57P03', 'it is starting up or shutting down'],
   ['ECONNREFUSED', 'nobody listens there'],
   ['ECONNRESET', 'the connection was cut'],
+  ['EPIPE', 'the connection was cut'],
   ['ENOENT', 'there is no such socket'],
   ['ENOTFOUND', 'the host has no address'],
   ['EAI_AGAIN', 'the address of the host cannot be looked up'],
@@ -57,6 +58,11 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['CERT_HAS_EXPIRED', 'its certificate has expired'],
   ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for another name: tls.serverName says which'],
 ])
+
+/** Nobody has answered, so whoever waits behind would only wait as long again. */
+export function isSilence(error: unknown): boolean {
+  return ['57014', '55P03'].includes(sqlState(error) ?? '') || reasonOf(error).endsWith('in time')
+}
 
 /** Texts of pg and pg-pool, which have no codes. */
 const DRIVER_REASONS: ReadonlyMap<string, string> = new Map([

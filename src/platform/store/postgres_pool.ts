@@ -162,6 +162,8 @@ async function clientConfig(address: PostgresAddress): Promise<ClientConfig> {
     sslnegotiation: 'postgres',
     client_encoding: 'UTF8',
     application_name: 'sallyport',
+    // Not nothing, for which PGOPTIONS would stand in.
+    options: ' ',
     connectionTimeoutMillis: connectTimeoutSeconds * 1000,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,

@@ -58,8 +58,25 @@ export async function migrate(
     if (missing.length === 0) return []
     if (missing.length === MIGRATIONS.length && !options.create)
       throw new StoreFailure(`${place}: there is no store in schema ${schema} yet: start the broker once`)
-    for (const step of missing) await take(run, step, schema, place)
-    return missing.map(({ number }) => number)
+    const taken: number[] = []
+    for (const step of missing) if (await take(run, step, schema, place)) taken.push(step.number)
+    return taken
+  })
+}
+
+/** What a role needs that uses the tables and makes none. */
+export function grants(schema: string, role: string): readonly string[] {
+  return [
+    `GRANT USAGE ON SCHEMA "${schema}" TO "${role}"`,
+    `GRANT SELECT ON "${schema}".store_migrations TO "${role}"`,
+    `GRANT SELECT, INSERT, UPDATE, DELETE ON "${schema}".entries TO "${role}"`,
+  ]
+}
+
+/** Grants them, by whoever made the tables. Rejects with StoreFailure. */
+export async function grantUse(address: PostgresAddress, schema: string, role: string): Promise<void> {
+  await withPostgresClient(address, MIGRATION_SECONDS, async (run) => {
+    for (const text of grants(schema, role)) await run({ name: '', text })
   })
 }
 
@@ -79,15 +96,16 @@ export function newerFailure(place: string): StoreFailure {
   )
 }
 
+const MIGRATIONS_TABLE = `SELECT 1 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+  WHERE nspname = $1 AND relname = 'store_migrations'`
+
 type Applied = { readonly number: number; readonly oldestReader: number }
 
 async function readApplied(run: Run, schema: string, place: string): Promise<readonly Applied[]> {
-  const [found] = (
-    await run({ name: 'migrations_table', text: 'SELECT to_regclass($1) IS NOT NULL AS there' }, [
-      `"${schema}".store_migrations`,
-    ])
-  ).rows
-  if (found?.['there'] !== true) return []
+  // From the tables of the catalog, not by to_regclass: that one answers out of a cache, in which a schema that another
+  // replica has made meanwhile is still missing.
+  const found = await run({ name: 'migrations_table', text: MIGRATIONS_TABLE }, [schema])
+  if (found.count === 0) return []
   const text = `SELECT number, oldest_reader FROM "${schema}".store_migrations ORDER BY number`
   const { rows } = await run({ name: 'migrations', text }).catch((error: unknown) => {
     if (sqlState(error) !== '42703') throw error
@@ -115,8 +133,8 @@ function missingSteps(applied: readonly Applied[], place: string): readonly Migr
   return MIGRATIONS.filter(({ number }) => !taken.has(number))
 }
 
-/** One step in one transaction. Of several replicas the first takes it; the others find it taken. */
-async function take(run: Run, step: Migration, schema: string, place: string): Promise<void> {
+/** One step in one transaction. Of several replicas the first takes it; the others find it taken, and say false. */
+async function take(run: Run, step: Migration, schema: string, place: string): Promise<boolean> {
   const plain = async (text: string, values: readonly unknown[] = []): Promise<readonly Row[]> =>
     (await run({ name: '', text }, values)).rows
   const own = `"${schema}"`
@@ -124,11 +142,12 @@ async function take(run: Run, step: Migration, schema: string, place: string): P
   try {
     await plain('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`sallyport store ${schema}`])
     const applied = await readApplied(run, schema, place)
-    if (missingSteps(applied, place).some(({ number }) => number === step.number)) {
+    const isMissing = missingSteps(applied, place).some(({ number }) => number === step.number)
+    if (isMissing) {
       if (applied.length === 0) {
-        const [there] = await plain('SELECT to_regnamespace($1) IS NOT NULL AS there', [own])
         // Only where it is missing: to ask for it needs a privilege even where it is not.
-        if (there?.['there'] !== true) await plain(`CREATE SCHEMA ${own}`)
+        const there = await plain('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema])
+        if (there.length === 0) await plain(`CREATE SCHEMA ${own}`)
         await plain(`CREATE TABLE ${own}.store_migrations (
           number integer PRIMARY KEY, says text NOT NULL, oldest_reader integer NOT NULL,
           applied_at timestamptz NOT NULL DEFAULT now())`)
@@ -141,13 +160,14 @@ async function take(run: Run, step: Migration, schema: string, place: string): P
       ])
     }
     await plain('COMMIT')
+    return isMissing
   } catch (error) {
     // The connection ends with this failure, and the transaction with it.
     if (sqlState(error) === '42P07') throw foreign(place, schema)
     if (sqlState(error) !== '42501') throw error
     throw new StoreFailure(
       `${place}: this role may not make the tables (step ${step.number}) in schema ${schema}\n` +
-        '    -> take the step with a role that may: docs/operations.md, "Roles and grants"',
+        '    -> sallyport store migrate, as a role that may (docs/operations.md)',
     )
   }
 }
