@@ -44,7 +44,8 @@ try {
   process.exitCode = await run(name, rest)
 } catch (error) {
   const { withoutTokens } = await import('./cli/shown_input.ts')
-  const message = error instanceof Error ? error.message : String(error)
+  const { refusedByNode } = await import('./cli/node_permission.ts')
+  const message = refusedByNode(error) ?? (error instanceof Error ? error.message : String(error))
   console.error(withoutTokens(`sallyport: failed: ${message}`))
   process.exitCode = 1
 }

@@ -70,6 +70,31 @@ t.test('nothing is mounted by subPath, which never changes again', async (t) => 
   )
 })
 
+t.test(
+  "Node's permissions are the mounts: all to read, the writable one to write, no programs",
+  async (t) => {
+    const flags = container.env?.find(({ name }) => name === 'NODE_OPTIONS')?.value.split(' ') ?? []
+    const allowed = (flag: string): readonly string[] =>
+      flags.flatMap((each) => (each.startsWith(`${flag}=`) ? [each.slice(flag.length + 1)] : []))
+    const reads = allowed('--allow-fs-read')
+    for (const { mountPath } of mounts)
+      t.ok(
+        reads.some((path) => mountPath === path || mountPath.startsWith(`${path}/`)),
+        mountPath,
+      )
+    for (const path of reads)
+      t.ok(path === '/opt/sallyport' || mounts.some(({ mountPath }) => mountPath.startsWith(path)), path)
+    t.same(
+      allowed('--allow-fs-write'),
+      mounts.filter(({ readOnly }) => readOnly !== true).map(({ mountPath }) => mountPath),
+    )
+    t.same(
+      flags.filter((flag) => !flag.startsWith('--allow-fs-')),
+      ['--permission', '--allow-worker', '--disable-warning=PERM0006'],
+    )
+  },
+)
+
 t.test('probes ask named ports of the ops listener for paths that it has', async (t) => {
   for (const { httpGet } of [container.livenessProbe, container.readinessProbe]) {
     t.equal(httpGet.port, 'ops')

@@ -220,26 +220,57 @@ t.test('it can write to its volume and nowhere else', async (t) => {
     '/dev',
     ...container.volumeMounts.map(({ mountPath }) => mountPath),
   ]
-  const program = `
-    const fs = require('node:fs')
-    const tried = ${JSON.stringify(places)}.map((place) => {
-      try { fs.writeFileSync(place + '/probe', ''); fs.rmSync(place + '/probe'); return [place, 'written'] }
-      catch (error) { return [place, error.code] }
-    })
-    console.log(JSON.stringify(Object.fromEntries(tried)))`
-  const [node = ''] = image.entrypoint
-  const tried: Record<string, string> = JSON.parse(pod.exec([node, '-e', program]))
+  // The container alone, and then Node's permissions before it.
+  const tried = triedInPod('writeFileSync(path, ""); fs.rmSync(path)', places, { NODE_OPTIONS: '' })
   t.same(
-    Object.entries(tried).filter(([, result]) => result === 'written'),
-    [['/var/lib/sallyport', 'written']],
+    Object.entries(tried).filter(([, result]) => result === 'done'),
+    [['/var/lib/sallyport', 'done']],
   )
   t.equal(tried['/'], 'EROFS')
   t.equal(tried['/tmp'], 'EROFS')
+  t.strictSame(triedInPod('writeFileSync(path, ""); fs.rmSync(path)', places), {
+    ...Object.fromEntries(places.map((place) => [place, 'ERR_ACCESS_DENIED'])),
+    '/var/lib/sallyport': 'done',
+  })
   const store = pod.folderOf('store')
   for (const name of readdirSync(store)) {
     const { mode, uid } = statSync(join(store, name))
     t.same([name, uid, mode & 0o777], [name, 65532, 0o600])
   }
+})
+
+/** What comes of `fs.<attempt>` in each folder, for a file called probe: `done`, or the error's code. */
+function triedInPod(attempt: string, folders: readonly string[], variables?: Files): Record<string, string> {
+  const program = `
+    const fs = require('node:fs')
+    const tried = ${JSON.stringify(folders)}.map((folder) => {
+      const path = folder + '/probe'
+      try { fs.${attempt}; return [folder, 'done'] } catch (error) { return [folder, error.code] }
+    })
+    console.log(JSON.stringify(Object.fromEntries(tried)))`
+  const [node = ''] = image.entrypoint
+  return JSON.parse(pod.exec([node, '-e', program], '', variables))
+}
+
+t.test('it can read what is mounted for it and nothing else, and start no program', async (t) => {
+  const mounted = container.volumeMounts.map(({ mountPath }) => mountPath)
+  const others = ['/', '/etc', '/proc/self', '/usr/lib', '/root', '/home']
+  const read = triedInPod('readFileSync(path)', [...mounted, '/opt/sallyport/dist', ...others])
+  t.strictSame(
+    Object.entries(read).filter(([, code]) => code === 'ENOENT'),
+    [...mounted, '/opt/sallyport/dist'].map((folder) => [folder, 'ENOENT']),
+  )
+  for (const folder of others) t.equal(read[folder], 'ERR_ACCESS_DENIED', folder)
+  t.match(triedInPod('readFileSync("/etc/hosts")', ['/']), { '/': 'ERR_ACCESS_DENIED' })
+  const spawn = 'rmSync(path, { force: true }); require("node:child_process").execFileSync(process.execPath)'
+  t.match(triedInPod(spawn, ['/var/lib/sallyport']), { '/var/lib/sallyport': 'ERR_ACCESS_DENIED' })
+})
+
+t.test('a file that is not mounted for it is refused by name, with where to allow it', async (t) => {
+  const refused = exitOf(() => pod.exec([...image.entrypoint, 'config', 'check', '/etc/hosts']))
+  t.equal(refused.status, 1)
+  t.match(refused.stderr, 'do not allow /etc/hosts')
+  t.match(refused.stderr, 'add --allow-fs-read=/etc/hosts to NODE_OPTIONS')
 })
 
 t.test('a job and a client with a secret get tokens, and a real kube-apiserver takes them', async (t) => {
@@ -257,6 +288,16 @@ t.test('a job and a client with a secret get tokens, and a real kube-apiserver t
   t.match(await cluster.reviewToken(String(job.json['access_token'])), {
     user: { username: 'ci:gitlab:48291', groups: ['ci:deployers', 'system:authenticated'] },
   })
+})
+
+t.test('under load signatures come from the thread, which keeps its own permissions', async (t) => {
+  const answers = await Promise.all(Array.from({ length: 64 }, nightly))
+  t.same(new Set(answers.map(({ status }) => status)), new Set([200]))
+  const threads = readdirSync(`/proc/${server.pid}/task`).map((task) =>
+    readFileSync(`/proc/${server.pid}/task/${task}/comm`, 'utf8').trim(),
+  )
+  t.comment(threads.join(' '))
+  t.notMatch(server.logs(), /"level":"(warn|error)"|thread/)
 })
 
 t.test('a changed ConfigMap is taken up without a restart', async (t) => {
@@ -326,18 +367,15 @@ t.test('a changed file is checked against the secrets of the Pod before it is ap
   const check = command('config', 'check', '-')
   t.match(pod.exec(check, configuration()['sallyport.yaml']), /^OK: /m)
   const broken = configuration((text) => text.replace('ttl: 10m', 'ttl: forever'))['sallyport.yaml']
-  t.equal(
-    exitCode(() => pod.exec(check, broken)),
-    78,
-  )
+  t.equal(exitOf(() => pod.exec(check, broken)).status, 78)
 })
 
-function exitCode(run: () => unknown): number {
+function exitOf(run: () => unknown): { readonly status: number; readonly stderr: string } {
   try {
     run()
-    return 0
+    return { status: 0, stderr: '' }
   } catch (error) {
-    return Number(Object(error).status)
+    return { status: Number(Object(error).status), stderr: String(Object(error).stderr) }
   }
 }
 

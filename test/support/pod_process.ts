@@ -45,8 +45,8 @@ export type PodParts = {
 export type PodProcess = {
   /** A new process on the same volumes, as the StatefulSet makes a new Pod; `args` in place of the container's. */
   readonly start: (args?: readonly string[]) => Promise<ChildServer>
-  /** A command beside it in the same world, as `kubectl exec`: what it wrote, or a rejection. */
-  readonly exec: (command: readonly string[], input?: string) => string
+  /** A command beside it in the same world, as `kubectl exec`: what it wrote, or an error. Variables beside the container's. */
+  readonly exec: (command: readonly string[], input?: string, variables?: Files) => string
   /** What the kubelet does with a changed ConfigMap or Secret: new files beside the old ones, and one rename. */
   readonly update: (volume: string, files: Files) => void
   /** The folder on this machine behind a volume. */
@@ -138,15 +138,15 @@ export function createPod(t: Test, parts: PodParts): PodProcess {
       ? []
       : [{ source: folderOf(ACCOUNT_VOLUME), target: ACCOUNT_PATH, isReadOnly: true }]),
   ]
-  const script = (command: readonly string[]): readonly string[] => {
-    const body = podScript(spec, mounts, env, command)
+  const script = (command: readonly string[], variables: Files = {}): readonly string[] => {
+    const body = podScript(spec, mounts, { ...env, ...variables }, command)
     return ['--mount', '--propagation', 'private', 'sh', '-c', body, 'pod', scratch(t, 'root')]
   }
   return {
     folderOf,
     update,
-    exec: (command, input = '') =>
-      execFileSync('unshare', script(command), { encoding: 'utf8', input, stdio: 'pipe' }),
+    exec: (command, input = '', variables = {}) =>
+      execFileSync('unshare', script(command, variables), { encoding: 'utf8', input, stdio: 'pipe' }),
     start: async (args = container.args) => {
       const server = await startChildServer({
         name: 'the Pod',
