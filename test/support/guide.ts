@@ -8,6 +8,9 @@ import type { Test } from 'tap'
 import type { KubeCluster, KubectlResult } from './kube_cluster.ts'
 import { MAIN } from './served.ts'
 
+/** An apiserver compiles all that `generate vap` prints in 15 s, and in more than a minute where others compute beside it. */
+const BLOCK_MS = 240_000
+
 const root = join(import.meta.dirname, '..', '..')
 
 export type Guide = {
@@ -60,7 +63,7 @@ export function openGuide(t: Test, name: string, cluster: KubeCluster): Guide {
         KUBECONFIG: cluster.adminKubeconfig,
       }
       return new Promise((resolve) => {
-        const options = { cwd: folder, env, timeout: 60_000, killSignal: 'SIGKILL' } as const
+        const options = { cwd: folder, env, timeout: BLOCK_MS, killSignal: 'SIGKILL' } as const
         // --norc: bash reads its startup file where stdin is a socket.
         execFile('bash', ['--norc', '-euo', 'pipefail', '-c', block], options, (error, stdout, stderr) => {
           resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr })
