@@ -78,6 +78,8 @@ export type TestBrokerOptions = {
   readonly issuer?: TestIssuer
   readonly env?: Readonly<Record<string, string>>
   readonly store?: Store
+  /** The clock of another broker, for two that share an issuer or a store. */
+  readonly clock?: { now: number }
 }
 
 /** Faults of ours that a test switches on. */
@@ -113,7 +115,7 @@ export type TestBroker = {
 }
 
 export async function startTestBroker(t: Test, options: TestBrokerOptions = {}): Promise<TestBroker> {
-  const clock = { now: START }
+  const clock = options.clock ?? { now: START }
   const now = (): number => clock.now
   const issuer = options.issuer ?? (await startTestIssuer({ now }))
   if (options.issuer === undefined) t.teardown(() => issuer.close())
