@@ -70,6 +70,10 @@ t.test('only exactly true holds: absent, null, wrong type and errors do not (TH-
     ['claims.groups[7] == "a"', 'index_out_of_bounds: claims.groups[7]'],
     ['claims.ref.substring(2, 9) == "x"', 'index_out_of_range'],
     ['int(claims.ref) == 1', 'int_malformed'],
+    ['int("-9223372036854775808") / -1 > 0', 'numeric_overflow'],
+    ['!has(claims.groups.length)', 'has_of_no_object'],
+    ['has(claims.ref.x)', 'has_of_no_object'],
+    ['has(client.x)', 'has_of_no_object'],
     ['9223372036854775807 + int(claims.exp) > 0', 'numeric_overflow: 9223372036854775807 + int(claims.exp)'],
   ]
   for (const [text, detail] of rows) t.same(outcome(text), { held: false, detail }, text)
@@ -104,6 +108,8 @@ t.test('what the type checker or the parser refuses comes with its place', async
   t.match(problem('client.startsWith('), { line: 1, column: 19 })
   t.match(problem('1 in ["a"]'), { message: /no such overload/ })
   t.match(problem('  '), { message: /empty/ })
+  for (const text of ['[][0] > 1', '{}["a"] < 1', '[].exists(x, x > 1)'])
+    t.match(problem(text), { message: /empty list or map is open/ }, text)
 })
 
 t.test('what is outside the profile is refused when it is loaded', async (t) => {

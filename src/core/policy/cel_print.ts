@@ -90,9 +90,10 @@ export function print(root: CelNode, source: string): Printed {
       case '>=':
       case '-':
       case '*':
-      case '/':
       case '%':
         return parts('(', node.args[0], ` ${node.op} `, node.args[1], ')')
+      case '/':
+        return parts('__int64((', node.args[0], ' / ', node.args[1], '))')
       case '.?':
       case '[?]':
         throw new Error('optional access passed the guard')
@@ -100,6 +101,11 @@ export function print(root: CelNode, source: string): Printed {
   }
 
   function putCall(name: string, args: readonly CelNode[]): void {
+    const [field] = args
+    // The engine says "no" of a list or a text, which has no fields to ask for; CEL says that the question is wrong.
+    if (name === 'has' && field?.op === '.' && field.args[0].args !== 'claims') {
+      return parts('(__members(', field.args[0], ') ? has(', field, ') : false)')
+    }
     const rewrite = CEL_FUNCTIONS.get(name)?.rewrite
     const wrapper = rewrite === 'check' ? `__${name}(` : rewrite === 'charge' ? '__charge(' : undefined
     parts(name, '(', wrapper ?? '')
