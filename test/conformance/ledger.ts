@@ -1,6 +1,7 @@
 // What every ledger does, wherever it keeps its entries (src/platform/ledger/ledger.ts).
 import type { Test } from 'tap'
 import type { LedgerEntry, ModuleKey, PublishedFacts } from '../../src/core/module/ledger.ts'
+import { MOST_MUTABLE } from '../../src/core/module/ledger_bound.ts'
 import type { Ledger } from '../../src/platform/ledger/ledger.ts'
 import { eventually } from '../support/kube_modules.ts'
 import { NOON, published } from '../support/module_changes.ts'
@@ -122,6 +123,37 @@ export function describeLedger(t: Test, house: LedgerHouse): void {
       'Provider 1.0.0-rc.1',
     ])
   })
+
+  t.test(
+    'what never had to stay is remembered up to a bound, and nothing that was is lost to it',
+    async (t) => {
+      const module = moduleOf()
+      const ledger = await house.open(t)
+      await ledger.record(module, new Map([['0.1.0', { ...BARE, by: 'alice' }]]))
+      const many = new Map(Array.from({ length: MOST_MUTABLE + 5 }, (_, index) => [`1.0.${index}`, BARE]))
+      await ledger.record(module, many)
+      t.equal(ledger.published(module).size, MOST_MUTABLE)
+      t.equal(ledger.room(module), 0)
+      t.equal(ledger.published(module).has(`1.0.${MOST_MUTABLE + 4}`), false)
+      t.equal(ledger.published(module).get('0.1.0')?.by, 'alice', 'the oldest is not pushed out')
+
+      await ledger.record(module, new Map([['2.0.0', FULL]]))
+      t.same(ledger.published(module).get('2.0.0'), FULL, 'what is immutable is remembered')
+      await ledger.record(module, new Map([['0.1.0', { ...BARE, ...GONE }]]))
+      t.equal(ledger.published(module).get('0.1.0')?.state, 'unpublished', 'what is known is kept up')
+      t.equal(ledger.room(module), 0, 'what is gone makes no room')
+      const later = `1.0.${MOST_MUTABLE + 4}`
+      await ledger.record(module, new Map([[later, { ...BARE, immutable: true }]]))
+      t.equal(ledger.published(module).get(later)?.immutable, true, 'what becomes immutable is remembered')
+
+      await ledger.record(module, new Map([['1.0.0', { ...BARE, immutable: true }]]))
+      t.equal(ledger.room(module), 1)
+      const again = await house.open(t)
+      t.same(new Map(again.published(module)), new Map(ledger.published(module)))
+      t.equal(again.room(module), 1)
+      t.equal(again.room({ ...module, name: 'other' }), MOST_MUTABLE, 'another Module has its own')
+    },
+  )
 
   t.test('what is recorded while it is being written is written after it', async (t) => {
     const module = moduleOf()

@@ -5,15 +5,19 @@
 import type { JsonObject } from '#core/claims.ts'
 import { isSameFacts, mergedFacts, publishedVersionName } from '#core/module/ledger.ts'
 import type { LedgerEntry, ModuleKey, PublishedFacts } from '#core/module/ledger.ts'
+import { withinBound } from '#core/module/ledger_bound.ts'
 import { factFields, publishedVersionOf, readPublishedEntry } from '#core/module/published_version.ts'
 import type { KubeFailure } from '#platform/kube/kube_target.ts'
 import { WatchCache } from '#platform/kube/watch_cache.ts'
 import type { WatchChange, WatchDeps } from '#platform/kube/watch_cache.ts'
+import { UNREMEMBERED } from './ledger.ts'
 import type { Ledger, LedgerWriteResult } from './ledger.ts'
 import { LedgerBook } from './ledger_book.ts'
 
 export type KubeLedgerOptions = WatchDeps & {
   readonly onWrite?: (result: LedgerWriteResult) => void
+  /** So many versions found no room. */
+  readonly onUnremembered?: (versions: number) => void
   /** The entries are in memory: the first time, and each time the whole list was read again. */
   readonly onListed?: () => void
 }
@@ -103,6 +107,15 @@ export class KubeLedger implements Ledger {
     return this.#book.published(module)
   }
 
+  room(module: ModuleKey): number {
+    return this.#book.room(module)
+  }
+
+  /** Modules and Providers of which nothing more is remembered that is not immutable. */
+  get full(): number {
+    return this.#book.full()
+  }
+
   entries(): Iterable<LedgerEntry> {
     return this.#book.entries()
   }
@@ -113,8 +126,10 @@ export class KubeLedger implements Ledger {
 
   async record(module: ModuleKey, writes: ReadonlyMap<string, PublishedFacts>): Promise<void> {
     const known = this.#book.published(module)
+    const { kept, unremembered } = withinBound(writes, known, this.room(module))
+    if (unremembered > 0) this.#tellUnremembered(module, unremembered)
     const written: Promise<void>[] = []
-    for (const [version, facts] of writes) {
+    for (const [version, facts] of kept) {
       const before = known.get(version)
       this.#book.set({ module, version, facts })
       const how = { isNew: before === undefined, waits: isAnonymous(before, facts) }
@@ -130,6 +145,11 @@ export class KubeLedger implements Ledger {
     await Promise.all(this.#working)
     for (const { written } of this.#pending.values()) written.resolve()
     this.#pending.clear()
+  }
+
+  #tellUnremembered(module: ModuleKey, versions: number): void {
+    this.#options.log.warn({ ...module, versions }, UNREMEMBERED)
+    this.#options.onUnremembered?.(versions)
   }
 
   #oldBacklog(): string | undefined {

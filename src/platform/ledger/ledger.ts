@@ -9,9 +9,13 @@ export interface Ledger {
 
   /**
    * Creates what is absent, fills in what was not known, moves the state; never overwrites. At once in memory; resolves when it
-   * is kept, which is tried until it is, or the ledger is closed. Never rejects.
+   * is kept, which is tried until it is, or the ledger is closed. Never rejects. New entries that are not immutable find no room
+   * above the bound of core/module/ledger_bound.ts; the log and `onUnremembered` say how many did not.
    */
   record(module: ModuleKey, writes: ReadonlyMap<string, PublishedFacts>): Promise<void>
+
+  /** New entries that are not immutable and would find room now. */
+  room(module: ModuleKey): number
 
   entries(): Iterable<LedgerEntry>
 
@@ -21,6 +25,10 @@ export interface Ledger {
   /** Waits for nothing that cannot be written. */
   close(): Promise<void>
 }
+
+/** The line in the log when versions find no room. */
+export const UNREMEMBERED =
+  'versions that are not immutable are not remembered: of this Module or Provider, or of its namespace, there are as many as the ledger keeps'
 
 /**
  * How a write ended: `refused` for good, because the entry breaks what its schema says, `failed` for now; `conflict`: somebody

@@ -3,10 +3,12 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { isSameFacts, mergedFacts } from '#core/module/ledger.ts'
 import type { LedgerEntry, ModuleKey, PublishedFacts } from '#core/module/ledger.ts'
+import { withinBound } from '#core/module/ledger_bound.ts'
 import { ledgerLine, readLedgerLines } from '#core/module/ledger_lines.ts'
 import type { Log } from '#platform/log.ts'
 import { StoreFailure } from '#platform/store/store.ts'
 import type { Store } from '#platform/store/store.ts'
+import { UNREMEMBERED } from './ledger.ts'
 import type { Ledger, LedgerWriteResult } from './ledger.ts'
 import { keyText, LedgerBook } from './ledger_book.ts'
 
@@ -14,6 +16,8 @@ export type StoreLedgerOptions = {
   readonly store: Store
   readonly log: Log
   readonly onWrite?: (result: LedgerWriteResult) => void
+  /** So many versions found no room. */
+  readonly onUnremembered?: (versions: number) => void
 }
 
 /** Also what others have written since it was opened, once asked for. */
@@ -55,6 +59,10 @@ class LedgerInStore implements StoreLedger {
     return this.#book.published(module)
   }
 
+  room(module: ModuleKey): number {
+    return this.#book.room(module)
+  }
+
   entries(): Iterable<LedgerEntry> {
     return this.#book.entries()
   }
@@ -66,7 +74,12 @@ class LedgerInStore implements StoreLedger {
 
   async record(module: ModuleKey, writes: ReadonlyMap<string, PublishedFacts>): Promise<void> {
     const known = this.#book.published(module)
-    const news = [...writes].map(([version, facts]) => ({
+    const { kept, unremembered } = withinBound(writes, known, this.room(module))
+    if (unremembered > 0) {
+      this.#options.log.warn({ ...module, versions: unremembered }, UNREMEMBERED)
+      this.#options.onUnremembered?.(unremembered)
+    }
+    const news = [...kept].map(([version, facts]) => ({
       module,
       version,
       facts,

@@ -1,6 +1,7 @@
 // WH-V11: as many versions, and platforms of a Provider, as every door can judge in its budget, and an object can hold.
 import { kindName } from '#core/module/module_case.ts'
 import type { ListCase } from '#core/module/module_case.ts'
+import { countMutable, MOST_MUTABLE, roomFor } from '#core/module/ledger_bound.ts'
 import type { ProviderObject } from '#core/module/module_object.ts'
 import type { Finding } from '#core/module/verdict.ts'
 
@@ -11,7 +12,18 @@ const MAX_VERSIONS = 500
 export const MAX_PLATFORMS = 64
 
 export function tooManyVersions(subject: ListCase): readonly Finding[] {
-  return [...tooManyEntries(subject), ...tooManyPlatforms(subject)]
+  return [...tooManyEntries(subject), ...tooManyPlatforms(subject), ...tooManyRemembered(subject)]
+}
+
+/** Nothing is refused for it: what is not immutable may be published and removed as OpenDepot likes. */
+function tooManyRemembered({ change, ledger, versions, isImmutable }: ListCase): readonly Finding[] {
+  const { published } = ledger
+  if (isImmutable || published.size < MOST_MUTABLE) return []
+  const fresh = versions.added.filter(({ plain }) => !published.has(plain))
+  const count = fresh.length - roomFor({ ofObject: countMutable(published), leftInNamespace: 0 })
+  if (count <= 0) return []
+  const message = `the ledger has ${MOST_MUTABLE} versions of this ${kindName(change)} that were never immutable, and will not remember ${count} more`
+  return [{ rule: 'WH-V11', kind: 'notice', path: 'spec.versions', message, wayOut: '' }]
 }
 
 function tooManyPlatforms({ change }: ListCase): readonly Finding[] {
