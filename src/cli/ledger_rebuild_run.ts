@@ -1,5 +1,7 @@
 // Runs `sallyport ledger rebuild`: what the ledger lacks of what the cluster holds, and what cannot be brought back. It looks with
 // the webhook's own eyes, so that it finds what a webhook finds when it starts.
+import { epochSeconds } from '#core/clock.ts'
+import { withinBound } from '#core/module/ledger_bound.ts'
 import { lookForLost, LOST_FOR_GOOD } from '#core/module/ledger_feed.ts'
 import type { LookStep } from '#core/module/ledger_feed.ts'
 import type { LedgerEntry, ModuleKey, PublishedFacts } from '#core/module/ledger.ts'
@@ -7,6 +9,7 @@ import { readLedgerLines } from '#core/module/ledger_lines.ts'
 import type { Result } from '#core/result.ts'
 import type { KubeConnection } from '#platform/kube/kube_connection.ts'
 import { KubeLedger } from '#platform/ledger/kube_ledger.ts'
+import type { Ledger } from '#platform/ledger/ledger.ts'
 import { keyText } from '#platform/ledger/ledger_book.ts'
 import { createLog } from '#platform/log.ts'
 import { Holdings } from '../../webhook/cluster/holdings.ts'
@@ -26,7 +29,7 @@ const PATIENCE_MS = 5000
 const POLL_MS = 50
 
 /** What one look found, with what a file said before it. */
-type Step = LookStep & { readonly saved: number; readonly changed: number }
+type Step = LookStep & { readonly saved: number; readonly changed: number; readonly unremembered: number }
 type Lost = readonly Step[]
 type Done = Promise<Result<ExitCode, LedgerStop>>
 
@@ -44,7 +47,7 @@ export async function runRebuild(
   ledger.start()
   holdings.start()
   try {
-    const lost = await look(ledger, holdings, saved.value)
+    const lost = await look(ledger, holdings, { saved: saved.value, atSeconds: epochSeconds(io.clock) })
     if (!lost.ok) return lost
     show(lost.value, io)
     if (lost.value.length === 0) return { ok: true, value: EXIT.ok }
@@ -75,7 +78,7 @@ async function readSaved(
 async function look(
   ledger: KubeLedger,
   holdings: Holdings,
-  entries: readonly LedgerEntry[],
+  { saved: entries, atSeconds }: { readonly saved: readonly LedgerEntry[]; readonly atSeconds: number },
 ): Promise<Result<Lost, LedgerStop>> {
   const trouble = await settled(() => ({
     isDone: holdings.isListed && ledger.isListed,
@@ -93,20 +96,40 @@ async function look(
     published: (module) => new Map([...ledger.published(module), ...saved.writesTo(module)]),
     digestOf: (object, plain) => holdings.digestOf(object, plain),
     isRequiredImmutable: (object) => holdings.isRequiredImmutable(object),
+    unlisted: () => holdings.unlisted(atSeconds),
+    // Counted below, together with what the file says.
+    room: () => Infinity,
   })
-  const found = new Map([...steps].map((step) => [keyText(step.module), step]))
+  const found = new Map<string, LookStep>()
+  for (const step of steps) {
+    const key = keyText(step.module)
+    found.set(key, together(found.get(key), step))
+  }
   for (const module of saved.modules) {
     const key = keyText(module)
     if (!found.has(key)) found.set(key, { module, facts: new Map(), fresh: 0, gone: 0 })
   }
-  const lost = [...found.values()].map((step) => withSaved(step, saved.writesTo(step.module)))
-  return { ok: true, value: lost.filter(({ facts }) => facts.size > 0) }
+  const lost = [...found.values()].map((step) => withSaved(step, saved.writesTo(step.module), ledger))
+  return { ok: true, value: lost.filter(({ facts, unremembered }) => facts.size + unremembered > 0) }
 }
 
-function withSaved(step: LookStep, saved: ReadonlyMap<string, PublishedFacts>): Step {
-  const { facts, fresh, gone } = step
+/** What was found in two places of one Module or Provider: what it lists, and what it left behind. */
+function together(before: LookStep | undefined, { module, facts, fresh, gone }: LookStep): LookStep {
+  if (before === undefined) return { module, facts, fresh, gone }
+  return {
+    module,
+    facts: new Map([...before.facts, ...facts]),
+    fresh: before.fresh + fresh,
+    gone: before.gone + gone,
+  }
+}
+
+function withSaved(step: LookStep, saved: ReadonlyMap<string, PublishedFacts>, ledger: Ledger): Step {
+  const { module, facts, fresh, gone } = step
   const changed = facts.size - fresh - gone
-  return { ...step, facts: new Map([...saved, ...facts]), saved: saved.size, changed }
+  const all = new Map([...saved, ...facts])
+  const { kept, unremembered } = withinBound(all, ledger.published(module), ledger.room(module))
+  return { ...step, facts: kept, saved: saved.size, changed, unremembered }
 }
 
 async function write(lost: Lost, ledger: KubeLedger, io: CommandIo): Done {
@@ -154,8 +177,8 @@ function show(lost: Lost, io: CommandIo): void {
     io.stdout.write('the ledger has everything that is stored\n')
     return
   }
-  const found = { saved: 0, fresh: 0, objects: 0, changed: 0, gone: 0 }
-  for (const { module, facts, saved, fresh, changed, gone } of lost) {
+  const found = { saved: 0, fresh: 0, objects: 0, changed: 0, gone: 0, unremembered: 0 }
+  for (const { module, facts, saved, fresh, changed, gone, unremembered } of lost) {
     const { kind, namespace, name } = module
     io.stdout.write(`${printable(`${kind} ${namespace}/${name}`)}\n`)
     for (const [version, one] of facts) io.stdout.write(`  ${lineOf({ version, facts: one })}\n`)
@@ -164,11 +187,14 @@ function show(lost: Lost, io: CommandIo): void {
     found.gone += gone
     found.changed += changed
     found.saved += saved
+    found.unremembered += unremembered
   }
   if (found.saved > 0) io.stdout.write(`from the file: ${found.saved}\n`)
   io.stdout.write(
     `not in the ledger: ${found.fresh} of ${found.objects} objects; changed since: ${found.changed}; gone without a trace: ${found.gone}\n`,
   )
+  if (found.unremembered > 0)
+    io.stdout.write(`not immutable, and more than the ledger remembers: ${found.unremembered}\n`)
   if (found.fresh > 0) io.stdout.write(`not brought back: ${LOST_FOR_GOOD}\n`)
 }
 

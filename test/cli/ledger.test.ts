@@ -5,13 +5,14 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { LedgerEntry } from '../../src/core/module/ledger.ts'
+import { MOST_MUTABLE } from '../../src/core/module/ledger_bound.ts'
 import { ledgerLine } from '../../src/core/module/ledger_lines.ts'
 import { publishedVersionOf } from '../../src/core/module/published_version.ts'
 import { folder, runCli } from '../support/cli.ts'
 import type { CliRun } from '../support/cli.ts'
 import { fakeApiserver } from '../support/fake_apiserver.ts'
 import type { ApiAnswer, ApiCall } from '../support/fake_apiserver.ts'
-import { moduleJson, NOON, published } from '../support/module_changes.ts'
+import { moduleJson, MUTABLE, NOON, published } from '../support/module_changes.ts'
 
 const VPC = { kind: 'Module', namespace: 'infra', name: 'terraform-aws-vpc' } as const
 
@@ -144,11 +145,55 @@ t.test('rebuild says what is missing, what changed and what is gone, and writes 
 Provider infra/terraform-aws-vpc
   5.0.0  unpublished  immutable
 not in the ledger: 1 of 1 objects; changed since: 0; gone without a trace: 2
-not brought back: who published them and when, by which pipeline, and what was unpublished or pruned before: none of it stands in the objects
+not brought back: who published them and when, by which pipeline, and what was unpublished or pruned before and has no Version any more: none of it stands in the objects, and nobody looks into the storage
 nothing was written: --write does
 `,
   })
   t.same(writes, [])
+})
+
+/** A Version of a Module, from before anybody looked. */
+function archived(module: string, plain: string): unknown {
+  return {
+    metadata: {
+      name: `${module}-${plain.replaceAll('.', '-')}`,
+      namespace: 'infra',
+      resourceVersion: '6',
+      creationTimestamp: '2026-01-01T00:00:00Z',
+    },
+    spec: { type: 'Module', version: plain, moduleConfigRef: { name: module } },
+    status: { checksum: Buffer.alloc(32).toString('base64') },
+  }
+}
+
+t.test('rebuild finds what was published once in Versions that nobody lists any more', async (t) => {
+  const metadata = { name: VPC.name, namespace: 'infra', uid: 'u', resourceVersion: '5' }
+  const stored = { ...moduleJson({ versions: ['1.9.0', '1.10.0', '1.11.0'] }), metadata }
+  const run = await house(t, ({ path }) => {
+    if (path.includes('/modules?limit')) return listed(stored)
+    if (!path.includes('/versions?limit')) return undefined
+    return listed(archived(VPC.name, '1.11.0'), archived(VPC.name, '0.9.0'), archived('gone', '3.0.0'))
+  })
+  const digest = `sha256:${'00'.repeat(32)}`
+  t.match(await run('rebuild'), {
+    code: 0,
+    stdout: `Module infra/terraform-aws-vpc
+  1.11.0  present  immutable  ${digest}
+  0.9.0  unpublished  immutable  ${digest}
+Module infra/gone
+  3.0.0  unpublished  mutable  ${digest}
+Provider`,
+  })
+})
+
+t.test('rebuild says what is more than the ledger remembers', async (t) => {
+  const versions = Array.from({ length: MOST_MUTABLE + 3 }, (_, index) => `1.0.${index}`)
+  const metadata = { name: 'snapshots', namespace: 'infra', uid: 'u', resourceVersion: '5' }
+  const stored = { ...moduleJson({ ...MUTABLE, versions }), metadata }
+  const run = await house(t, ({ path }) => (path.includes('/modules?limit') ? listed(stored) : undefined))
+  const { stdout } = await run('rebuild')
+  t.equal(stdout.match(/^ {2}1\.0\.\d+ {2}present/gm)?.length, MOST_MUTABLE)
+  t.match(stdout, 'not immutable, and more than the ledger remembers: 3')
 })
 
 t.test('rebuild brings back from an export what no object says, and what became of it since', async (t) => {

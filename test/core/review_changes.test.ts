@@ -208,11 +208,13 @@ t.test('two Modules of one name in one change are both refused', async (t) => {
   t.same(told(reviewed({ after: { 'a.yaml': moduleYaml(['1.0.0']), 'b.yaml': apart } })), [])
 })
 
+function provider(namespace: string, name = 'aws'): string {
+  return JSON.stringify(aProviderJson({ namespace, name, versions: ['5.0.0'] }))
+}
+
 t.test(
   'two Providers of one name are both refused, and so is a version with the name of another',
   async (t) => {
-    const provider = (namespace: string, name = 'aws'): string =>
-      JSON.stringify(aProviderJson({ namespace, name, versions: ['5.0.0'] }))
     const twice = reviewed({ after: { 'a.yaml': provider('infra'), 'b.yaml': provider('other') } })
     t.same(toldShortly(twice), ['a.yaml:1 deny WH-M10', 'b.yaml:1 deny WH-M10'])
     const apart = { 'a.yaml': provider('infra'), 'b.yaml': provider('other', 'azurerm') }

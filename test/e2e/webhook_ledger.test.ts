@@ -91,7 +91,8 @@ async function settled(kube: KubeCluster, lines: readonly string[]): Promise<voi
 }
 
 async function ledgerOf(kube: KubeCluster, ...argv: readonly string[]): Promise<CliRun> {
-  return runCli(['ledger', ...argv, '--kubeconfig', kube.adminKubeconfig], WORLD)
+  // The cluster's own time: a Version says when it was made.
+  return runCli(['ledger', ...argv, '--kubeconfig', kube.adminKubeconfig], { ...WORLD, now: Date.now() })
 }
 
 async function specs(kube: KubeCluster): Promise<readonly unknown[]> {
@@ -337,6 +338,15 @@ t.test(
     const written = await ledgerOf(kube, 'rebuild', '--write')
     t.match(written, { code: 0, stdout: /written\n$/ })
     t.same(await kept(kube), ['terraform-aws-vpc 1.2.0 present'])
+
+    // Left behind by what took 1.1.0 off the list.
+    await must(kube, ['apply', '-f', '-'], JSON.stringify(versionJson('1.1.0')))
+    const once = await eventually(async () => {
+      const { stdout } = await ledgerOf(kube, 'rebuild', '--write')
+      return stdout.includes('1.1.0') ? stdout : undefined
+    }, 'it is older than the look')
+    t.match(once, /^ {2}1\.1\.0 {2}unpublished {2}immutable$/m)
+    t.same(await kept(kube), ['terraform-aws-vpc 1.1.0 unpublished', 'terraform-aws-vpc 1.2.0 present'])
   },
 )
 

@@ -5,6 +5,7 @@ import { Registry } from 'prom-client'
 import type { JsonObject } from '../../src/core/claims.ts'
 import type { ChangeSubject } from '../../src/core/module/change.ts'
 import type { LedgerFacts, PublishedFacts } from '../../src/core/module/ledger.ts'
+import { MOST_MUTABLE } from '../../src/core/module/ledger_bound.ts'
 import { readModule, readProvider, readVersion } from '../../src/core/module/module_object.ts'
 import { publishedVersionOf } from '../../src/core/module/published_version.ts'
 import { PUBLISHED_VERSIONS } from '../../src/platform/ledger/kube_ledger.ts'
@@ -13,7 +14,7 @@ import type { Cluster } from '../../webhook/cluster/cluster.ts'
 import { eventually } from '../support/kube_modules.ts'
 import { memoryKube } from '../support/memory_kube.ts'
 import type { MemoryKube } from '../support/memory_kube.ts'
-import { aModule, alice, moduleJson, NOON, pipeline } from '../support/module_changes.ts'
+import { aModule, alice, moduleJson, MUTABLE, NOON, pipeline } from '../support/module_changes.ts'
 import type { ModuleEdit } from '../support/module_changes.ts'
 
 const OPENDEPOT = '/apis/opendepot.defdev.io/v1alpha1'
@@ -181,6 +182,64 @@ function versionJson(
     status,
   }
 }
+
+function madeAt(json: JsonObject, seconds: number): JsonObject {
+  const creationTimestamp = new Date(seconds * 1000).toISOString()
+  return { ...json, metadata: { ...Object(json['metadata']), creationTimestamp } }
+}
+
+t.test('a Version that nobody lists any more was published once', async (t) => {
+  const checksum = Buffer.from('ab'.repeat(32), 'hex').toString('base64')
+  const old = NOON - 86_400
+  const ofProvider = {
+    type: 'Provider',
+    moduleConfigRef: null,
+    providerConfigRef: { name: 'aws' },
+  }
+  const ofGone = { moduleConfigRef: { name: 'gone', immutable: true } }
+  const { kube, cluster } = await synced(t, (empty) => {
+    module(empty, { versions: ['1.1.0'] })
+    for (const json of [
+      versionJson('terraform-aws-vpc-1-0-0', '1.0.0', { checksum }),
+      versionJson('terraform-aws-vpc-1-1-0', '1.1.0', { checksum }),
+      versionJson('aws-5-0-0-linux-amd64', '5.0.0', { checksum }, ofProvider),
+      versionJson('aws-5-0-0-linux-arm64', '5.0.0', {}, ofProvider),
+      versionJson('gone-3-0-0', '3.0.0', {}, ofGone),
+    ])
+      empty.put(VERSIONS, madeAt(json, old))
+    // Made a moment ago: the Module that lists it may be on its way.
+    empty.put(VERSIONS, madeAt(versionJson('terraform-aws-vpc-1-2-0', '1.2.0', { checksum }), NOON - 1))
+  })
+  const left = { state: 'unpublished', immutable: true } as const
+  t.same(facts(cluster, '1.0.0'), { ...left, digest: `sha256:${'ab'.repeat(32)}` })
+  t.equal(facts(cluster, '1.1.0')?.state, 'present')
+  t.equal(facts(cluster, '1.2.0'), undefined)
+  const published = (kind: 'Module' | 'Provider', name: string) =>
+    cluster.ledger.published({ kind, namespace: 'infra', name })
+  t.same([...published('Provider', 'aws')], [['5.0.0', { ...left, immutable: false }]])
+  t.same([...published('Module', 'gone')], [['3.0.0', left]])
+  t.same(kept(kube), ['1.0.0 unpublished', '1.1.0 present', '3.0.0 unpublished', '5.0.0 unpublished'])
+})
+
+t.test(
+  'of versions that come and go on a Module that is not immutable as many are kept as there is room for',
+  async (t) => {
+    const versions = Array.from({ length: MOST_MUTABLE }, (_, index) => `0.0.${index}`)
+    const { kube, cluster, told, registry } = await synced(t, (empty) =>
+      module(empty, { ...MUTABLE, versions }),
+    )
+    const text = 'versions that are not immutable are not remembered'
+    t.notOk(told.some((line) => line.startsWith(text)))
+    module(kube, { ...MUTABLE, versions: ['1.0.0'] })
+    t.equal(facts(cluster, '1.0.0'), undefined)
+    t.equal(facts(cluster, '0.0.0')?.state, 'unpublished')
+    t.ok(told.some((line) => line.startsWith(text)))
+    t.match(await registry.metrics(), 'sallyport_webhook_ledger_unremembered_total 1')
+    t.match(await registry.metrics(), 'sallyport_webhook_ledger_full 1')
+    module(kube, { versions: ['1.0.0'] })
+    t.match(facts(cluster, '1.0.0'), { state: 'present', immutable: true })
+  },
+)
 
 t.test('a kind that the cluster does not know says nothing of what was published under it', async (t) => {
   const { cluster } = await synced(t, (kube) => {

@@ -1,6 +1,7 @@
 // What the webhook knows of its cluster: watches, the indexes over them, and the ledger that they feed. Reviews read all of it from
 // memory; until it is in memory, and again when nothing was heard for too long, `missing` says so and nothing is judged.
 import type { Registry } from 'prom-client'
+import { epochSeconds } from '#core/clock.ts'
 import type { Clock } from '#core/clock.ts'
 import type { ChangeSubject } from '#core/module/change.ts'
 import type { LedgerFacts } from '#core/module/ledger.ts'
@@ -49,6 +50,8 @@ export type Cluster = ClusterPort & {
 const STALE_AFTER_MS = 30_000
 /** What a lost write or another writer left behind is found so often. */
 const RECONCILE_MS = 300_000
+/** A Version that nobody lists was left behind, and is not ahead of what the watch has told of its Module. */
+const SETTLED_SECONDS = 60
 
 /** Begins to watch; `missing` says what is not there yet. The connection stays the caller's. */
 export async function openCluster(options: ClusterOptions): Promise<Cluster> {
@@ -59,7 +62,12 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   const judged = new JudgedRequests()
   const closing = new AbortController()
   const synced = Promise.withResolvers<void>()
-  const ledger = new KubeLedger({ ...deps, onWrite: metrics.written, onListed: () => begin() })
+  const ledger = new KubeLedger({
+    ...deps,
+    onWrite: metrics.written,
+    onUnremembered: metrics.unremembered,
+    onListed: () => begin(),
+  })
   const holdings = new Holdings(deps, {
     onPublishing: (change) => feeder.changed(change),
     onArchived: (module, plain, digest) => feeder.archived(module, plain, digest),
@@ -73,6 +81,8 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     onTwoAuthors: metrics.twoAuthors,
     isRequiredImmutable: (body) => holdings.isRequiredImmutable(body),
     digestOf: (body, plain) => holdings.digestOf(body, plain),
+    unlisted: () => holdings.unlisted(epochSeconds(clock) - SETTLED_SECONDS),
+    room: (module) => ledger.room(module),
     stored: () => holdings.publishing(),
     isStored: (module) => holdings.isStored(module),
   })

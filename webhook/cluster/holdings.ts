@@ -10,7 +10,8 @@ import { readNamedVersion, VersionNames } from '#core/module/version_names.ts'
 import type { NamedVersion } from '#core/module/version_names.ts'
 import { WatchCache } from '#platform/kube/watch_cache.ts'
 import type { AnyWatch, ObjectRef, WatchChange, WatchDeps, Watched } from '#platform/kube/watch_cache.ts'
-import type { PublishingObject } from '#core/module/ledger_feed.ts'
+import { identitiesOf } from '#core/module/ledger.ts'
+import type { PublishingObject, UnlistedVersion } from '#core/module/ledger_feed.ts'
 import type { Publishing } from '../ledger/feeder.ts'
 import { storedPolicy } from './policy_list.ts'
 import type { StoredPolicy } from './policy_list.ts'
@@ -157,6 +158,32 @@ export class Holdings {
   isStored({ kind, namespace, name }: ModuleKey): boolean {
     const cache = kind === 'Module' ? this.modules : this.providers
     return !cache.isServed || cache.get(`${namespace}/${name}`) !== undefined
+  }
+
+  /**
+   * Versions that their Module or Provider does not list, or whose Module or Provider is gone.
+   * @param beforeSeconds those that were made since then are left out: the list that has them may not have come yet
+   */
+  *unlisted(beforeSeconds: number): IterableIterator<UnlistedVersion> {
+    for (const stored of this.#versions.values()) {
+      const { type: kind, namespace, owner, version, digest, createdAtSeconds = Infinity } = stored
+      if (version === '' || owner === '' || createdAtSeconds >= beforeSeconds) continue
+      const cache = kind === 'Module' ? this.modules : this.providers
+      const names = kind === 'Module' ? this.#names.modules : this.#names.providers
+      const lister = names.find(namespace, owner)
+      // Of a kind that is not served nobody knows what it lists.
+      if (!cache.isServed || (lister !== undefined && identitiesOf(lister).has(version))) continue
+      yield {
+        module: { kind, namespace, name: lister?.meta.name ?? owner },
+        version,
+        immutable: stored.immutable || (lister !== undefined && this.#isImmutable(lister)),
+        digest: kind === 'Module' ? digest : undefined,
+      }
+    }
+  }
+
+  #isImmutable(body: PublishingObject): boolean {
+    return (body.kind === 'Module' && body.config.immutable) || this.isRequiredImmutable(body)
   }
 
   isTerminating(namespace: string): boolean {

@@ -6,12 +6,13 @@ import type { LedgerWriteResult } from '#platform/ledger/ledger.ts'
 
 type Watched = {
   readonly caches: readonly AnyWatch[]
-  readonly ledger: { readonly size: number; readonly backlog: number }
+  readonly ledger: { readonly size: number; readonly backlog: number; readonly full: number }
 }
 
 export type ClusterMetrics = {
   readonly written: (result: LedgerWriteResult) => void
   readonly twoAuthors: (versions: number) => void
+  readonly unremembered: (versions: number) => void
   readonly watch: (watched: Watched) => void
 }
 
@@ -23,6 +24,11 @@ export function clusterMetrics(registry: Registry | undefined): ClusterMetrics {
     labelNames: ['result'],
     registers,
   })
+  const forgone = new Counter({
+    name: 'sallyport_webhook_ledger_unremembered_total',
+    help: 'Versions that are not immutable and found no room in the ledger, at each commit that lists them.',
+    registers,
+  })
   const contradicted = new Counter({
     name: 'sallyport_webhook_ledger_two_authors_total',
     help: 'Versions of which the ledger keeps another author than the one whose request was judged here.',
@@ -31,6 +37,7 @@ export function clusterMetrics(registry: Registry | undefined): ClusterMetrics {
   return {
     twoAuthors: (versions) => contradicted.inc(versions),
     written: (result) => writes.inc({ result }),
+    unremembered: (versions) => forgone.inc(versions),
     watch({ caches, ledger }) {
       const synced: Gauge<'resource'> = new Gauge({
         name: 'sallyport_webhook_watch_synced',
@@ -53,6 +60,12 @@ export function clusterMetrics(registry: Registry | undefined): ClusterMetrics {
         'sallyport_webhook_ledger_backlog',
         'Entries that are not written yet.',
         () => ledger.backlog,
+      )
+      gauge(
+        registers,
+        'sallyport_webhook_ledger_full',
+        'Modules and Providers of which the ledger remembers nothing more that is not immutable.',
+        () => ledger.full,
       )
     },
   }

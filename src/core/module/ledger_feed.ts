@@ -2,6 +2,7 @@
 import { statedReason } from './break_glass.ts'
 import { ledgerWrites } from './ledger.ts'
 import type { Attribution, LedgerEntry, ModuleKey, PublishedFacts } from './ledger.ts'
+import { withinBound } from './ledger_bound.ts'
 import type { ModuleObject, ProviderObject } from './module_object.ts'
 import { readPins } from './pins.ts'
 import { cutToBytes, printable } from './printable.ts'
@@ -10,13 +11,28 @@ import { sourceOf } from './source_of.ts'
 /** What publishes versions. */
 export type PublishingObject = ModuleObject | ProviderObject
 
-/** What is looked up while entries are made. */
-export type FeedLookups = {
+/** What is looked up while the entries of a commit are made. */
+export type CommitLookups = {
   readonly published: (module: ModuleKey) => ReadonlyMap<string, PublishedFacts>
   /** Of the archive of one version, as far as it is stored. */
   readonly digestOf: (object: PublishingObject, plain: string) => string | undefined
   /** Whether a policy requires that what it publishes never changes. */
   readonly isRequiredImmutable: (object: PublishingObject) => boolean
+}
+
+/** A Version that is stored, and that no Module or Provider lists: what it was made for was published once. */
+export type UnlistedVersion = {
+  readonly module: ModuleKey
+  /** Plain. A Provider's may come once for each platform. */
+  readonly version: string
+  readonly immutable: boolean
+  readonly digest: string | undefined
+}
+
+export type FeedLookups = CommitLookups & {
+  readonly unlisted: () => Iterable<UnlistedVersion>
+  /** For new entries that are not immutable (ledger_bound.ts). */
+  readonly room: (module: ModuleKey) => number
 }
 
 type CommitAuthor = { readonly attribution: Attribution }
@@ -35,7 +51,7 @@ export function moduleKeyOf({ kind, meta }: PublishingObject): ModuleKey {
 /** What to record of one commit to one object. */
 export function writesOfCommit(
   commit: ObservedCommit,
-  lookups: FeedLookups,
+  lookups: CommitLookups,
 ): ReadonlyMap<string, PublishedFacts> {
   const { before, after, seen } = commit
   const object = after ?? before
@@ -96,6 +112,7 @@ export function* lookForLost(sources: LookSources, lookups: FeedLookups): Genera
     const facts = writesOfCommit({ before: object, after: object, seen: undefined }, lookups)
     yield stepOf(moduleKeyOf(object), facts, lookups)
   }
+  for (const { module, facts } of unlistedByModule(lookups)) yield stepOf(module, facts, lookups)
   const left = new Map<string, ModuleKey>()
   for (const { module, facts } of sources.entries()) {
     if (facts.state === 'present' && !sources.isStored(module)) left.set(keyText(module), module)
@@ -112,8 +129,26 @@ export function* lookForLost(sources: LookSources, lookups: FeedLookups): Genera
   }
 }
 
-function stepOf(module: ModuleKey, facts: LookStep['facts'], { published }: FeedLookups): LookStep {
+type Unlisted = { readonly module: ModuleKey; readonly facts: Map<string, PublishedFacts> }
+
+/** Who took them off the list nobody saw, and what the ledger knows of one it knows better. */
+function unlistedByModule({ unlisted, published }: FeedLookups): Iterable<Unlisted> {
+  const found = new Map<string, Unlisted>()
+  for (const { module, version, immutable, digest } of unlisted()) {
+    if (published(module).has(version)) continue
+    const key = keyText(module)
+    const { facts } = found.get(key) ?? { facts: new Map<string, PublishedFacts>() }
+    const told = digest === undefined ? {} : { digest }
+    const stays = immutable || (facts.get(version)?.immutable ?? false)
+    facts.set(version, { state: 'unpublished', immutable: stays, ...told })
+    found.set(key, { module, facts })
+  }
+  return found.values()
+}
+
+function stepOf(module: ModuleKey, writes: LookStep['facts'], { published, room }: FeedLookups): LookStep {
   const known = published(module)
+  const { kept: facts } = withinBound(writes, known, room(module))
   let [fresh, gone] = [0, 0]
   for (const [plain, { state }] of facts) {
     if (!known.has(plain)) fresh += 1
@@ -124,9 +159,9 @@ function stepOf(module: ModuleKey, facts: LookStep['facts'], { published }: Feed
 
 /** What no look at a cluster brings back; said wherever a ledger is made anew. */
 export const LOST_FOR_GOOD =
-  'who published them and when, by which pipeline, and what was unpublished or pruned before: none of it stands in the objects'
+  'who published them and when, by which pipeline, and what was unpublished or pruned before and has no Version any more: none of it stands in the objects, and nobody looks into the storage'
 
-type Completing = { readonly plain: string; readonly lookups: FeedLookups }
+type Completing = { readonly plain: string; readonly lookups: CommitLookups }
 
 function withDigest(
   facts: PublishedFacts,

@@ -1,11 +1,12 @@
 // Whose name a Version object has: by the Modules and Providers that list versions, and by the Versions that are stored.
+import { secondsOfTime } from '#core/date_time.ts'
 import { digestOfChecksum } from './archive_digest.ts'
 import { configName } from './module_case.ts'
 import { readVersion } from './module_object.ts'
 import type { ModuleObject, ProviderObject, VersionObject } from './module_object.ts'
 import { keyOf, NameIndex } from './name_index.ts'
 import { reading } from './reading.ts'
-import type { Reading } from './reading.ts'
+import type { FieldReader, Reading } from './reading.ts'
 import { readVersionIdentity, versionObjectName } from './version_identity.ts'
 
 /** A Version as far as names and archives go. */
@@ -19,13 +20,17 @@ export type NamedVersion = {
   readonly version: string
   /** `sha256:<hex>` of the archive; `undefined` until it is stored. */
   readonly digest: string | undefined
+  /** It says so of itself, as its Module did when it was made. */
+  readonly immutable: boolean
+  /** Seconds since the epoch; `undefined` when it does not say. */
+  readonly createdAtSeconds: number | undefined
 }
 
 /** Of a Version as it is stored. The denial names the field that has the wrong type. */
 export function readNamedVersion(value: unknown): Reading<NamedVersion> {
   const read = readVersion(value)
   if (!read.ok) return read
-  const { meta, version, checksum } = read.value
+  const { meta, version, checksum, moduleConfig } = read.value
   const { namespace, name } = meta
   const identity = readVersionIdentity(version)
   return {
@@ -37,6 +42,10 @@ export function readNamedVersion(value: unknown): Reading<NamedVersion> {
       owner: ownerNameIn(read.value, value),
       version: identity.ok ? identity.value.plain : '',
       digest: digestOfChecksum(checksum),
+      immutable: moduleConfig?.immutable ?? false,
+      createdAtSeconds: secondsOfTime(
+        textIn(value, (root) => root.mapping('metadata').text('creationTimestamp')),
+      ),
     },
   }
 }
@@ -45,8 +54,13 @@ function ownerNameIn({ type, moduleConfig, meta }: VersionObject, value: unknown
   const isProvider = type === 'Provider'
   const label = meta.labels.get(`opendepot.defdev.io/${isProvider ? 'provider' : 'module'}`) ?? ''
   if (!isProvider) return moduleConfig?.name || label
-  const told = reading(value, (root) => root.mapping('spec').mapping('providerConfigRef').text('name'))
-  return (told.ok ? told.value : '') || label
+  return textIn(value, (root) => root.mapping('spec').mapping('providerConfigRef').text('name')) || label
+}
+
+/** '' where there is none, or something else. */
+function textIn(value: unknown, find: (root: FieldReader) => string): string {
+  const read = reading(value, find)
+  return read.ok ? read.value : ''
 }
 
 /** By `namespace/name` of the Version object. */
