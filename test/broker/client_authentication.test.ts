@@ -5,50 +5,18 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { JWT_BEARER_ASSERTION } from '../../src/core/oauth/names.ts'
 import { formatScrypt } from '../../src/core/secret_hash.ts'
-import { SECRETS, SIGNER_KEY } from '../support/broker_config.ts'
+import { SECRETS } from '../support/broker_config.ts'
+import { asSigner, assertion } from '../support/client_assertion.ts'
+import type { Assertion } from '../support/client_assertion.ts'
 import { BROKER_ISSUER, START, basic, startTestBroker } from '../support/test_broker.ts'
 import type { Form } from '../support/test_broker.ts'
-import { makeKey, signCompact } from '../support/test_issuer.ts'
-import type { TestKey } from '../support/test_issuer.ts'
+import { makeKey } from '../support/test_issuer.ts'
 
 const broker = await startTestBroker(t)
 const { issuer } = broker
 const seconds = START / 1000
 const none: Form = { client_id: undefined, client_secret: undefined }
 const WRONG = '{"error":"invalid_client","error_description":"Invalid client credentials."}'
-
-type Assertion = {
-  readonly claims?: Readonly<Record<string, unknown>>
-  readonly header?: Readonly<Record<string, unknown>>
-  readonly key?: TestKey
-}
-
-let count = 0
-
-/** The valid assertion of `signer` with one thing changed. */
-function assertion({ claims, header, key = SIGNER_KEY }: Assertion = {}): string {
-  count += 1
-  const payload = {
-    iss: 'signer',
-    sub: 'signer',
-    aud: BROKER_ISSUER,
-    iat: seconds,
-    exp: seconds + 60,
-    jti: `jti-${count}`,
-    ...claims,
-  }
-  return signCompact({ alg: 'ES256', kid: SIGNER_KEY.kid, ...header }, payload, 'ES256', key.privateKey)
-}
-
-function asSigner(client_assertion: string, change: Form = {}): Form {
-  return {
-    ...none,
-    client_id: 'signer',
-    client_assertion_type: JWT_BEARER_ASSERTION,
-    client_assertion,
-    ...change,
-  }
-}
 
 t.test('a secret is taken from the Basic header and from the form', async (t) => {
   t.equal((await broker.exchange()).status, 200)
@@ -314,7 +282,7 @@ t.test('Keycloak’s access token is an assertion as it stands', async (t) => {
   t.match(keycloak.audit()?.evidence, { cause: { reason: 'subject_type_mismatch' } })
 })
 
-t.test('a wrong secret and an unknown client look alike and cost about the same', async (t) => {
+t.test('a wrong secret and an unknown client look alike and cost about the same (TH-I01)', async (t) => {
   const wrong = await broker.exchange({ client_secret: SECRETS.other })
   const unknown = await broker.exchange({ client_id: 'nobody' })
   const shape = ({ status, text, headers }: typeof wrong): unknown => [status, text, Object.keys(headers)]
@@ -334,36 +302,39 @@ t.test('a wrong secret and an unknown client look alike and cost about the same'
   t.ok(Math.max(known, dummy) / Math.min(known, dummy) < 2, `${known.toFixed(3)} ms, ${dummy.toFixed(3)} ms`)
 })
 
-t.test('beside a client with a chosen secret every refused secret takes as long as its own', async (t) => {
-  const cost = { ln: 12, r: 8, p: 1 }
-  const salt = Buffer.alloc(16, 7)
-  const chosen = formatScrypt(cost, salt, scryptSync('correct horse', salt, 32, { N: 2 ** cost.ln }))
-  const slow = await startTestBroker(t, { issuer, change: (config) => addClient(config, 'person', chosen) })
-  const derivations = countDerivations(t)
-  const answered = async (change: Form, reason: string | undefined, expected: number): Promise<void> => {
-    const before = derivations()
-    const answer = await slow.exchange({ ...none, ...change })
-    const says = JSON.stringify([reason, change['client_id']])
-    t.equal(answer.status, reason === undefined ? 200 : 401, says)
-    t.equal(slow.audit()?.reason, reason, says)
-    t.equal(derivations() - before, expected, says)
-  }
-  const guess = { client_secret: 'guess' }
-  await answered({ client_id: 'person', ...guess }, 'client_secret_wrong', 1)
-  await answered({ client_id: 'nobody', ...guess }, 'client_unknown', 1)
-  await answered({ client_id: 'ci', ...guess }, 'client_secret_wrong', 1)
-  await answered({ client_id: 'open', ...guess }, 'client_secret_wrong', 1)
-  await answered({ client_id: 'signer', ...guess }, 'client_auth_method_wrong', 1)
-  await answered({ client_id: 'job', ...guess }, 'client_auth_method_wrong', 1)
-  await answered({ client_id: 'ci', client_secret: SECRETS.ci }, undefined, 0)
-  // Without a secret there is none to compare, for anybody.
-  await answered({ client_id: 'person' }, 'client_secret_missing', 0)
-  await answered({ client_id: 'nobody' }, 'client_unknown', 0)
-  await answered({ client_id: 'signer' }, 'client_auth_method_wrong', 0)
-  await answered(asSigner('x.y.z'), 'client_assertion_invalid', 0)
-  await answered(asSigner('x.y.z', { client_id: 'ci' }), 'client_auth_method_wrong', 0)
-  await answered(asSigner('x.y.z', { client_id: 'nobody' }), 'client_unknown', 0)
-})
+t.test(
+  'beside a client with a chosen secret every refused secret takes as long as its own (TH-I01)',
+  async (t) => {
+    const cost = { ln: 12, r: 8, p: 1 }
+    const salt = Buffer.alloc(16, 7)
+    const chosen = formatScrypt(cost, salt, scryptSync('correct horse', salt, 32, { N: 2 ** cost.ln }))
+    const slow = await startTestBroker(t, { issuer, change: (config) => addClient(config, 'person', chosen) })
+    const derivations = countDerivations(t)
+    const answered = async (change: Form, reason: string | undefined, expected: number): Promise<void> => {
+      const before = derivations()
+      const answer = await slow.exchange({ ...none, ...change })
+      const says = JSON.stringify([reason, change['client_id']])
+      t.equal(answer.status, reason === undefined ? 200 : 401, says)
+      t.equal(slow.audit()?.reason, reason, says)
+      t.equal(derivations() - before, expected, says)
+    }
+    const guess = { client_secret: 'guess' }
+    await answered({ client_id: 'person', ...guess }, 'client_secret_wrong', 1)
+    await answered({ client_id: 'nobody', ...guess }, 'client_unknown', 1)
+    await answered({ client_id: 'ci', ...guess }, 'client_secret_wrong', 1)
+    await answered({ client_id: 'open', ...guess }, 'client_secret_wrong', 1)
+    await answered({ client_id: 'signer', ...guess }, 'client_auth_method_wrong', 1)
+    await answered({ client_id: 'job', ...guess }, 'client_auth_method_wrong', 1)
+    await answered({ client_id: 'ci', client_secret: SECRETS.ci }, undefined, 0)
+    // Without a secret there is none to compare, for anybody.
+    await answered({ client_id: 'person' }, 'client_secret_missing', 0)
+    await answered({ client_id: 'nobody' }, 'client_unknown', 0)
+    await answered({ client_id: 'signer' }, 'client_auth_method_wrong', 0)
+    await answered(asSigner('x.y.z'), 'client_assertion_invalid', 0)
+    await answered(asSigner('x.y.z', { client_id: 'ci' }), 'client_auth_method_wrong', 0)
+    await answered(asSigner('x.y.z', { client_id: 'nobody' }), 'client_unknown', 0)
+  },
+)
 
 function setAuth(config: Readonly<Record<string, unknown>>, auth: unknown): void {
   const { clients } = config

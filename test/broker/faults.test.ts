@@ -43,7 +43,7 @@ t.test('a store that is down does not stop what needs none', async (t) => {
   t.equal((await broker.get('/keys')).status, 200)
 })
 
-t.test('an event that cannot be written is no token, but 503', async (t) => {
+t.test('an event that cannot be written is no token, but 503 (TH-J07)', async (t) => {
   faults.audit = true
   const before = broker.events.length
   for (const answer of [
@@ -77,7 +77,7 @@ t.test('a signer that fails is 500 with a constant body', async (t) => {
 })
 
 t.test(
-  'an error that nobody expected is a constant 500; the log has the request id and the stack',
+  'an error that nobody expected is a constant 500; the log has the request id and the stack (TH-J05)',
   async (t) => {
     faults.broken = true
     const answer = await broker.exchange()
@@ -252,7 +252,7 @@ t.test(
   },
 )
 
-t.test('metrics: Dex’s names beside ours, labels bounded whatever callers send', async (t) => {
+t.test('metrics: Dex’s names beside ours, labels bounded whatever callers send (TH-J03)', async (t) => {
   for (let count = 0; count < 20; count += 1) {
     await broker.exchange({ client_id: `client-${count}` })
     await broker.exchange({ connector_id: `connector-${count}` })
@@ -286,7 +286,7 @@ t.test('metrics: Dex’s names beside ours, labels bounded whatever callers send
 })
 
 t.test(
-  'nothing that left holds a token or a secret, whatever happened and wherever it was put',
+  'nothing that left holds a token or a secret, whatever happened and wherever it was put (TH-J02)',
   async (t) => {
     const token = broker.mint()
     const places = [

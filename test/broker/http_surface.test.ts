@@ -295,7 +295,7 @@ t.test('all addresses of one IPv6 network are one caller', async (t) => {
   t.equal(await ask('2001:db8:1:3::1'), 200)
 })
 
-t.test('guesses at one client’s secret are limited for that address alone', async (t) => {
+t.test('guesses at one client’s secret are limited for that address alone (TH-I04)', async (t) => {
   const limits = { addressRate: 0, clientRate: 1, clientBurst: 2 }
   const world = await startTestBroker(t, {
     issuer,
@@ -338,33 +338,36 @@ async function busyBroker(t: Test) {
   return { world, asked, finish }
 }
 
-t.test('more requests in work than configured are told to come back, and the audit says so', async (t) => {
-  const { world, asked, finish } = await busyBroker(t)
-  const first = world.exchange()
-  await asked
-  const refused = await world.credentials()
-  t.equal(refused.status, 503)
-  t.equal(refused.text, '{"error":"temporarily_unavailable"}')
-  t.equal(refused.headers['retry-after'], '1')
-  t.equal(refused.headers['x-request-id'], world.audit()?.requestId)
-  t.match(world.audit(), {
-    event: 'token',
-    decision: 'fail',
-    step: 'request',
-    reason: 'too_busy',
-    evidence: { maxRequests: 1 },
-  })
-  const introspect = { client_id: 'ci', client_secret: SECRETS.ci, token: 'x' }
-  t.equal((await world.post(introspect, { path: '/token/introspect' })).status, 503)
-  t.match(world.audit(), { event: 'introspection', reason: 'too_busy' })
-  const userinfo = await world.get('/userinfo', { authorization: 'Bearer x' })
-  t.match(userinfo, { status: 503, headers: { 'retry-after': '1' } })
-  for (const path of ['/keys', '/.well-known/openid-configuration', '/healthz'])
-    t.equal((await world.get(path)).status, 200, `${path} is for everybody at any time`)
-  finish()
-  t.equal((await first).status, 200)
-  t.equal((await world.credentials()).status, 200)
-})
+t.test(
+  'more requests in work than configured are told to come back, and the audit says so (TH-H07)',
+  async (t) => {
+    const { world, asked, finish } = await busyBroker(t)
+    const first = world.exchange()
+    await asked
+    const refused = await world.credentials()
+    t.equal(refused.status, 503)
+    t.equal(refused.text, '{"error":"temporarily_unavailable"}')
+    t.equal(refused.headers['retry-after'], '1')
+    t.equal(refused.headers['x-request-id'], world.audit()?.requestId)
+    t.match(world.audit(), {
+      event: 'token',
+      decision: 'fail',
+      step: 'request',
+      reason: 'too_busy',
+      evidence: { maxRequests: 1 },
+    })
+    const introspect = { client_id: 'ci', client_secret: SECRETS.ci, token: 'x' }
+    t.equal((await world.post(introspect, { path: '/token/introspect' })).status, 503)
+    t.match(world.audit(), { event: 'introspection', reason: 'too_busy' })
+    const userinfo = await world.get('/userinfo', { authorization: 'Bearer x' })
+    t.match(userinfo, { status: 503, headers: { 'retry-after': '1' } })
+    for (const path of ['/keys', '/.well-known/openid-configuration', '/healthz'])
+      t.equal((await world.get(path)).status, 200, `${path} is for everybody at any time`)
+    finish()
+    t.equal((await first).status, 200)
+    t.equal((await world.credentials()).status, 200)
+  },
+)
 
 t.test('a body that trickles in takes no place', async (t) => {
   const { world, finish } = await busyBroker(t)

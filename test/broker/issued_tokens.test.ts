@@ -297,7 +297,7 @@ t.test('of a hundred requests with one token at the same moment exactly one wins
   t.equal(world.events.filter(({ reason }) => reason === 'subject_replayed').length, 99)
 })
 
-t.test('a claim is forgotten when the token could not be used any more', async (t) => {
+t.test('a claim is forgotten when the token could not be used any more (TH-G09)', async (t) => {
   const world = await singleUse(t, 'once')
   const token = world.mint()
   t.equal((await world.exchange({ subject_token: token })).status, 200)

@@ -51,7 +51,7 @@ t.test('a job exchanges its token for one that is meant for one place', async (t
   )
 })
 
-t.test('the decision is recorded with everything that identifies it, and no token', async (t) => {
+t.test('the decision is recorded with everything that identifies it, and no token (TH-J07)', async (t) => {
   const token = broker.mint()
   const answer = await broker.exchange({ subject_token: token })
   t.match(broker.audit(), {

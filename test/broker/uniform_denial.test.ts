@@ -140,7 +140,7 @@ const DENIED: readonly (readonly [reason: string, change: () => Form])[] = [
   ['audience_not_granted', () => ({ scope: 'audience:server:client_id:second' })],
 ]
 
-t.test('every reason about the token or a policy is one answer, byte for byte', async (t) => {
+t.test('every reason about the token or a policy is one answer, byte for byte (TH-J04)', async (t) => {
   for (const [reason, change] of DENIED) {
     t.equal((await broker.exchange()).status, 200, 'the twin')
     const answer = await broker.exchange(change())

@@ -112,7 +112,7 @@ t.test('the token goes into a private file in place of the old one', async (t) =
   t.equal(statSync(join(cwd, 'token')).mode & 0o777, 0o600)
 })
 
-t.test('--github-output masks the token before it hands it on', async (t) => {
+t.test('--github-output masks the token before it hands it on (TH-J08)', async (t) => {
   const broker = await fakeServer(t, [GRANTED])
   const cwd = folder(t)
   const output = join(cwd, 'github_output')

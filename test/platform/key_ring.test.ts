@@ -122,35 +122,38 @@ t.test('the bytes are the very same until something changes', async (t) => {
   t.equal(ring.jwks().body, body)
 })
 
-t.test('a rotation publishes, waits, signs, and retires; tokens of both keys verify all along', async (t) => {
-  const world = build(t)
-  const ring = await world.open()
-  const old = ring.current().kid
-  let changes = 0
-  ring.onChange(() => {
-    changes += 1
-  })
+t.test(
+  'a rotation publishes, waits, signs, and retires; tokens of both keys verify all along (TH-H01)',
+  async (t) => {
+    const world = build(t)
+    const ring = await world.open()
+    const old = ring.current().kid
+    let changes = 0
+    ring.onChange(() => {
+      changes += 1
+    })
 
-  world.now = start + 6 * hour - lead
-  await ring.refresh()
-  t.equal(ring.current().kid, old)
-  t.equal(kidsOf(ring).length, 2)
-  t.equal(changes, 1)
+    world.now = start + 6 * hour - lead
+    await ring.refresh()
+    t.equal(ring.current().kid, old)
+    t.equal(kidsOf(ring).length, 2)
+    t.equal(changes, 1)
 
-  // The switch comes by the clock alone, without a look at the store.
-  world.now = start + 6 * hour
-  const fresh = ring.current().kid
-  t.not(fresh, old)
-  t.same(kidsOf(ring), [fresh, old])
-  t.ok(ring.publicKey(old))
-  t.equal(await signs(ring), true)
-  t.equal(changes, 2)
+    // The switch comes by the clock alone, without a look at the store.
+    world.now = start + 6 * hour
+    const fresh = ring.current().kid
+    t.not(fresh, old)
+    t.same(kidsOf(ring), [fresh, old])
+    t.ok(ring.publicKey(old))
+    t.equal(await signs(ring), true)
+    t.equal(changes, 2)
 
-  world.now += (3600 + 70) * 1000
-  await ring.refresh()
-  t.same(kidsOf(ring), [fresh])
-  t.equal(ring.publicKey(old), undefined)
-})
+    world.now += (3600 + 70) * 1000
+    await ring.refresh()
+    t.same(kidsOf(ring), [fresh])
+    t.equal(ring.publicKey(old), undefined)
+  },
+)
 
 t.test('the same keys are the same bytes, whichever of them signs', async (t) => {
   const world = build(t)
@@ -162,17 +165,20 @@ t.test('the same keys are the same bytes, whichever of them signs', async (t) =>
   t.equal(ring.jwks().body, before.body)
 })
 
-t.test('replicas agree: one key is made, and each serves the next before any signs with it', async (t) => {
-  const world = build(t)
-  const rings = await Promise.all([world.open(), world.open(), world.open()])
-  t.equal(new Set(rings.map((ring) => ring.current().kid)).size, 1)
-  world.now = start + 6 * hour - lead
-  await Promise.all(rings.map(async (ring) => ring.refresh()))
-  t.equal(new Set(rings.map((ring) => ring.jwks().etag)).size, 1)
-  t.equal(rings[0]?.list().length, 2)
-  world.now = start + 6 * hour
-  t.equal(new Set(rings.map((ring) => ring.current().kid)).size, 1)
-})
+t.test(
+  'replicas agree: one key is made, and each serves the next before any signs with it (TH-H03)',
+  async (t) => {
+    const world = build(t)
+    const rings = await Promise.all([world.open(), world.open(), world.open()])
+    t.equal(new Set(rings.map((ring) => ring.current().kid)).size, 1)
+    world.now = start + 6 * hour - lead
+    await Promise.all(rings.map(async (ring) => ring.refresh()))
+    t.equal(new Set(rings.map((ring) => ring.jwks().etag)).size, 1)
+    t.equal(rings[0]?.list().length, 2)
+    world.now = start + 6 * hour
+    t.equal(new Set(rings.map((ring) => ring.current().kid)).size, 1)
+  },
+)
 
 t.test('a rotation by hand says which key will sign, and when', async (t) => {
   const world = build(t)
@@ -249,7 +255,7 @@ t.test('nothing is published for a key that is not there', async (t) => {
   t.same(kidsOf(ring), before)
 })
 
-t.test('a key revoked by another process is gone after the next refresh', async (t) => {
+t.test('a key revoked by another process is gone after the next refresh (TH-H02)', async (t) => {
   const world = build(t)
   const [server, admin] = [await world.open(), await world.open()]
   const old = server.current().kid
@@ -295,7 +301,7 @@ t.test('keys stored in the open are sealed at the next start with a sealing key'
   t.notMatch(await world.store.get(ringStoreKey), /"plain:/)
 })
 
-t.test('a missing, another or an unusable sealing key refuses to start and says why', async (t) => {
+t.test('a missing, another or an unusable sealing key refuses to start and says why (TH-H04)', async (t) => {
   const world = build(t)
   const dir = t.testdir({ other: randomBytes(32).toString('hex'), short: 'c2hvcnQ=' })
   writeFileSync(join(dir, 'seal'), randomBytes(32))
@@ -322,7 +328,7 @@ t.test('a sealed key that was moved to another kid does not open', async (t) => 
   await t.rejects(world.open({ sealingKeyFile }), { code: 'SALLYPORT_KEYS', message: /altered/ })
 })
 
-t.test('a damaged ring refuses to start, and later leaves the held keys in use', async (t) => {
+t.test('a damaged ring refuses to start, and later leaves the held keys in use (TH-H04)', async (t) => {
   const world = build(t)
   const ring = await world.open()
   const good = (await world.store.get(ringStoreKey)) ?? ''
@@ -390,7 +396,7 @@ t.test("extra public keys are served after ours, with their own kid and only a k
   t.equal(await ring.revoke(entry.kid), false)
 })
 
-t.test('extra keys that are private, weak, nameless, doubled or ours refuse to start', async (t) => {
+t.test('extra keys that are private, weak, nameless, doubled or ours refuse to start (TH-H04)', async (t) => {
   const dex = await makeKeyPair('ES256')
   const good = { ...dex.jwk, kid: 'dex' }
   const world = build(t)
@@ -427,7 +433,7 @@ t.test('extra keys that are private, weak, nameless, doubled or ours refuse to s
   )
 })
 
-t.test('no private key is in what is served, listed, logged or said in an error', async (t) => {
+t.test('no private key is in what is served, listed, logged or said in an error (TH-H05)', async (t) => {
   const world = build(t)
   const ring = await world.open()
   await ring.rotate()

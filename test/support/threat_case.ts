@@ -149,13 +149,14 @@ type Look = {
 }
 
 async function lookAt(world: TestBroker): Promise<Look> {
+  const basePath = new URL(world.config.issuer).pathname
   return {
     events: world.events.length,
     said: world.said.length,
     sent: world.sent.length,
     fetches: { ...world.issuer.fetches },
     decisions: await countOf(world, 'sallyport_token_decisions_total'),
-    requests: await countOf(world, 'http_requests_total'),
+    requests: await countOf(world, 'http_requests_total', { handler: `${basePath}/token` }),
   }
 }
 
