@@ -1,4 +1,5 @@
 import { CONDITION_TARGETS } from './targets/conditions.ts'
+import { DOCUMENT_TARGETS } from './targets/documents.ts'
 import { FORM_TARGETS } from './targets/forms.ts'
 import { MATCHER_TARGETS } from './targets/matchers.ts'
 import { NAME_TARGETS } from './targets/names.ts'
@@ -12,6 +13,7 @@ export const targets: readonly FuzzTarget[] = [
   ...MATCHER_TARGETS,
   ...NAME_TARGETS,
   ...CONDITION_TARGETS,
+  ...DOCUMENT_TARGETS,
 ]
 
 /** Throws for a name that none has. */

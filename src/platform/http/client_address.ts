@@ -52,9 +52,14 @@ function groupsOf(part: string): readonly string[] {
     .flatMap((group) => (group.includes('.') ? ['0', '0'] : [Number.parseInt(group, 16).toString(16)]))
 }
 
-/** Without what an IPv6 socket puts before an IPv4 address. */
+/**
+ * Without what an IPv6 socket puts before an IPv4 address, and without a zone: `fe80::1%eth0` names an interface of this host, and
+ * behind the `%` anything may stand.
+ */
 export function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address
+  const zone = address.indexOf('%')
+  const whole = zone === -1 ? address : address.slice(0, zone)
+  return /^::ffff:/i.test(whole) && isIP(whole.slice(7)) === 4 ? whole.slice(7) : whole
 }
 
 function contains(list: BlockList, address: string): boolean {

@@ -100,11 +100,9 @@ const source: FuzzTarget = {
     must(isPlainSource(ours), `"${ours}" is no plain source`)
     must(foldSource(ours) === ours, 'folded twice it is another')
     must(!ours.endsWith('.git.git') || /\.git\.git/i.test(address), 'an ending that nobody wrote')
-    // Other hosts are spelled differently below another scheme.
-    if (/^[a-z0-9.-]+\//.test(ours)) {
-      const again = sourceOf(aModule({ config: { repoUrl: `https://${ours}` } })) ?? 'no source'
-      agree('again', again, ours.endsWith('.git') ? ours.slice(0, -4) : ours)
-    }
+    // Numbers, punycode and the like are spelled differently below another scheme, and an ending goes once.
+    if (/^[a-wyz][a-z0-9-]*(?:\.[a-wyz][a-z0-9-]*)*\//.test(ours) && !ours.endsWith('.git'))
+      agree('again', sourceOf(aModule({ config: { repoUrl: `https://${ours}` } })) ?? 'no source', ours)
     return `source of ${Math.min(6, ours.split('/').length)} parts`
   },
 }
