@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { PublishedFacts } from '../../src/core/module/ledger.ts'
 import {
   aModule,
   aPolicy,
@@ -18,6 +19,15 @@ const SOURCE = 'github.com/acme/terraform-aws-vpc'
 const collector = serviceAccount('kube-system', 'generic-garbage-collector')
 const namespaces = serviceAccount('kube-system', 'namespace-controller')
 const unpublished = new Map([['1.0.0', published({ state: 'unpublished', commit: COMMIT, source: SOURCE })]])
+const at = (atSeconds: number | undefined): Partial<PublishedFacts> =>
+  atSeconds === undefined ? {} : { atSeconds }
+const moved = (times: readonly [number?, number?]): Map<string, PublishedFacts> =>
+  new Map([
+    ['1.0.0', published({ state: 'unpublished', source: SOURCE, ...at(times[0]) })],
+    ['1.1.0', published({ state: 'unpublished', source: 'github.com/acme/moved', ...at(times[1]) })],
+  ])
+const migrated = moved([1_700_000_000, 1_800_000_000])
+const migratedSomeTime = moved([])
 const s3 = (fields: Json): Json => ({
   storageConfig: { s3: { bucket: 'acme-modules', region: 'us-west-2', ...fields } },
 })
@@ -241,6 +251,30 @@ checkRows(t, [
     twin: {
       to: { versions: ['2.0.0'], config: { repoUrl: 'https://github.com/Acme/terraform-aws-vpc.git' } },
       given: { ledger: { published: unpublished } },
+    },
+  },
+  {
+    title: 'WH-M13 a Module that was migrated comes back from where it was before',
+    to: { versions: ['3.0.0'] },
+    given: { ledger: { published: migrated } },
+    says: [
+      `WH-M13 forbidden: a Module of this name published 1.1.0 from "github.com/acme/moved", and this one comes from "${SOURCE}"`,
+    ],
+    twin: {
+      to: { versions: ['3.0.0'], config: { repoUrl: 'https://github.com/acme/moved' } },
+      given: { ledger: { published: migrated } },
+    },
+  },
+  {
+    title: 'WH-M13 a Module that was migrated comes back from elsewhere, and nobody knows when it published',
+    to: { versions: ['3.0.0'], config: { repoUrl: 'https://github.com/evil/vpc' } },
+    given: { ledger: { published: migratedSomeTime } },
+    says: [
+      `WH-M13 forbidden: a Module of this name published 1.0.0 from "${SOURCE}", and this one comes from "github.com/evil/vpc"`,
+    ],
+    twin: {
+      to: { versions: ['3.0.0'], config: { repoUrl: 'https://github.com/acme/moved' } },
+      given: { ledger: { published: migratedSomeTime } },
     },
   },
   {

@@ -1,6 +1,7 @@
 // WH-M13: a Module comes back under the name of one that published. It may bring back what was there, not replace it.
 import { configPath, heldKind, isAnyVersionHeld, isVersionHeld, kindName } from '#core/module/module_case.ts'
 import type { ListCase } from '#core/module/module_case.ts'
+import type { PublishedFacts } from '#core/module/ledger.ts'
 import { doesPinAgree, readPins } from '#core/module/pins.ts'
 import { quoted } from '#core/module/printable.ts'
 import { sourceOf } from '#core/module/source_of.ts'
@@ -35,15 +36,31 @@ function otherSource(subject: ListCase): readonly Finding[] {
   // A Provider has no repository of ours to come from.
   if (change.resource !== 'modules' || change.new === undefined) return []
   const source = sourceOf(change.new)
-  const other = [...ledger.published].find(
-    ([, facts]) => facts.source !== undefined && facts.source !== source,
-  )
-  if (other === undefined) return []
-  const [plain, facts] = other
+  const last = lastSources(ledger.published)
+  const [first] = last
+  if (first === undefined || last.some((one) => one.source === source)) return []
   const isHeld = [...ledger.published.keys()].some((version) => isVersionHeld(subject, version))
-  const message = `a Module of this name published ${plain} from ${quoted(facts.source ?? '')}, and this one comes from ${quoted(source ?? 'nowhere that it says')}`
-  const wayOut = isHeld ? 'choose another name, or the repository that it came from' : ''
+  const message = `a Module of this name published ${first.plain} from ${quoted(first.source)}, and this one comes from ${quoted(source ?? 'nowhere that it says')}`
+  const wayOut = isHeld ? 'choose another name, or the repository that it came from last' : ''
   return [{ rule: 'WH-M13', kind: heldKind(isHeld), path: `${configPath(change)}.repoUrl`, message, wayOut }]
+}
+
+/**
+ * Where it came from last: a Module that was migrated published from more than one repository, and the one that it left gets no
+ * say any more. Several where nobody knows when they published, as after the loss of the ledger.
+ */
+function lastSources(
+  published: ReadonlyMap<string, PublishedFacts>,
+): readonly { readonly plain: string; readonly source: string }[] {
+  let last: { readonly plain: string; readonly source: string }[] = []
+  let lastAt = -Infinity
+  for (const [plain, { source, atSeconds = -Infinity }] of published) {
+    if (source === undefined || atSeconds < lastAt) continue
+    if (atSeconds > lastAt) last = []
+    lastAt = atSeconds
+    last.push({ plain, source })
+  }
+  return last
 }
 
 function otherContent(subject: ListCase): readonly Finding[] {
