@@ -49,11 +49,24 @@ type Opened = {
   readonly close: () => Promise<void>
 }
 
+const BROKERS_FLAGS = [
+  ['dexConfig', '--dex-config'],
+  ['store', '--store'],
+  ['webHttpAddr', '--web-http-addr'],
+  ['webHttpsAddr', '--web-https-addr'],
+  ['telemetryAddr', '--telemetry-addr'],
+  ['development', '--development'],
+] as const satisfies readonly (readonly [keyof ConfigFlags, string])[]
+
+/** The first flag that says nothing to a webhook: taken silently, it would be believed. */
+function brokersFlag(flags: ConfigFlags): string | undefined {
+  return BROKERS_FLAGS.find(([name]) => flags[name] !== undefined)?.[1]
+}
+
 export async function runWebhookServer(flags: ConfigFlags, io: CommandIo): Promise<ExitCode> {
-  if (flags.dexConfig !== undefined) {
-    io.stderr.write(
-      `sallyport: --dex-config is the broker's; the webhook reads ${DEFAULT_FILE} or --config\n`,
-    )
+  const stranger = brokersFlag(flags)
+  if (stranger !== undefined) {
+    io.stderr.write(`sallyport: ${stranger} is the broker's; the webhook reads ${DEFAULT_FILE} or --config\n`)
     return EXIT.usage
   }
   if (io.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
