@@ -82,7 +82,7 @@ const NOTES: Readonly<Partial<Record<RuleId, string>>> = {
     'A key prefix in S3 is not asked for: OpenDepot fetches without one, though its own S3 download proxy wants it.',
   'WH-M8': 'Mode `audit`, unless a policy says otherwise.',
   'WH-M12': HELD,
-  'WH-M13': `${HELD} kube-apiserver asks before it looks whether the name is taken, so a \`kubectl create\` of what is there is answered here.`,
+  'WH-M13': `${HELD} kube-apiserver asks before it looks whether the name is taken, so a \`kubectl create\` of what is there is answered here. Of a Module that was migrated the repository counts that it came from last.`,
   'WH-M14': `${HELD} A Namespace whose deletion was let through is cleared.`,
   'WH-M15':
     'A Namespace that holds immutable versions keeps its labels `sallyport.dev/*`, too, and the definitions of Modules, Providers, Versions, policies and the ledger keep their fields and `v1alpha1`. A Namespace is held in the mode of a policy that covers all of it, a definition in that of one that covers everything. What a webhook cannot see, its own configuration, is guarded by what `sallyport webhook generate vap` prints.',
@@ -91,7 +91,7 @@ const NOTES: Readonly<Partial<Record<RuleId, string>>> = {
     'Of what is immutable. A Version that is made again has the checksum that the ledger remembers; a Provider’s Version, that of its platform.',
   'WH-S5':
     'A controller that deletes what its Module still lists is told; with `immutability: required` it is refused.',
-  'WH-S6': 'Of what is immutable WH-S2 keeps the checksum, so it may be asked for there.',
+  'WH-S6': 'Where the Module itself says `immutable: true` OpenDepot compares the checksum before it stores, so it may be asked for there.',
   'WH-D2': 'Storage that moves is refused where a Module of it is immutable or the policy requires that.',
   'WH-P2': 'A pin that is there stays with what is immutable; a pipeline pins the commit that it runs for.',
   'WH-L1':
@@ -118,7 +118,8 @@ who may publish may do that. A Depot publishes whatever it names, so only \`gito
 
 The id of the repository that published first is kept: whoever registers its path again is another repository. While [the port is
 open](webhook-install.md#only-kube-apiserver-is-answered) none is kept, and only \`ids\` of a policy tell the two apart. A user who is
-impersonated carries what the impersonator wrote, and is no pipeline.`
+impersonated carries what the impersonator wrote, and is no pipeline. Protected refs and environments are no matter of this policy: the
+broker's policy says which of them get a token at all.`
 }
 
 const INTRODUCTION = `<!-- Written by \`npm run docs\` from the rules themselves. Do not edit. -->
