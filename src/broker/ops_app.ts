@@ -8,8 +8,17 @@ import type { Broker } from './broker.ts'
 
 type IssuerStatuses = () => readonly IssuerKeysStatus[]
 
-export function createOpsApp(broker: Broker, issuers: IssuerStatuses): FastifyInstance {
-  return opsApp({ registry: broker.parts.metrics.registry, checks: () => checks(broker, issuers) })
+/** `isEnding`: the server still answers, and wants no more to do. */
+export function createOpsApp(
+  broker: Broker,
+  issuers: IssuerStatuses,
+  isEnding: () => boolean = () => false,
+): FastifyInstance {
+  const ending = { name: 'server', ok: false, detail: 'is ending', isRequired: true }
+  return opsApp({
+    registry: broker.parts.metrics.registry,
+    checks: async () => [...(isEnding() ? [ending] : []), ...(await checks(broker, issuers))],
+  })
 }
 
 async function checks(broker: Broker, issuers: IssuerStatuses): Promise<readonly Check[]> {

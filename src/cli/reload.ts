@@ -4,7 +4,16 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Connector } from '#core/connector.ts'
 import type { BrokerConfig } from '../broker/config/broker_config.ts'
 
-const BOUND = ['publicListeners', 'opsListener', 'web', 'store', 'keys', 'log', 'audit'] as const
+const BOUND = [
+  'publicListeners',
+  'opsListener',
+  'drainSeconds',
+  'web',
+  'store',
+  'keys',
+  'log',
+  'audit',
+] as const
 
 type Reload =
   | {
@@ -33,11 +42,11 @@ export function planReload(running: BrokerConfig, next: BrokerConfig): Reload {
     return { ok: false, setting: `connectors.${opened.id}`, why }
   }
   const kept = BOUND.filter((name) => !isDeepStrictEqual(running[name], next[name]))
-  const { publicListeners, opsListener, web, store, keys, log, audit } = running
+  const { publicListeners, opsListener, drainSeconds, web, store, keys, log, audit } = running
   return {
     ok: true,
     kept,
-    config: { ...next, publicListeners, opsListener, web, store, keys, log, audit },
+    config: { ...next, publicListeners, opsListener, drainSeconds, web, store, keys, log, audit },
   }
 }
 

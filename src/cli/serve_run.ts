@@ -3,6 +3,7 @@ import { existsSync, unwatchFile, watchFile } from 'node:fs'
 import type { Socket } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { listen, readTls } from '#platform/http/listen.ts'
 import type { Listening } from '#platform/http/listen.ts'
@@ -27,6 +28,7 @@ import { openServing } from './serving_store.ts'
 import { demoText, makeStarter } from './starter_files.ts'
 
 const MAINTENANCE_MS = 60_000
+const SHARED_DRAIN_SECONDS = 5
 /** How often configuration files are looked at. */
 const CONFIG_CHECK_MS = 2000
 
@@ -72,7 +74,8 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
 
   // 3. listeners
   const broker = createBroker(config, runtime.parts)
-  const listening = await openListeners(broker, config, runtime).catch((error: unknown) => {
+  const life = { isEnding: false }
+  const listening = await openListeners(broker, config, runtime, life).catch((error: unknown) => {
     io.stderr.write(`sallyport: cannot listen: ${describe(error)}\n${listenWayOut(error, config)}`)
     return undefined
   })
@@ -89,7 +92,10 @@ export async function runServer(part: string, flags: ConfigFlags, io: CommandIo)
   const stopWatching = watchConfiguration(flags, io, broker, runtime, listening)
   await stopped
   log.info({}, 'stopping')
+  life.isEnding = true
   stopWatching()
+  for (const listener of listening) listener.drain()
+  await sleep(drainMs(config))
   stopMaintenance()
   await Promise.all(listening.map((listener) => listener.close()))
   await runtime.close()
@@ -107,10 +113,16 @@ function setThreads(algorithm: BrokerConfig['keys']['algorithm']): void {
   process.env['UV_THREADPOOL_SIZE'] ??= String(algorithm === 'RS256' ? cores : Math.max(1, cores - 1))
 }
 
+/** Where others can take over, whoever leads people here needs a moment to notice. */
+function drainMs({ drainSeconds, store }: BrokerConfig): number {
+  return (drainSeconds ?? (store.type === 'postgres' ? SHARED_DRAIN_SECONDS : 0)) * 1000
+}
+
 async function openListeners(
   broker: Broker,
   config: BrokerConfig,
   { gauge, issuers, parts }: Runtime,
+  life: { readonly isEnding: boolean },
 ): Promise<readonly Listening[]> {
   const opened: Listening[] = []
   try {
@@ -124,7 +136,11 @@ async function openListeners(
     if (config.opsListener !== undefined)
       opened.push(
         await listen(
-          createOpsApp(broker, () => issuers.statuses()),
+          createOpsApp(
+            broker,
+            () => issuers.statuses(),
+            () => life.isEnding,
+          ),
           config.opsListener,
           parts.log,
         ),

@@ -5,7 +5,11 @@ import type { Socket } from 'node:net'
 
 export type TcpBalancer = { readonly port: number; close(): Promise<void> }
 
-export async function startTcpBalancer(ports: readonly number[]): Promise<TcpBalancer> {
+/** `isUp`: one that looks whether a server wants more to do, and passes by those that do not. */
+export async function startTcpBalancer(
+  ports: readonly number[],
+  isUp: (port: number) => boolean = () => true,
+): Promise<TcpBalancer> {
   const sockets = new Set<Socket>()
   let turn = 0
   const track = (socket: Socket): void => {
@@ -14,7 +18,8 @@ export async function startTcpBalancer(ports: readonly number[]): Promise<TcpBal
   }
   const join = (inward: Socket, left: number): void => {
     turn += 1
-    const outward = connect(ports[turn % ports.length] ?? 0, '127.0.0.1')
+    const up = ports.filter(isUp)
+    const outward = connect(up[turn % up.length] ?? 0, '127.0.0.1')
     let isThere = false
     track(outward)
     outward.once('connect', () => {

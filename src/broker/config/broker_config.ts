@@ -14,6 +14,8 @@ export type BrokerConfig = {
   readonly issuer: string
   readonly publicListeners: readonly ListenerConfig[]
   readonly opsListener: ListenerConfig | undefined
+  /** How long an ending server still answers; `undefined`: as its store is shared or not. */
+  readonly drainSeconds: number | undefined
   readonly web: WebConfig
   readonly store: StoreConfig
   readonly keys: KeysConfig

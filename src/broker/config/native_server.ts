@@ -36,6 +36,7 @@ export type ServerConfig = Pick<
   | 'issuer'
   | 'publicListeners'
   | 'opsListener'
+  | 'drainSeconds'
   | 'web'
   | 'store'
   | 'keys'
@@ -112,9 +113,11 @@ function readIssuer(context: LoadContext): string {
   return issuer
 }
 
-function readListeners(context: LoadContext): Pick<ServerConfig, 'publicListeners' | 'opsListener'> {
+function readListeners(
+  context: LoadContext,
+): Pick<ServerConfig, 'publicListeners' | 'opsListener' | 'drainSeconds'> {
   const listen = section(context, 'listen', ListenSchema)
-  if (listen === undefined) return { publicListeners: [], opsListener: undefined }
+  if (listen === undefined) return { publicListeners: [], opsListener: undefined, drainSeconds: undefined }
   const several = Array.isArray(listen.public)
   const listed = Array.isArray(listen.public) ? listen.public : [listen.public]
   const publicListeners = listed.flatMap((file, index) => {
@@ -126,7 +129,7 @@ function readListeners(context: LoadContext): Pick<ServerConfig, 'publicListener
   })
   const opsListener = readOpsListener(context, listen.ops ?? DEFAULTS.opsAddress)
   checkAddresses(context, [...publicListeners, ...(opsListener === undefined ? [] : [opsListener])])
-  return { publicListeners, opsListener }
+  return { publicListeners, opsListener, drainSeconds: seconds(listen.drain) }
 }
 
 function warnPlainHttp(context: LoadContext, path: YamlPath): void {

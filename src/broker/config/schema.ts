@@ -76,6 +76,14 @@ export const ListenSchema = Type.Object(
           'Metrics and health. An address, address and certificate, or `off`. Never expose it to strangers.',
       }),
     ),
+    drain: Type.Optional(
+      Type.String({
+        format: 'go-duration-or-zero',
+        description:
+          'How long a server that is told to end goes on answering while `/readyz` already says no, so that whatever ' +
+          'leads to it finds another one. Left out: 5s with a store that several servers share, else 0s.',
+      }),
+    ),
   },
   { description: 'Listeners.' },
 )

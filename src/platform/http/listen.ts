@@ -1,6 +1,7 @@
 // Opening and closing listeners: TLS files read at start and again when they change, a graceful end that lets requests
 // under way finish.
 import { readFileSync, unwatchFile, watchFile } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
@@ -23,6 +24,8 @@ export type Listening = {
   /** `https://127.0.0.1:8443` */
   readonly url: string
   readonly reloadTls: () => void
+  /** Goes on answering, but for the last time on each connection: whoever comes again comes by another. */
+  readonly drain: () => void
   readonly close: () => Promise<void>
 }
 
@@ -57,6 +60,11 @@ export async function listen(app: FastifyInstance, config: ListenerConfig, log: 
   return {
     url: urlOf(app, config),
     reloadTls,
+    drain() {
+      app.server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
+        response.shouldKeepAlive = false
+      })
+    },
     async close() {
       for (const file of files) unwatchFile(file, reloadTls)
       const cut = setTimeout(() => {

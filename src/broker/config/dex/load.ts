@@ -114,6 +114,7 @@ function readConfig(
     store,
     publicListeners: readPublicListeners(root, flags, env, report),
     opsListener: readOpsListener(root, flags, source.wrapping, report),
+    drainSeconds: undefined,
     web: readWeb(root, report),
     keys: readKeys(root, report),
     grants,
