@@ -41,7 +41,7 @@ function allows(list: string | readonly string[] | undefined, ...ours: readonly 
   return list === undefined || [list].flat().some((name) => ours.includes(name))
 }
 
-t.test('every package that is installed where we build has its SHA-512 in the lock', async (t) => {
+t.test('every package that is installed where we build has its SHA-512 in the lock (TH-J09)', async (t) => {
   const installed = entries.filter(([, entry]) => fitsWhereWeBuild(entry))
   t.ok(installed.length > 300)
   t.strictSame(
@@ -78,7 +78,7 @@ t.test('every dependency is asked for in one exact version', async (t) => {
   }
 })
 
-t.test('no dependency runs a script at install', async (t) => {
+t.test('no dependency runs a script at install (TH-J09)', async (t) => {
   const scripted = entries.flatMap(([path, { hasInstallScript }]) =>
     hasInstallScript === true ? [path.replace(/^.*node_modules\//, '')] : [],
   )
