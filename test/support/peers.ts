@@ -35,6 +35,15 @@ export async function keycloakHome(): Promise<string> {
   return join(folder, 'keycloak')
 }
 
+/** A folder with prometheus and promtool, from Debian's package. */
+export async function prometheusFolder(): Promise<string> {
+  const recipe = join(recipes, 'prometheus')
+  const folder = await cachedFolder('prometheus', await contentKey(recipe, []), async (scratch) => {
+    await run(join(recipe, 'fetch.sh'), [scratch], { timeout: 5 * 60_000 })
+  })
+  return join(folder, 'bin')
+}
+
 /** etcd 3.6. */
 export function etcdBinary(): Promise<string> {
   return goPeer('etcd')

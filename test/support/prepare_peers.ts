@@ -8,6 +8,7 @@ import {
   keycloakHome,
   kubeAuthnOracleBinary,
   policyReportDefinitions,
+  prometheusFolder,
 } from './peers.ts'
 
 const makers = [
@@ -18,6 +19,7 @@ const makers = [
   exprOracleBinary,
   policyReportDefinitions,
   argocdFolder,
+  prometheusFolder,
 ]
 for (const make of makers) console.log(await make())
 for (const version of kubeVersions()) console.log((await kubeBinaries(version)).apiserver)
