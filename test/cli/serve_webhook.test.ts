@@ -50,6 +50,10 @@ t.test("a Dex configuration is the broker's, and certificates are checked", asyn
     code: 2,
     stderr: /^sallyport: --dex-config is the broker's; the webhook reads sallyport-webhook\.yaml/,
   })
+  for (const flags of [['--store', 'memory'], ['--web-http-addr', '127.0.0.1:0'], ['--development']]) {
+    const run = await runSallyport(['serve', 'webhook', ...flags], { cwd: folder })
+    t.match(run, { code: 2, stderr: `sallyport: ${flags[0]} is the broker's; the webhook reads` })
+  }
   const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' }
   const unchecked = await runSallyport(['serve', 'webhook'], { cwd: folder, env })
   t.match(unchecked, { code: 78, stderr: /NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate checks off/ })
