@@ -25,6 +25,8 @@ export const ACTORS = {
   root: { certificate: 'root', groups: ['platform'], role: 'wildcard' },
   /** A person whom no policy lists. */
   mallory: { certificate: 'mallory', groups: [], role: 'editor' },
+  /** Nor this one, who has the verbs for breaking the glass. */
+  dave: { certificate: 'dave', groups: [], role: 'breaker' },
   importer: { certificate: 'ivan', groups: ['importers'], role: 'editor' },
   /** A pipeline that has a ServiceAccount and a plain role, as in seed 000. */
   plain: { account: ['ci', 'publisher'], role: 'editor' },

@@ -35,6 +35,8 @@ export const BLIND_REASONS = {
   'other objects': 'it is about another object',
   language: 'an expression of another language is not read by one',
   cost: 'comparing every version with every other is more than an expression may cost',
+  audit:
+    'what is written down cannot ask for the verb, so whoever breaks the glass is written down with the rule',
   exception: 'an expression knows no time, so what has an exception is left to the webhook',
 } as const
 

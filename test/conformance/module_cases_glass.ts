@@ -22,6 +22,16 @@ export const GLASS_ROWS: readonly Row[] = [
     actor: 'alice',
     run: TAKE_OUT,
     expect: { forbidden: ['WH-V1'] },
+    says: /Instead: the annotation is there, and "alice" lacks the verb unpublish; /,
+  },
+  {
+    name: 'v1-annotation-and-more',
+    title: 'WH-V1 with the annotation and without the verb, and a branch at once',
+    policy: 'team',
+    stored: UNPUBLISH,
+    actor: 'alice',
+    run: `kubectl patch module $M -n $NS --type merge -p '{"spec":{"versions":[{"version":"1.1.0"},{"version":"main"}]}}'`,
+    expect: { forbidden: ['WH-V1'], invalid: ['WH-V7'] },
   },
   {
     name: 'v1-verb-only',

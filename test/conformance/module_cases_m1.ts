@@ -213,6 +213,13 @@ export const M1_ROWS: readonly Row[] = [
     { told: ['WH-M6'] },
     MUTABLE,
   ),
+  patched(
+    'm6-spelled',
+    'WH-M6 a bucket that is called like two fields becomes the two',
+    { storageConfig: { s3: { bucket: 'acme-modules', key: 'a' } } },
+    { forbidden: ['WH-M6'] },
+    { config: { storageConfig: { s3: { bucket: 'acme-modules key=a', region: 'us-west-2' } } } },
+  ),
   {
     ...patched('m6-migrated', 'WH-M6 with the annotation and the verb', {}, { told: ['WH-M6'] }),
     actor: 'carol',

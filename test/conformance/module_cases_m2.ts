@@ -39,6 +39,19 @@ function deleted(name: string, title: string, more: Partial<Row>): Row {
   }
 }
 
+function gains(name: string, title: string, more: Partial<Row>): Row {
+  return {
+    name,
+    title: `WH-M15 ${title}`,
+    policy: 'loosening',
+    stored: {},
+    actor: 'alice',
+    run: 'kubectl label module $M -n $NS tier=gold',
+    expect: {},
+    ...more,
+  }
+}
+
 export const M2_ROWS: readonly Row[] = [
   {
     name: 'm10-name',
@@ -230,4 +243,18 @@ export const M2_ROWS: readonly Row[] = [
     run: 'kubectl label module $M -n $NS tier=gold',
     expect: {},
   },
+  gains('m15-loosened', 'an immutable Module gets the label of a policy that only warns', {
+    expect: { forbidden: ['WH-M15'] },
+    says: /would put this Module under the policy "loosening", which enforces less than holds without one/,
+  }),
+  gains('m15-loosened-mutable', 'a Module that is not immutable gets the label of a policy that only warns', {
+    stored: MUTABLE,
+  }),
+  gains('m15-loosened-empty', 'a Module that published nothing gets the label of a policy that only warns', {
+    stored: { versions: [] },
+  }),
+  gains('m15-excepted', 'an immutable Module gets the label of a policy that makes an exception for it', {
+    policy: 'labelled',
+    expect: { forbidden: ['WH-M15'] },
+  }),
 ]

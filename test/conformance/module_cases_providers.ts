@@ -44,6 +44,24 @@ function mirrored(
   }
 }
 
+const TAKE_OUT = `${PATCH} provider $M -n $NS --type json -p '[{"op":"remove","path":"/spec/versions/0"}]'`
+const APPEND = `${PATCH} provider $M -n $NS --type json -p '[{"op":"add","path":"/spec/versions/-","value":{"version":"5.2.0"}}]'`
+const UNPUBLISH = { 'sallyport.dev/unpublish': '5.0.0: it had a key in it' }
+
+function annotated(object: Json, annotations: Json): Json {
+  return { ...object, metadata: { annotations } }
+}
+
+/** amd64, arm64, linux and others that have only a number. */
+function many(count: number): readonly string[] {
+  return ['linux', 'amd64', 'arm64', '4', '5', '6', '7', '8', '9'].slice(0, count)
+}
+
+function platforms(systems: number, architectures: number): string {
+  const providerConfig = { operatingSystems: many(systems), architectures: many(architectures) }
+  return `${PATCH} provider $M -n $NS --type merge -p '${JSON.stringify({ spec: { providerConfig } })}'`
+}
+
 export const PROVIDER_ROWS: readonly Row[] = [
   mirrored(
     'pr-removed',
@@ -108,6 +126,77 @@ export const PROVIDER_ROWS: readonly Row[] = [
     `${PATCH} provider $M -n $NS --subresource status --type merge -p '{"status":{"synced":true,"syncStatus":"ok"}}'`,
     { forbidden: ['WH-S1'] },
     { blind: { offline: ['subresource', {}] } },
+  ),
+  mirrored(
+    'pr-annotation-only',
+    'WH-V1 a mirrored version is taken out with the annotation and without the verb',
+    TAKE_OUT,
+    { forbidden: ['WH-V1'] },
+    { beside: [annotated(provider('pr-annotation-only', ['5.0.0', '5.1.0']), UNPUBLISH)] },
+  ),
+  mirrored(
+    'pr-unpublished',
+    'WH-V1 a mirrored version is taken out with the annotation and the verb on the Provider',
+    TAKE_OUT,
+    { told: ['WH-V1'] },
+    {
+      beside: [annotated(provider('pr-unpublished', ['5.0.0', '5.1.0']), UNPUBLISH)],
+      actor: 'carol',
+      blind: { offline: ['rights', { forbidden: ['WH-V1'] }] },
+    },
+  ),
+  mirrored(
+    'pr-migrated',
+    'WH-M2 another upstream is mirrored with the annotation and the verb on the Provider',
+    `${PATCH} provider $M -n $NS --type merge -p '{"metadata":{"annotations":{"sallyport.dev/migrate":"it was renamed"}},"spec":{"providerConfig":{"namespace":"acme"}}}'`,
+    { told: ['WH-M2'] },
+    { actor: 'carol', blind: { offline: ['rights', { forbidden: ['WH-M2'] }] } },
+  ),
+  mirrored(
+    'pr-given-up',
+    'WH-M12 a Provider is deleted with the annotation and the verb on it',
+    'kubectl delete provider $M -n $NS --wait=false',
+    { told: ['WH-M12'] },
+    {
+      beside: [
+        annotated(provider('pr-given-up', ['5.0.0', '5.1.0']), {
+          'sallyport.dev/unpublish': '*: nobody uses it',
+        }),
+      ],
+      actor: 'carol',
+      blind: { offline: ['rights', {}] },
+    },
+  ),
+  mirrored(
+    'pr-too-many',
+    'WH-V11 a Provider gets 72 platforms',
+    platforms(9, 8),
+    { invalid: ['WH-V11'] },
+    { says: /would make 72 platforms, the most is 64/ },
+  ),
+  mirrored('pr-most', 'WH-V11 a Provider gets 64 platforms', platforms(8, 8), {}),
+  mirrored(
+    'pr-many-before',
+    'WH-V11 a Provider of 72 platforms gets a version',
+    APPEND,
+    {},
+    {
+      beside: [provider('pr-many-before', ['5.0.0'], { operatingSystems: many(9), architectures: many(8) })],
+    },
+  ),
+  mirrored(
+    'pr-platform-nobody',
+    'WH-P1 a person whom the policy does not list has another platform mirrored',
+    `${PATCH} provider $M -n $NS --type merge -p '{"spec":{"providerConfig":{"architectures":["amd64","arm64","386"]}}}'`,
+    { forbidden: ['WH-P1'] },
+    { actor: 'mallory', blind: USER },
+  ),
+  mirrored(
+    'pr-upstream-nobody',
+    'WH-P1 a person whom the policy does not list names another upstream, where nothing is required',
+    `${PATCH} provider $M -n $NS --type merge -p '{"spec":{"providerConfig":{"namespace":"mallory"}}}'`,
+    { forbidden: ['WH-P1'], told: ['WH-M2'] },
+    { policy: 'team', actor: 'mallory', blind: { offline: ['user', { told: ['WH-M2'] }] } },
   ),
   {
     name: 'pr-applied',

@@ -214,6 +214,18 @@ export const V_ROWS: readonly Row[] = [
     expect: { forbidden: ['WH-V9'] },
   },
   {
+    name: 'v9-way-out',
+    title: 'WH-V9 a list is replaced where versions only go up, and the way out leaves out what is below',
+    policy: 'monotonic',
+    stored: { versions: ['1.0.0', '2.0.0'] },
+    actor: 'alice',
+    run: 'kubectl apply -f -',
+    input: { versions: ['2.0.0', '1.5.0', '2.1.0'] },
+    expect: { forbidden: ['WH-V1', 'WH-V9'] },
+    says: /kubectl patch module v9-way-out -n monotonic --type json -p '\[\{[^[]*"2\.1\.0"\}\}\]'/,
+    wayOut: 'instead',
+  },
+  {
     name: 'v9-above',
     title: 'WH-V9 a version above the newest, where versions only go up',
     policy: 'monotonic',

@@ -242,6 +242,15 @@ export const V1_ROWS: readonly Row[] = [
     blind: { vap: ['exception', {}] },
   },
   {
+    name: 'v1-excepted-told',
+    title: 'WH-V1 with an exception that nobody needs',
+    policy: 'excepted',
+    stored: MUTABLE,
+    actor: 'alice',
+    run: TAKE_OUT,
+    expect: { told: ['WH-V1'] },
+  },
+  {
     name: 'v1-excepted-not',
     title: 'WH-V1 with an exception for another Module',
     policy: 'excepted',

@@ -33,9 +33,17 @@ const SPECS = {
       exception('v1-excepted', {}),
       exception('v1-excepted-other', { versions: ['1.1.0'] }),
       exception('v1-expired', { until: '2020-01-01T00:00:00Z' }),
+      exception('v1-excepted-told', {}),
+      exception('s3-excepted', { rules: ['WH-S3'] }),
+      exception('s3-excepted-provider', { rules: ['WH-S3'] }),
+      exception('p1-depot-excepted', { rules: ['WH-P1'] }),
     ],
   },
-  labelled: { selector: { matchLabels: { tier: 'gold' } } },
+  labelled: {
+    selector: { matchLabels: { tier: 'gold' } },
+    exceptions: [exception('m15-excepted', { modules: ['labelled/m15-excepted'] })],
+  },
+  loosening: { selector: { matchLabels: { tier: 'gold' } }, defaultMode: 'warn' },
   monorepo: {
     publishers: [
       {

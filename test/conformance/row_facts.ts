@@ -1,8 +1,8 @@
 // What is known beside a row's change: to a webhook in sync, and to a review that has the ledger and the other files.
 import { identitiesOf, NO_FACTS } from '../../src/core/module/ledger.ts'
 import type { LedgerEntry, LedgerFacts, PublishedFacts } from '../../src/core/module/ledger.ts'
-import { readModule } from '../../src/core/module/module_object.ts'
-import type { ModuleObject } from '../../src/core/module/module_object.ts'
+import { readModule, readProvider } from '../../src/core/module/module_object.ts'
+import type { ModuleObject, ProviderObject } from '../../src/core/module/module_object.ts'
 import { versionObjectName } from '../../src/core/module/version_identity.ts'
 import { moduleManifest, placed } from './module_cases.ts'
 import type { Json, Row } from './module_cases.ts'
@@ -57,6 +57,7 @@ export function factsOf(row: Row): LedgerFacts {
       .map(({ meta }) => `${meta.namespace}/${meta.name}`),
     versionNameOwner: (objectName) => neighbours.get(objectName),
     module: stored,
+    provider: providerOf(row),
     publishedInNamespace: others.filter(
       ({ meta, config }) => meta.namespace === row.about && config.immutable,
     ).length,
@@ -68,6 +69,18 @@ function publishedIn(module: ModuleObject | undefined): ReadonlyMap<string, Publ
   const immutable = module?.config.immutable ?? false
   const plain = [...identitiesOf(module).keys()]
   return new Map(plain.map((version) => [version, { state: 'present', immutable }]))
+}
+
+/** Of its name, where it has one beside it. */
+function providerOf(row: Row): ProviderObject | undefined {
+  const placedBeside = (row.beside ?? []).map((object) => placed(row, object))
+  const found = placedBeside.find(
+    ({ kind, metadata }) => kind === 'Provider' && Object(metadata).name === row.name,
+  )
+  if (found === undefined) return undefined
+  const read = readProvider(found)
+  if (!read.ok) throw new Error(read.denial)
+  return read.value
 }
 
 function moduleOf(manifest: Json): ModuleObject {

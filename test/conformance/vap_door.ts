@@ -36,7 +36,8 @@ function isAskedAbout({ metadata }: JsonObject): boolean {
   )
   if (parts === null) return true
   const [, cover = '', resource = '', isStatus] = parts
-  return ASKED.has(`${cover} ${resource}${isStatus === undefined ? '' : '/status'}`)
+  const asked = cover.replace(/^labelled-/, 'policy-')
+  return ASKED.has(`${asked} ${resource}${isStatus === undefined ? '' : '/status'}`)
 }
 
 const PROBED = [

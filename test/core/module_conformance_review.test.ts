@@ -58,12 +58,12 @@ function reviewed(row: Row, request: Json, told: Partial<ReviewInput> = {}): Sev
   return { denied: named(true), told: named(false) }
 }
 
-/** The row's object, and beside it the Modules that stay as they are. */
+/** The row's object, and beside it the Modules and Providers that stay as they are. */
 function treeOf(row: Row, object: unknown, kind: string): ReviewedTree {
   const stored = row.stored === undefined || kind === 'Module' ? [] : [moduleManifest(row, row.stored)]
   const beside = (row.beside ?? [])
     .map((other) => placed(row, other))
-    .filter((other) => other['kind'] === 'Module')
+    .filter((other) => other['kind'] === 'Module' || (other['kind'] === 'Provider' && kind !== 'Provider'))
   const documents = [...stored, ...beside, ...(object === undefined ? [] : [object])]
   return {
     documents: documents.map((data) => ({ data, within: '', placeOf: () => undefined })),

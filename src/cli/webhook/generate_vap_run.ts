@@ -1,6 +1,6 @@
 // Prints ValidatingAdmissionPolicies for the ModulePolicies that are named, with what is left to the webhook as a comment.
 import { admissionPolicies } from '#core/module/generate/admission_policies.ts'
-import { leftToTheWebhook } from '#core/module/generate/left_to_the_webhook.ts'
+import { ALWAYS_LEFT, leftToTheWebhook } from '#core/module/generate/left_to_the_webhook.ts'
 import type { NamedPolicy } from '#core/module/policy_choice.ts'
 import { openKubeConnection } from '#platform/kube/kube_connection.ts'
 import { EXIT } from '../command.ts'
@@ -42,7 +42,10 @@ export async function runGenerateVap(flags: GenerateVapFlags, io: CommandIo): Pr
       : undefined,
   })
   io.stdout.write(
-    printManifests([...HEADING, ...notes.map((note) => `Left to the webhook: ${note}`)], objects),
+    printManifests(
+      [...HEADING, ...[...ALWAYS_LEFT, ...notes].map((note) => `Left to the webhook: ${note}`)],
+      objects,
+    ),
   )
   return EXIT.ok
 }

@@ -5,7 +5,6 @@ import type { JsonObject } from '#core/claims.ts'
 import { modeOf } from '#core/module/judge_change.ts'
 import type { ModulePolicySpec, ModuleSelector } from '#core/module/module_policy.ts'
 import type { NamedPolicy } from '#core/module/policy_choice.ts'
-import type { RuleId } from '#core/module/rule_id.ts'
 import type { Mode } from '#core/module/verdict.ts'
 import { actorVariables } from './actor_variables.ts'
 import { allOf, celList, celText, variablesRead, written } from './cel_text.ts'
@@ -13,7 +12,8 @@ import type { Cel, Variable } from './cel_text.ts'
 import type { Check, ResourceChecks } from './check.ts'
 import { guardedResources } from './guard_checks.ts'
 import type { Guarded, GuardedResource } from './guard_checks.ts'
-import { ledgerResource, resourcesUnder } from './judged_resources.ts'
+import { ledgerResource, resourcesUnder, VERSIONS } from './judged_resources.ts'
+import { loosestOf, sharingNamespaces } from './loosest_policy.ts'
 
 export type AdmissionPolicyOptions = {
   /** Usernames that write the ledger. */
@@ -28,24 +28,45 @@ export function admissionPolicies(
   { ledgerWriters, guard }: AdmissionPolicyOptions,
 ): readonly JsonObject[] {
   const own = policies.flatMap((policy) =>
-    resourcesUnder(policy.spec).flatMap((resource) => policiesOf(coverOf(policy, resource), resource)),
+    resourcesUnder(policy.spec)
+      .filter((resource) => !isOfAnotherLabel(resource, policy))
+      .flatMap((resource) => policiesOf(coverOf(policy, resource), resource)),
   )
-  const rest = resourcesUnder(undefined).flatMap((resource) =>
+  const rest = resourcesUnder(undefined, policies).flatMap((resource) =>
     policiesOf(defaultCover(policies, resource), resource),
   )
   const ledger = ledgerResource(ledgerWriters)
   const guarded = guard === undefined ? [] : guardedResources(guard)
   return [
     ...own,
+    ...versionsUnderLabels(policies),
     ...rest,
     ...policiesOf(coverOfAll('ledger', []), ledger),
     ...guarded.flatMap((resource) => policiesOf(guardCover(resource), resource)),
   ]
 }
 
+/** A Version does not show the labels of its Module, and its own nobody guards. */
+function isOfAnotherLabel({ name }: ResourceChecks, { spec }: NamedPolicy): boolean {
+  return name === VERSIONS && spec.selector.labels.size > 0
+}
+
+/** Where labels of their Modules decide, Versions are held as the loosest of what may cover them holds. */
+function versionsUnderLabels(policies: readonly NamedPolicy[]): readonly JsonObject[] {
+  const byLabels = policies.filter(({ spec }) => spec.selector.labels.size > 0)
+  return sharingNamespaces(byLabels).flatMap(([first, ...others]) => {
+    const spec = loosestOf([first.spec, ...others.map((other) => other.spec)])
+    const { namespaces } = spec.selector
+    const cover: Cover = { name: `labelled-${first.name}`, spec, namespaces, conditions: [] }
+    return resourcesUnder(spec)
+      .filter(({ name }) => name === VERSIONS)
+      .flatMap((resource) => policiesOf(cover, resource))
+  })
+}
+
 /** What a cluster's policies are made for: one ModulePolicy, all that none selects, or single objects. */
 type Cover = {
-  /** `policy-` and its name, or `default`. */
+  /** `policy-` and its name, `labelled-` and the name of the first of several, or `default`. */
   readonly name: string
   readonly spec: ModulePolicySpec | undefined
   readonly namespaces: readonly string[]
@@ -65,7 +86,7 @@ function coverOf({ name, spec }: NamedPolicy, { selectedBy }: ResourceChecks): C
 
 /** What no policy may cover: labels of another object are not seen, so what they could select is left out. */
 function defaultCover(policies: readonly NamedPolicy[], resource: ResourceChecks): Cover {
-  const byLabels = resource.selectedBy === 'stored' && resource.name !== 'versions'
+  const byLabels = resource.selectedBy === 'stored' && resource.name !== VERSIONS
   const selected = policies.map(({ spec }) => isSelectedBy(spec.selector, byLabels))
   const conditions =
     selected.length === 0 ? [] : [{ name: 'not-selected', expression: `!(${selected.join(' ||\n')})` }]
@@ -210,18 +231,23 @@ function inValidation(one: Validation, inPlace: (expression: Cel) => Cel): Valid
 }
 
 function checkVariables(checks: readonly Check[], spec: ModulePolicySpec | undefined): readonly Variable[] {
-  return checks.map(({ name, problems, rule }) => ({
-    name,
+  return checks.map((check) => ({
+    name: check.name,
     inline: true,
-    expression: exceptExcepted(problems, rule, spec),
+    expression: isExceptable(check, spec) ? exceptExcepted(check, spec) : check.problems,
   }))
 }
 
 /** `namespace/name` of the Module, or what else is judged. A Version says itself which Module it is of. */
 const EXCEPTED_KEY = "request.namespace + '/' + variables.ownerName"
 
+/** What is only told of is told with an exception, too. */
+function isExceptable(check: Check, spec: ModulePolicySpec | undefined): boolean {
+  return check.isNeverExcepted !== true && effectOf(check, spec) === 'enforce'
+}
+
 /** What an exception lets through until a day is for the webhook, which knows the day. */
-function exceptExcepted(problems: Cel, rule: RuleId, spec: ModulePolicySpec | undefined): Cel {
+function exceptExcepted({ problems, rule }: Check, spec: ModulePolicySpec | undefined): Cel {
   const modules = (spec?.exceptions ?? []).flatMap(({ rules, modules: names }) =>
     rules.includes(rule) ? names : [],
   )
@@ -241,14 +267,14 @@ function sums(checks: readonly Check[]): readonly Variable[] {
     { name: 'problems', expression: 'variables.forbidden + variables.invalid' },
     ...glassGroups(checks).map(({ name, checks: inGroup }) => ({ name, expression: sumOf(inGroup) })),
     {
+      // Whoever holds the verb is named with the rest: an audit annotation has no authorizer to ask.
       name: 'glass',
       inline: true,
       expression: ['[]', ...glassGroups(checks).map(({ name }) => `variables.${name}`)].join(' + '),
     },
     {
       name: 'message',
-      expression: `variables.problems.size() < 2 ? variables.problems.join('') :
-variables.problems.transformList(index, problem, '(' + string(index + 1) + ') ' + problem).join(' ')`,
+      expression: numbered('variables.problems'),
     },
   ]
 }
@@ -276,6 +302,11 @@ function isPlain({ unless, onlyIf }: Check): boolean {
   return unless === undefined && onlyIf === undefined
 }
 
+function numbered(problems: Cel): Cel {
+  return `${problems}.size() < 2 ? ${problems}.join('') :
+${problems}.transformList(index, problem, '(' + string(index + 1) + ') ' + problem).join(' ')`
+}
+
 /** kube-apiserver takes no message above 5 KiB, and says the expression then. */
 function cut(text: Cel): Cel {
   return `bytes(${text}).size() <= 5000 ? ${text} : ${text}.substring(0, 1200) + '...'`
@@ -285,7 +316,7 @@ function cut(text: Cel): Cel {
 function denials(checks: readonly Check[]): readonly Validation[] {
   const standing = checks.filter(isPlain)
   const message = cut('variables.message')
-  const validations = glassGroups(checks).map(authorized)
+  const validations = glassGroups(checks).map((group) => authorized(group, withRest(group)))
   if (standing.some(({ kind }) => kind === 'forbidden')) {
     validations.push(validation('variables.forbidden.size() == 0', message, 'Forbidden', standing))
   }
@@ -299,15 +330,21 @@ function denials(checks: readonly Check[]): readonly Validation[] {
 /** A warning for all that is told, and one for each that asks the authorizer, which messages cannot. */
 function tellings(checks: readonly Check[]): readonly Validation[] {
   const standing = checks.filter(isPlain)
-  const validations = glassGroups(checks).map(authorized)
+  const validations = glassGroups(checks).map((group) =>
+    authorized(group, `variables.${group.name}.join(' ')`),
+  )
   if (standing.length === 0) return validations
   const all = validation('variables.problems.size() == 0', cut('variables.message'), 'Forbidden', standing)
   return [...validations, all]
 }
 
-function authorized({ name, unless, checks }: GlassGroup): Validation {
-  const list = `variables.${name}`
-  return validation(`${list}.size() == 0 || ${unless}`, cut(`${list}.join(' ')`), 'Forbidden', checks)
+function authorized({ name, unless, checks }: GlassGroup, message: Cel): Validation {
+  return validation(`variables.${name}.size() == 0 || ${unless}`, cut(message), 'Forbidden', checks)
+}
+
+/** What is wrong beside it, which no second denial would tell. */
+function withRest({ name }: GlassGroup): Cel {
+  return `[variables.${name} + variables.problems].map(all, ${numbered('all')})[0]`
 }
 
 function validation(

@@ -11,6 +11,8 @@ export type Check = {
   readonly problems: Cel
   /** Whoever holds the verb does it all the same. Messages cannot ask the authorizer, so this stands beside the problems. */
   readonly unless?: Cel
+  /** Exceptions are for another object of this name: none holds here. */
+  readonly isNeverExcepted?: true
   /** Told only when this holds too, which asks the authorizer. */
   readonly onlyIf?: Cel
 }

@@ -105,6 +105,8 @@ export function depotChecks(): readonly Check[] {
       rule: 'WH-P1',
       kind: 'forbidden',
       name: 'p1Depot',
+      // An exception for the publisher of a Module is none for a Depot that somebody gives its name.
+      isNeverExcepted: true,
       problems: toldWhere(
         `request.operation != 'DELETE' && (request.operation == 'CREATE' || object.?spec != oldObject.?spec) &&
 !(variables.isController || variables.isGitops || (variables.isListedHuman && !variables.isImporter))`,

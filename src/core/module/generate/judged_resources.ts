@@ -1,13 +1,15 @@
 // Which kinds of objects are judged under a policy, and by which rules.
-import type { ModulePolicySpec } from '#core/module/module_policy.ts'
+import type { ModulePolicySpec, NamedPolicy } from '#core/module/module_policy.ts'
 import { celList, celText, quoted, toldWhere } from './cel_text.ts'
 import type { Cel, Variable } from './cel_text.ts'
 import type { ResourceChecks } from './check.ts'
 import { depotChecks, depotVariables } from './depot_checks.ts'
+import { deselectionChecks, loosenedChecks } from './label_checks.ts'
 import { listFacts, resourceOf } from './module_facts.ts'
 import type { ListKind } from './module_facts.ts'
 import { settingChecks, settingVariables } from './module_setting_checks.ts'
-import { pinChecks, pinVariables, publisherChecks, publisherVariables } from './publisher_checks.ts'
+import { pinChecks, pinVariables } from './pin_checks.ts'
+import { publisherChecks, publisherVariables } from './publisher_checks.ts'
 import { VERSION_LIST } from './version_list.ts'
 import { versionChecks, versionVariables } from './version_list_checks.ts'
 import {
@@ -19,6 +21,7 @@ import {
 } from './version_object_checks.ts'
 
 const OPENDEPOT = { apiGroup: 'opendepot.defdev.io', apiVersion: 'v1alpha1' }
+export const VERSIONS = 'versions'
 const WRITES = ['CREATE', 'UPDATE', 'DELETE']
 
 const STORED = "(request.operation == 'CREATE' ? object : oldObject)"
@@ -28,12 +31,31 @@ function owner(name: Cel): Variable {
   return { name: 'ownerName', inline: true, expression: name }
 }
 
-/** @param spec `undefined`: what holds without a policy */
-export function resourcesUnder(spec: ModulePolicySpec | undefined): readonly ResourceChecks[] {
+const labelOf = (kind: string): Cel =>
+  `${STORED}.metadata.?labels[?'opendepot.defdev.io/${kind}'].orValue('')`
+
+// A list of texts has no place for what may be anything, to the checker.
+const NAMES_OF_OWNER = [
+  `${STORED}.spec.?moduleConfigRef.?name.orValue('')`,
+  `(${STORED}.spec.?type.orValue('') == 'Provider' ? ${labelOf('provider')} : ${labelOf('module')})`,
+  `${STORED}.spec.?providerConfigRef.?name.orValue('')`,
+].map((name) => `string(${name})`)
+
+/** As it says itself; else by its label, and of a provider's by what it repeats of that. */
+const OWNER_OF_VERSION = `([${NAMES_OF_OWNER.join(',\n')}].filter(name, name != '') + [''])[0]`
+
+/**
+ * @param spec `undefined`: what holds without a policy
+ * @param others where there is none: the policies that a label could choose
+ */
+export function resourcesUnder(
+  spec: ModulePolicySpec | undefined,
+  others: readonly NamedPolicy[] = [],
+): readonly ResourceChecks[] {
   return [
-    listed('Module', spec),
+    listed('Module', spec, others),
     status('Module', spec),
-    listed('Provider', spec),
+    listed('Provider', spec, others),
     status('Provider', spec),
     versions(spec),
     depots(spec),
@@ -44,7 +66,11 @@ function isRequired(spec: ModulePolicySpec | undefined): boolean {
   return spec?.immutability === 'required'
 }
 
-function listed(kind: ListKind, spec: ModulePolicySpec | undefined): ResourceChecks {
+function listed(
+  kind: ListKind,
+  spec: ModulePolicySpec | undefined,
+  others: readonly NamedPolicy[],
+): ResourceChecks {
   const ordering = spec?.ordering ?? 'free'
   const labels = spec?.selector.labels ?? new Map<string, string>()
   const pins = kind === 'Module' ? pinChecks(spec?.pins === 'required') : []
@@ -60,12 +86,14 @@ function listed(kind: ListKind, spec: ModulePolicySpec | undefined): ResourceChe
       ...listFacts(kind, isRequired(spec)),
       ...versionVariables(kind, ordering),
       ...settingVariables(kind),
-      ...publisherVariables(kind, spec),
       ...pinVariables(),
+      ...publisherVariables(kind, spec),
     ],
     checks: [
       ...versionChecks(kind, ordering),
-      ...settingChecks(kind, isRequired(spec), labels),
+      ...settingChecks(kind, isRequired(spec)),
+      ...deselectionChecks(kind, labels),
+      ...loosenedChecks(kind, others),
       ...publisherChecks(spec),
       ...pins,
     ],
@@ -94,14 +122,11 @@ function status(kind: ListKind, spec: ModulePolicySpec | undefined): ResourceChe
 function versions(spec: ModulePolicySpec | undefined): ResourceChecks {
   return {
     ...OPENDEPOT,
-    name: 'versions',
+    name: VERSIONS,
     resources: ['versions', 'versions/status'],
     operations: WRITES,
     selectedBy: 'stored',
-    variables: [
-      owner(`${STORED}.spec.?moduleConfigRef.?name.orValue('')`),
-      ...versionObjectVariables(isRequired(spec)),
-    ],
+    variables: [owner(OWNER_OF_VERSION), ...versionObjectVariables(isRequired(spec))],
     checks: versionObjectChecks(),
   }
 }

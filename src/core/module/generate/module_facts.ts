@@ -21,6 +21,11 @@ export function mayDo(verb: 'unpublish' | 'migrate'): Cel {
 .namespace(request.namespace).name(oldObject.metadata.name).check('${verb}').allowed()`
 }
 
+/** The half of the glass that is whole: what begins the way out where the annotation is there. */
+export function lacks(verb: 'unpublish'): Cel {
+  return `'the annotation is there, and ' + ${quoted('request.userInfo.username')} + ' lacks the verb ${verb}; '`
+}
+
 const TEXTS: Readonly<Record<ListKind, readonly string[]>> = {
   Module: ['provider', 'repoOwner', 'repoUrl', 'fileFormat'],
   Provider: [],
@@ -42,6 +47,9 @@ function settings(kind: ListKind, object: Cel): Cel {
   ].join(', ')}}`
 }
 
+/** One that has the marks between fields is quoted, or it could say what two fields say. */
+const FIELD_TEXT = `(value.matches(${celPattern('[\\s=,"]')}) ? strings.quote(value) : value)`
+
 /** `s3 bucket=a key=b region=c`, as in m6_storage_moved.ts. */
 export function storageTextOf(storage: Cel): Cel {
   const kinds: readonly (readonly [kind: string, fields: readonly string[]])[] = [
@@ -51,11 +59,10 @@ export function storageTextOf(storage: Cel): Cel {
     ['fileSystem', ['directoryPath']],
   ]
   const texts = kinds.map(([kind, fields]) => {
-    const parts = fields.map((field) => {
-      const value = `${storage}.?${kind}.?${field}`
-      return `(${value}.hasValue() ? ' ${field}=' + ${value}.value() : '')`
-    })
-    return `(${storage}.?${kind}.hasValue() ? ['${kind}' + ${parts.join(' + ')}] : [])`
+    const parts = fields.map(
+      (field) => `[?${storage}.?${kind}.?${field}].map(value, ' ${field}=' + ${FIELD_TEXT})`,
+    )
+    return `(${storage}.?${kind}.hasValue() ? ['${kind}' + (${parts.join(' + ')}).join('')] : [])`
   })
   return `(${texts.join(' + ')})`
 }

@@ -1,9 +1,10 @@
 // The rules about what a Module or a Provider says of itself (WH-M), in CEL and in the words of core/module/rules.
 import { MIGRATE_ANNOTATION, UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
+import { MAX_PLATFORMS } from '#core/module/rules/v11_too_many.ts'
 import { celList, celPattern, celText, noted, notedWhere, quoted, told, toldWhere } from './cel_text.ts'
 import type { Cel, Variable } from './cel_text.ts'
 import type { Check } from './check.ts'
-import { configOf, mayDo, resourceOf, UNPUBLISH_REASON } from './module_facts.ts'
+import { configOf, lacks, mayDo, resourceOf, UNPUBLISH_REASON } from './module_facts.ts'
 import type { ListKind } from './module_facts.ts'
 import { isVersion } from './version_list.ts'
 
@@ -317,7 +318,12 @@ function deletionChecks(kind: ListKind): readonly Check[] {
         rule,
         kind: 'forbidden',
         name: `${name}Glass`,
-        problems: toldWhere(`${isGone} && ${isHeld} && ${isNamed}`, rule, PUBLISHED(kind), way),
+        problems: toldWhere(
+          `${isGone} && ${isHeld} && ${isNamed}`,
+          rule,
+          PUBLISHED(kind),
+          `${lacks('unpublish')} + ${way}`,
+        ),
         unless: mayDo('unpublish'),
       },
       {
@@ -373,39 +379,35 @@ function formatCheck(): Check {
   }
 }
 
-/** A label does not take a Module away from the policy that covers it. */
-function deselectionChecks(kind: ListKind, labels: ReadonlyMap<string, string>): readonly Check[] {
-  if (labels.size === 0) return []
-  const kept = [...labels].map(
-    ([key, value]) =>
-      `object.metadata.?labels[?${celText(key)}].orValue('') == ${celText(value)} && ${celText(key)} in object.metadata.?labels.orValue({})`,
+function platforms(object: Cel): Cel {
+  const sizes = ['operatingSystems', 'architectures'].map(
+    (field) => `${object}.spec.providerConfig.?${field}.orValue([]).size()`,
   )
-  const shown = [...labels].slice(0, 3).map(([key, value]) => `"${key}=${value}"`)
-  const more = labels.size > 3 ? ` and ${labels.size - 3} more` : ''
-  return [
-    {
-      rule: 'WH-M15',
-      kind: 'forbidden',
-      name: 'm15',
-      problems: toldWhere(
-        `${IS_UPDATED} && !(${kept.join(' && ')})`,
-        'WH-M15',
-        celText(`the label ${shown.join(', ')}${more} goes, and with it the policy that covers this ${kind}`),
-        "'keep the label'",
-      ),
-    },
-  ]
+  return sizes.join(' * ')
+}
+
+/** As in v11_too_many.ts: each version has a Version object for each. */
+function platformCheck(): Check {
+  const [count, was] = [platforms('object'), platforms('oldObject')]
+  return {
+    rule: 'WH-V11',
+    kind: 'invalid',
+    name: 'v11Platforms',
+    problems: toldWhere(
+      `request.operation != 'DELETE' && ${count} > ${MAX_PLATFORMS} &&
+(${IS_CREATED} || ${count} > ${was})`,
+      'WH-V11',
+      `'operatingSystems and architectures would make ' + string(${count}) + ' platforms, the most is ${MAX_PLATFORMS}'`,
+      celText('list the platforms that somebody runs on'),
+    ),
+  }
 }
 
 export function settingVariables(kind: ListKind): readonly Variable[] {
   return [...settingFacts(kind), ...DELETION]
 }
 
-export function settingChecks(
-  kind: ListKind,
-  isRequired: boolean,
-  labels: ReadonlyMap<string, string>,
-): readonly Check[] {
+export function settingChecks(kind: ListKind, isRequired: boolean): readonly Check[] {
   const ofModules = kind === 'Module' ? [...immutableChecks(isRequired), formatCheck()] : []
   return [
     ...deletionChecks(kind),
@@ -414,6 +416,6 @@ export function settingChecks(
     ...ofModules,
     ...shapeChecks(kind),
     ...credentialChecks(kind),
-    ...deselectionChecks(kind, labels),
+    ...(kind === 'Provider' ? [platformCheck()] : []),
   ]
 }

@@ -1,13 +1,13 @@
-// Who publishes (WH-P1) and what a version is made of (WH-P2), in CEL. The id of the first publisher is in the ledger, so it is for the
-// webhook to compare; an id that a policy names is compared here.
+// Who publishes (WH-P1), in CEL. The id of the first publisher is in the ledger, so it is for the webhook to compare; an id that a policy
+// names is compared here.
 import { foldSource } from '#core/module/source_of.ts'
 import type { ModulePolicySpec, Publisher } from '#core/module/module_policy.ts'
-import { PINS_ANNOTATION } from '#core/module/pins.ts'
-import { allOf, anyOf, celList, celPattern, celText, noted, quoted, told, toldWhere } from './cel_text.ts'
+import { allOf, anyOf, celList, celPattern, celText, quoted, told } from './cel_text.ts'
 import type { Cel, Variable } from './cel_text.ts'
 import type { Check } from './check.ts'
+import { configOf, mayDo } from './module_facts.ts'
 import type { ListKind } from './module_facts.ts'
-import { isVersion, plainOf, SEMVER } from './version_list.ts'
+import { isVersion } from './version_list.ts'
 
 const IS_UPDATED = "request.operation == 'UPDATE'"
 
@@ -192,57 +192,103 @@ variables.isListedHuman || (variables.isByCluster && variables.source == ''))`,
 : ['its pipeline runs for ' + variables.refShown + ', its versions are published from ' + ${refTexts(publishers, "'*'")},
 'run the pipeline for the tag of a version']`,
     },
-    { name: 'touched', expression: touched(kind, spec) },
+    ...touchedVariables(kind, spec),
   ]
 }
 
+function unlessTrusted(touched: Cel): Cel {
+  return `variables.mayPublish ? [] : ${touched}`
+}
+
 /** Without a policy what OpenDepot lets anybody do is not worth more than what WH-V1 and the like tell of it. */
-function touched(kind: ListKind, spec: ModulePolicySpec | undefined): Cel {
+function touchedVariables(kind: ListKind, spec: ModulePolicySpec | undefined): readonly Variable[] {
   const source =
     kind === 'Module'
       ? `(${IS_UPDATED} && variables.ownSource != variables.newSource ? ['the repository of this Module may not be changed'] : [])`
       : '[]'
-  if (spec === undefined) return `variables.mayPublish ? [] : ${source}`
-  // What is held is refused to everybody, by other rules.
-  const free = '!variables.isHeld'
-  const deleted = `(variables.published.size() > 0 && ${free} ? ['this ${kind} may not be deleted'] : [])`
-  const removed = `(!${free} ? [] : variables.removedAt.map(index, 'version ' +
+  if (spec === undefined) return [{ name: 'touched', expression: unlessTrusted(source) }]
+  return [
+    {
+      name: 'touched',
+      expression: unlessTrusted(`${source} + ${taken(kind, (isNamed) => `!(${isNamed})`)} +
+(${IS_UPDATED} ? ${settingsTaken(kind)} : [])`),
+    },
+    // Whoever breaks the glass for them may take them.
+    {
+      name: 'touchedByName',
+      expression: unlessTrusted(taken(kind, (isNamed) => isNamed)),
+    },
+  ]
+}
+
+/** Versions that go. What is held is refused to everybody, by other rules. */
+function taken(kind: ListKind, isMeant: (isNamed: Cel) => Cel): Cel {
+  const areAllNamed = `'*' in variables.unpublishNames || variables.published.all(plain, plain in variables.unpublishNames)`
+  const isNamed = 'variables.oldPlains[index] in variables.unpublishNames'
+  return `(variables.isHeld ? [] :
+(variables.published.size() > 0 && (${isMeant(areAllNamed)}) ? ['this ${kind} may not be deleted'] : []) +
+variables.removedAt.filter(index, ${isMeant(isNamed)}).map(index, 'version ' +
 (${isVersion('variables.oldPlains[index]')} ? variables.oldPlains[index] : ${quoted('variables.oldPlains[index]')}) + ' may not be taken away'))`
-  const fields: readonly (readonly [field: string, changes: Cel])[] = [
-    ['versionHistoryLimit', `${free} && variables.wasLimit != variables.limit`],
-    ['storageConfig', `${free} && variables.wasStored != variables.stored`],
-    ...(kind === 'Module'
-      ? ([
+}
+
+/** On what is held other rules refuse most of them to everybody, as soon as anything was published. */
+function settingsTaken(kind: ListKind): Cel {
+  const config = `spec.${configOf(kind)}`
+  const differs = (field: string, absent: string): Cel =>
+    `oldObject.${config}.?${field}.orValue(${absent}) != object.${config}.?${field}.orValue(${absent})`
+  const free = '!(variables.isHeld && variables.oldEntries.size() > 0)'
+  const text = (field: string): Cel => `${free} && variables.was.${field} != variables.becomes.${field}`
+  const ofKind: readonly (readonly [field: string, changes: Cel])[] =
+    kind === 'Module'
+      ? [
           ['immutable', 'variables.wasImmutable != variables.isImmutable'],
-          ['fileFormat', `${free} && variables.was.fileFormat != variables.becomes.fileFormat`],
-          ['provider', `${free} && variables.was.provider != variables.becomes.provider`],
-        ] as const)
-      : []),
+          ['fileFormat', text('fileFormat')],
+          ['provider', text('provider')],
+          // OpenDepot fetches from this owner, whatever the address says.
+          ['repoOwner', `${text('repoOwner')} && variables.ownSource == variables.newSource`],
+        ]
+      : [
+          ['namespace', `${free} && ${differs('namespace', "''")}`],
+          ['operatingSystems', differs('operatingSystems', '[]')],
+          ['architectures', differs('architectures', '[]')],
+        ]
+  const fields: readonly (readonly [field: string, changes: Cel])[] = [
+    [
+      'versionHistoryLimit',
+      `${free} && oldObject.${config}.?versionHistoryLimit != object.${config}.?versionHistoryLimit`,
+    ],
+    ['storageConfig', `${free} && variables.wasStored != variables.stored`],
+    ...ofKind,
   ]
   const settings = fields.map(
     ([field, changes]) => `(${changes} ? ['${field} of this ${kind} may not be changed'] : [])`,
   )
-  return `variables.mayPublish ? [] : ${source} + ${deleted} +
-${removed} +
-(${IS_UPDATED} ? ${settings.join(' + ')} : [])`
+  const pins = `(variables.changedPins.exists(pin, pin.split('=')[0] in variables.oldPlains)
+? ['the pins of this ${kind} may not be changed'] : [])`
+  return [...settings, pins].join(' +\n')
 }
 
 export function publisherChecks(spec: ModulePolicySpec | undefined): readonly Check[] {
   const by = `' by ' + ${quoted('request.userInfo.username')} + ': ' + `
   const why = (version: Cel): Cel =>
     `(variables.wrongPipeline.size() > 0 ? variables.wrongPipeline[0] : 'its pipeline runs for ' + variables.refShown + ', this version is published from ' + ${refTexts(publishersOf(spec), version)})`
-  return [
-    {
+  const meddled = (list: Cel): Cel =>
+    `${list}.size() == 0 || variables.meddler.size() == 0 ? [] : ${told({
       rule: 'WH-P1',
-      kind: 'forbidden',
-      name: 'p1Touched',
-      problems: `variables.touched.size() == 0 || variables.meddler.size() == 0 ? [] : ${told({
-        rule: 'WH-P1',
-        list: 'variables.touched',
-        sentence: (what) => `${what} + ${by} variables.meddler[0]`,
-        wayOut: 'variables.meddler[1]',
-      })}`,
-    },
+      list,
+      sentence: (what) => `${what} + ${by} variables.meddler[0]`,
+      wayOut: 'variables.meddler[1]',
+    })}`
+  const byName: Check = {
+    rule: 'WH-P1',
+    kind: 'forbidden',
+    name: 'p1Glass',
+    problems: meddled('variables.touchedByName'),
+    unless: mayDo('unpublish'),
+  }
+  return [
+    { rule: 'WH-P1', kind: 'forbidden', name: 'p1Touched', problems: meddled('variables.touched') },
+    ...(spec === undefined ? [] : [byName]),
     {
       rule: 'WH-P1',
       kind: 'forbidden',
@@ -252,136 +298,6 @@ export function publisherChecks(spec: ModulePolicySpec | undefined): readonly Ch
         list: 'variables.unpublishable',
         sentence: (version) => `'version ' + ${version} + ' may not be published' + ${by} ${why(version)}`,
         wayOut: `variables.wrongPipeline.size() > 0 ? variables.wrongPipeline[1] : 'run the pipeline for the tag of ' + all[0]`,
-      }),
-    },
-  ]
-}
-
-const PIN = '(?i:[0-9a-f]{40}|[0-9a-f]{64}|sha256:[0-9a-f]{64})'
-
-function pinWords(object: Cel): Cel {
-  const text = `${object}.metadata.?annotations[?'${PINS_ANNOTATION}'].orValue('')`
-  const blanks = [',', '\\n', '\\t', '\\r'].map((blank) => `.replace('${blank}', ' ')`).join('')
-  return `${text}${blanks}.split(' ').filter(word, word != '')`
-}
-
-/** `1.0.0=<value>`: the plain version, and the value in lower case. */
-const pinName = (pin: Cel): Cel => plainOf(`${pin}.split('=')[0]`)
-const pinValue = (pin: Cel): Cel => `${pin}.substring(${pin}.indexOf('=') + 1).lowerAscii()`
-
-export function pinVariables(): readonly Variable[] {
-  const isPin = `word.matches(${celPattern(`^v?${SEMVER}=${PIN}$`)}) && word.indexOf('=') <= 64`
-  return [
-    { name: 'pinWords', expression: `request.operation == 'DELETE' ? [] : ${pinWords('object')}` },
-    { name: 'oldPinWords', expression: `request.operation == 'CREATE' ? [] : ${pinWords('oldObject')}` },
-    { name: 'arePinsKept', inline: true, expression: 'variables.pinWords == variables.oldPinWords' },
-    {
-      name: 'badPins',
-      expression: `variables.pinWords.transformList(index, word, !(${isPin}), index)`,
-    },
-    {
-      name: 'pinNames',
-      expression: `variables.badPins.size() > 0 ? [] : variables.pinWords.map(pin, ${pinName('pin')})`,
-    },
-    { name: 'pinValues', expression: `variables.pinWords.map(pin, ${pinValue('pin')})` },
-    {
-      name: 'pinnedTwice',
-      expression: `variables.arePinsKept || variables.pinNames.size() < 2 ? [] :
-variables.pinNames.transformList(index, name, variables.pinNames.indexOf(name) != index, name)`,
-    },
-    {
-      name: 'oldPins',
-      inline: true,
-      expression: `variables.arePinsKept || variables.oldPinWords.exists(word, !(${isPin})) ? [] : variables.oldPinWords`,
-    },
-    // What was pinned and is not any more, or to something else; who leaves the list takes its pin along.
-    {
-      name: 'movedPins',
-      inline: true,
-      expression: `variables.arePinsKept || variables.badPins.size() > 0 || variables.pinnedTwice.size() > 0 ? [] :
-variables.oldPins.filter(pin, !(pin in variables.pinWords) &&
-!(${pinName('pin')} in variables.pinNames && variables.pinValues[variables.pinNames.indexOf(${pinName('pin')})] == ${pinValue('pin')}) &&
-!variables.removedAt.exists(index, variables.oldPlains[index] == ${pinName('pin')}))`,
-    },
-    {
-      name: 'unpinned',
-      inline: true,
-      expression: `variables.badPins.size() > 0 || variables.pinnedTwice.size() > 0 ? [] :
-variables.added.filter(version, !(version in variables.pinNames))`,
-    },
-    // The pipeline that publishes knows what it runs for.
-    {
-      name: 'otherwisePinned',
-      inline: true,
-      expression: `variables.sha == '' || !variables.isPipeline || variables.badPins.size() > 0 || variables.pinnedTwice.size() > 0 ? [] :
-variables.added.filter(version, version in variables.pinNames &&
-!variables.pinValues[variables.pinNames.indexOf(version)].startsWith('sha256:') &&
-variables.pinValues[variables.pinNames.indexOf(version)] != variables.sha.lowerAscii())`,
-    },
-  ]
-}
-
-export function pinChecks(isRequired: boolean): readonly Check[] {
-  const moved = (pin: Cel): Cel =>
-    `'version ' + ${pinName(pin)} + ' is pinned to ' + ${pinValue(pin)} + ', and its pin would say something else'`
-  const list = 'variables.movedPins'
-  const checks: Check[] = [
-    {
-      rule: 'WH-P2',
-      kind: 'invalid',
-      name: 'p2Unreadable',
-      problems: toldWhere(
-        '!variables.arePinsKept && (variables.badPins.size() > 0 || variables.pinnedTwice.size() > 0)',
-        'WH-P2',
-        `'the pins cannot be read: ' + (variables.badPins.size() > 0
-? 'entry ' + string(variables.badPins[0] + 1) + ' is no <version>=<whole commit id> or <version>=sha256:<64 hex digits>'
-: variables.pinnedTwice[0] + ' is pinned twice')`,
-        celText('write <version>=<commit> for each version, with commas between'),
-      ),
-    },
-    {
-      rule: 'WH-P2',
-      kind: 'forbidden',
-      name: 'p2Moved',
-      problems: `!variables.isHeld ? [] : ${told({
-        rule: 'WH-P2',
-        list,
-        sentence: moved,
-        short: pinName,
-        wayOut: `'write ' + ${pinName('all[0]')} + '=' + ${pinValue('all[0]')} + ' in ${PINS_ANNOTATION}'`,
-      })}`,
-    },
-    {
-      rule: 'WH-P2',
-      kind: 'notice',
-      name: 'p2MovedNotice',
-      problems: `variables.isHeld ? [] : ${noted({ rule: 'WH-P2', list, sentence: moved, short: pinName })}`,
-    },
-    {
-      rule: 'WH-P2',
-      kind: 'forbidden',
-      name: 'p2Other',
-      problems: told({
-        rule: 'WH-P2',
-        list: 'variables.otherwisePinned',
-        sentence: (version) =>
-          `'version ' + ${version} + ' is pinned to ' + variables.pinValues[variables.pinNames.indexOf(${version})] + ', and the pipeline that publishes it runs for another commit'`,
-        wayOut: "'pin the commit that the pipeline runs for'",
-      }),
-    },
-  ]
-  if (!isRequired) return checks
-  return [
-    ...checks,
-    {
-      rule: 'WH-P2',
-      kind: 'forbidden',
-      name: 'p2Missing',
-      problems: told({
-        rule: 'WH-P2',
-        list: 'variables.unpinned',
-        sentence: (version) => `'version ' + ${version} + ' names no commit, and the policy requires one'`,
-        wayOut: `'add ' + all[0] + '=<commit> to ${PINS_ANNOTATION} in the same request'`,
       }),
     },
   ]

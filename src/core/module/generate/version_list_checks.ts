@@ -3,7 +3,7 @@ import { UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
 import { celPattern, celText, noted, quoted, told, toldWhere } from './cel_text.ts'
 import type { Cel, Variable } from './cel_text.ts'
 import type { Check } from './check.ts'
-import { mayDo, resourceOf, UNPUBLISH_REASON } from './module_facts.ts'
+import { lacks, mayDo, resourceOf, UNPUBLISH_REASON } from './module_facts.ts'
 import type { ListKind } from './module_facts.ts'
 import { isVersion, plainOf, SEMVER } from './version_list.ts'
 
@@ -12,16 +12,22 @@ const NAME = (plain: Cel): Cel => `(${isVersion(plain)} ? ${plain} : ${quoted(pl
 
 const PLAIN_NAMES = `(request.namespace + '/' + oldObject.metadata.name).matches('^[a-z0-9][a-z0-9.-]{0,252}/[a-z0-9][a-z0-9.-]{0,252}$')`
 
-/** The plain spellings that come, each as it was written: the same version in another spelling would be fetched again. */
-const WRITTEN = `variables.tailTexts.filter(text, ${plainOf('text')} in variables.added)`
-
-function wayBack(kind: ListKind): Cel {
+function wayBack(kind: ListKind, ordering: Ordering): Cel {
   const breaking = `to unpublish for good: annotation ${UNPUBLISH_ANNOTATION}="<version>: <reason>" and the verb unpublish on this ${kind}`
   const target = resourceOf(kind).slice(0, -1)
-  return `variables.added.size() == 0 || variables.added.size() > 6 || !${PLAIN_NAMES}
+  // What is refused for its place in the order would be refused again.
+  const appended =
+    ordering === 'free'
+      ? 'variables.added'
+      : 'variables.added.filter(version, !(version in variables.belowOld))'
+  // As it was written: the same version in another spelling would be fetched again.
+  const written = `variables.tailTexts.filter(text, ${plainOf('text')} in ${appended})`
+  // Who reads this in Argo CD has no use for a command: what it would write, git takes away again.
+  return `variables.isGitops ? ${celText(`put what was published back in git and add to it; ${breaking}`)}
+: ${appended}.size() == 0 || ${appended}.size() > 6 || !${PLAIN_NAMES}
 ? ${celText(`leave every published entry in spec.versions and add to it; ${breaking}`)}
 : 'append instead of replacing the list: kubectl patch ${target} ' + oldObject.metadata.name + ' -n ' + request.namespace +
-${celText(" --type json -p '[")} + ${WRITTEN}.map(version,
+${celText(" --type json -p '[")} + ${written}.map(version,
 ${celText('{"op":"add","path":"/spec/versions/-","value":{"version":"')} + version + ${celText('"}}')}).join(',') +
 ${celText(`]'; ${breaking}`)}`
 }
@@ -117,7 +123,13 @@ function removalChecks({ rule, name, wayOut }: Removal): readonly Check[] {
       rule,
       kind: 'forbidden',
       name: `${name}Glass`,
-      problems: told({ rule, list: `variables.${name}Unpublished`, sentence, wayOut, short: NAME }),
+      problems: told({
+        rule,
+        list: `variables.${name}Unpublished`,
+        sentence,
+        wayOut: `${lacks('unpublish')} + ${wayOut}`,
+        short: NAME,
+      }),
       unless: mayDo('unpublish'),
     },
     {
@@ -327,7 +339,6 @@ function orderVariables(ordering: Ordering): readonly Variable[] {
     },
     {
       name: 'belowOld',
-      inline: true,
       expression: `variables.added.filter(version, variables.oldVersions.exists(old,
 semver(old).compareTo(semver(version)) >= 0${isOfMajor}))`,
     },
@@ -359,12 +370,12 @@ export type Ordering = 'free' | 'backport' | 'monotonic'
 export function versionVariables(kind: ListKind, ordering: Ordering): readonly Variable[] {
   return [
     ...MALFORMED,
-    { name: 'wayBack', expression: wayBack(kind) },
+    ...orderVariables(ordering),
+    { name: 'wayBack', expression: wayBack(kind, ordering) },
     ...REPLACED,
     ...REMOVALS.flatMap(removalVariables),
     ...RESPELLED,
     ...OTHER_FIELDS,
-    ...orderVariables(ordering),
   ]
 }
 

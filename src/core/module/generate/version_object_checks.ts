@@ -64,6 +64,12 @@ const OWN_LABELS = (object: Cel): Cel =>
 const IS_SPEC_KEPT = `[oldObject, object].all(one, dyn(one.spec).all(key, key == 'forceSync' ||
 (key in dyn(object.spec) && key in dyn(oldObject.spec) && dyn(object.spec)[key] == dyn(oldObject.spec)[key])))`
 
+/** A Provider has only the policy to say that it holds. */
+const IS_PROVIDERS = "oldObject.spec.?type.orValue('') == 'Provider'"
+
+/** What OpenDepot compares the checksum by before it stores anything; it knows nothing of policies. */
+const IS_COMPARED = 'oldObject.spec.?moduleConfigRef.?immutable.orValue(false)'
+
 export function versionObjectVariables(isRequired: boolean): readonly Variable[] {
   const stored = "(request.operation == 'CREATE' ? object : oldObject)"
   return [
@@ -74,7 +80,7 @@ export function versionObjectVariables(isRequired: boolean): readonly Variable[]
       inline: true,
       expression: isRequired
         ? 'true'
-        : "request.operation != 'CREATE' && oldObject.spec.?moduleConfigRef.?immutable.orValue(false)",
+        : `request.operation != 'CREATE' && !(${IS_PROVIDERS}) && ${IS_COMPARED}`,
     },
     {
       name: 'changedPart',
@@ -162,10 +168,10 @@ export function versionObjectChecks(): readonly Check[] {
       name: 's6',
       problems: toldWhere(
         `request.operation == 'UPDATE' && object.spec.?forceSync.orValue(false) &&
-!oldObject.spec.?forceSync.orValue(false) && !variables.isController && !variables.isHeld`,
+!oldObject.spec.?forceSync.orValue(false) && !variables.isController && !${IS_COMPARED}`,
         'WH-S6',
         "'forceSync fetches version ' + variables.plain + ' again, and nothing keeps what is fetched the same'",
-        "'write immutable: true in the Module first'",
+        `${IS_PROVIDERS} ? 'leave it to the controller' : 'write immutable: true in the Module first'`,
       ),
     },
   ]

@@ -40,8 +40,12 @@ export function loosenedByLabel(subject: ListCase, policies: readonly NamedPolic
 }
 
 function isLooser({ modes, exceptions }: ModulePolicySpec, module: string): boolean {
-  const isAnyLooser = RULE_IDS.some(
+  return isAnyModeLooser(modes) || exceptions.some(({ modules }) => modules.includes(module))
+}
+
+/** Than what holds without a policy. */
+export function isAnyModeLooser(modes: ModulePolicySpec['modes']): boolean {
+  return RULE_IDS.some(
     (rule) => rule !== 'WH-P1' && rule !== 'WH-M8' && (modes[rule] ?? 'enforce') !== 'enforce',
   )
-  return isAnyLooser || exceptions.some(({ modules }) => modules.includes(module))
 }
