@@ -1,38 +1,31 @@
-// Generated ValidatingAdmissionPolicies on a real kube-apiserver: each rule in each mode with its twin, what breaks the glass, who guards the guard, and what 500 versions cost.
+// ValidatingAdmissionPolicies as `sallyport webhook generate vap --cluster` prints them, on the kube-apiserver that holds the policies:
+// each rule in each mode with its twin, what breaks the glass, who guards the guard, and what 500 versions cost.
 import t from 'tap'
 import type { Test } from 'tap'
 import type { JsonObject } from '../../src/core/claims.ts'
-import { admissionPolicies } from '../../src/core/module/generate/admission_policies.ts'
 import type { Mode } from '../../src/core/module/verdict.ts'
-import { readModulePolicy } from '../../src/core/module/read_module_policy.ts'
-import type { NamedPolicy } from '../../src/core/module/policy_choice.ts'
+import { runCli } from '../support/cli.ts'
 import { kubeAsker } from '../support/kube_asker.ts'
 import type { Ask, KubeAsker, Told } from '../support/kube_asker.ts'
 import { kubeBinaries } from '../support/kube_binaries.ts'
 import { kubeClusterFor } from '../support/kube_cluster.ts'
 import type { KubeCluster } from '../support/kube_cluster.ts'
 import { peerOrSkip } from '../support/peers.ts'
-import { ALICE, API_VERSION, ATTACKS, numbered, pipeline } from './webhook_vap/attacks.ts'
-import type { Attack, Json, Place } from './webhook_vap/attacks.ts'
+import { done, KEEPER, placeOf, untilTold, WRITER } from './webhook_vap/asking.ts'
+import { ALICE, API_VERSION, ATTACKS, pipeline } from './webhook_vap/attacks.ts'
+import type { Attack } from './webhook_vap/attacks.ts'
+import { measure } from './webhook_vap/cost.ts'
+import { breakGlass } from './webhook_vap/glass.ts'
+import { unguard } from './webhook_vap/guard.ts'
 import { mustPrint as must } from '../support/kube_modules.ts'
 
 t.setTimeout(600_000)
 const { skip } = await peerOrSkip(() => kubeBinaries())
 
 const MODES: readonly Mode[] = ['enforce', 'warn', 'audit']
-const API = `/apis/${API_VERSION}`
-const WRITER = 'system:serviceaccount:sallyport-system:sallyport-webhook'
-const KEEPER = 'system:serviceaccount:cert-manager:cert-manager-cainjector'
 
-function policy(name: string, spec: Json): NamedPolicy {
-  const read = readModulePolicy({
-    apiVersion: 'sallyport.dev/v1alpha1',
-    kind: 'ModulePolicy',
-    metadata: { name },
-    spec,
-  })
-  if (!read.ok) throw new Error(read.denial)
-  return read.value
+function policy(name: string, spec: JsonObject): JsonObject {
+  return { apiVersion: 'sallyport.dev/v1alpha1', kind: 'ModulePolicy', metadata: { name }, spec }
 }
 
 const IDENTITIES = { human: { groups: ['platform'] } }
@@ -54,13 +47,6 @@ const POLICIES = MODES.flatMap((mode) => [
   }),
 ])
 
-function placeOf(namespace: string, name: string): Place {
-  return {
-    name,
-    path: (kind, of) => `${API}/namespaces/${namespace}/${kind}${of === undefined ? '' : `/${of}`}`,
-  }
-}
-
 const isDry = (asked: Ask): Ask => ({ ...asked, path: `${asked.path}?dryRun=All` })
 
 t.test('generated policies on a real kube-apiserver', { skip }, async (t) => {
@@ -71,24 +57,35 @@ t.test('generated policies on a real kube-apiserver', { skip }, async (t) => {
   t.teardown(() => asker.close())
   await prepare(cluster)
   await storeAll(asker)
-  const objects = admissionPolicies(POLICIES, {
-    ledgerWriters: [WRITER],
-    guard: {
-      configuration: 'sallyport-webhook',
-      namespace: 'sallyport-system',
-      service: 'sallyport-webhook',
-      secret: 'sallyport-webhook-tls',
-      keepers: [WRITER, KEEPER],
-    },
-  })
 
-  await t.test('kubectl applies them without a word of warning', async (t) => {
-    const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects })
-    const apply = ['apply', '--server-side', '--validate=strict', '-f', '-']
-    const applied = await cluster.kubectl(apply, { input, timeoutMs: 120_000 })
-    t.same([applied.code, applied.stderr], [0, ''])
-    await untilTakenUp(asker)
-  })
+  await t.test(
+    'the command reads the policies of the cluster, and kubectl applies what it prints',
+    async (t) => {
+      const kubeconfig = ['--kubeconfig', cluster.adminKubeconfig]
+      const printed = await runCli([
+        'webhook',
+        'generate',
+        'vap',
+        '--cluster',
+        ...kubeconfig,
+        '--keeper',
+        KEEPER,
+      ])
+      t.equal(printed.code, 0, printed.stderr)
+      const notes = printed.stderr.trimEnd().split('\n')
+      t.match(
+        notes,
+        MODES.toSorted().map(
+          (mode) => new RegExp(`^note: what policy ${mode}-strict alone says of Versions`),
+        ),
+        printed.stderr,
+      )
+      const apply = ['apply', '--server-side', '--validate=strict', '-f', '-']
+      const applied = await cluster.kubectl(apply, { input: printed.stdout, timeoutMs: 120_000 })
+      t.same([applied.code, applied.stderr], [0, ''])
+      await untilTakenUp(asker)
+    },
+  )
 
   for (const mode of MODES) {
     await t.test(`every rule in the mode ${mode}, and its twin`, async (t) => {
@@ -148,7 +145,7 @@ async function prepare(cluster: KubeCluster): Promise<void> {
     metadata: { name: 'editors' },
     rules,
   }
-  const items = [...named, role, binding('editors', ['editors']), ...glassRoles()]
+  const items = [...named, role, binding('editors', ['editors']), ...glassRoles(), ...POLICIES]
   await must(cluster, ['create', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
 }
 
@@ -201,12 +198,6 @@ async function storeAll(asker: KubeAsker): Promise<void> {
   }
 }
 
-async function done(asker: KubeAsker, asked: Ask): Promise<Told> {
-  const told = await asker.ask(asked)
-  if (told.status > 201) throw new Error(`${asked.method} ${asked.path}: ${told.status} ${told.message}`)
-  return told
-}
-
 /** Bindings are taken up in any order, so each kind of object is asked about, in each namespace where something is told. */
 async function untilTakenUp(asker: KubeAsker): Promise<void> {
   const probed = ATTACKS.filter(({ name }) =>
@@ -227,15 +218,6 @@ async function untilTakenUp(asker: KubeAsker): Promise<void> {
     ),
   ]
   for (const [rule, ask] of probes) await untilTold(rule, ask)
-}
-
-async function untilTold(rule: string, ask: () => Promise<Told>): Promise<Told> {
-  const deadline = Date.now() + 60_000
-  for (;;) {
-    const told = await ask()
-    if ([told.message, ...told.warnings].some((text) => text.includes(`${rule}: `))) return told
-    if (Date.now() > deadline) throw new Error(`nothing is told of ${rule}: ${told.status} ${told.message}`)
-  }
 }
 
 function attackOf(asker: KubeAsker, { name, strict, attack }: Attack, mode: Mode): Promise<Told> {
@@ -320,72 +302,6 @@ async function nameSources(t: Test, asker: KubeAsker): Promise<void> {
   }
 }
 
-const MERGE = 'application/merge-patch+json'
-
-async function breakGlass(t: Test, asker: KubeAsker, cluster: KubeCluster): Promise<void> {
-  const { path } = placeOf('enforce', 'v1')
-  const without = { user: 'bob', groups: ['platform', 'editors'] }
-  const breaker = { user: 'carol', groups: ['platform', 'editors', 'breakers'] }
-  const removal = (annotations: Json, as: Ask['as']): Promise<Told> =>
-    asker.ask({
-      method: 'PATCH',
-      path: `${path('modules', 'v1')}?dryRun=All`,
-      body: { metadata: { annotations }, spec: { versions: [{ version: '1.1.0' }] } },
-      contentType: MERGE,
-      as,
-    })
-  const leaked = { 'sallyport.dev/unpublish': 'v1.0.0: leaked a key' }
-  t.match(await removal(leaked, without), { status: 403, message: 'WH-V1: version 1.0.0 was published' })
-  t.match(await removal({}, breaker), { status: 403, message: 'WH-V1: ' }, 'the verb alone')
-  t.match(await removal({ 'sallyport.dev/unpublish': '1.0.0' }, breaker), { status: 403 }, 'no reason')
-  t.match(await removal({ 'sallyport.dev/unpublish': '1.1.0: other' }, breaker), { status: 403 })
-  t.match(
-    await removal({ 'sallyport.dev/unpublish': '*: all' }, breaker),
-    { status: 403 },
-    'a star removes none',
-  )
-  const broken = await removal(leaked, breaker)
-  t.match(broken, { status: 200, warnings: [/WH-V1: .*unpublished \("leaked a key"\)/] })
-  const moved = { spec: { moduleConfig: { repoOwner: 'other', storageConfig: { s3: { bucket: 'new' } } } } }
-  const migrate = (annotations: Json, as: Ask['as']): Promise<Told> =>
-    asker.ask({
-      method: 'PATCH',
-      path: `${path('modules', 'v1')}?dryRun=All`,
-      body: { metadata: { annotations }, ...moved },
-      contentType: MERGE,
-      as,
-    })
-  const why = { 'sallyport.dev/migrate': 'the bucket moved' }
-  t.match(await migrate(why, without), { status: 403, message: 'WH-M2: ' })
-  t.match(await migrate({}, breaker), { status: 403, message: /WH-M2: [^]*WH-M6: / })
-  const migrated = await migrate(why, breaker)
-  t.equal(migrated.status, 200, migrated.message)
-  t.match(migrated.warnings.join(' '), /WH-M2: .*migrated[^]*WH-M6: .*migrated/)
-  const strict = placeOf('enforce-strict', 'm2-platform')
-  const platform = (annotations: Json, as: Ask['as']): Promise<Told> =>
-    asker.ask({
-      method: 'PATCH',
-      path: `${strict.path('providers', strict.name)}?dryRun=All`,
-      body: { metadata: { annotations }, spec: { providerConfig: { operatingSystems: ['linux'] } } },
-      contentType: MERGE,
-      as,
-    })
-  t.match(await platform(why, without), { status: 403, message: 'WH-M2: ' })
-  t.match(await platform(why, breaker), { status: 200, warnings: [/WH-M2: .*migrated/] })
-  const deletion = (as: Ask['as']): Promise<Told> =>
-    asker.ask({ method: 'DELETE', path: `${path('modules', 'm12')}?dryRun=All`, as })
-  await must(cluster, [
-    'annotate',
-    'module',
-    'm12',
-    '-n',
-    'enforce',
-    'sallyport.dev/unpublish=*: it was a test',
-  ])
-  t.match(await deletion(without), { status: 403, message: 'WH-M12: ' })
-  t.match(await deletion(breaker), { status: 200, warnings: [/WH-M12: .*unpublished/] })
-}
-
 const LEDGER = '/apis/sallyport.dev/v1alpha1/publishedversions'
 const ENTRY = {
   apiVersion: 'sallyport.dev/v1alpha1',
@@ -408,187 +324,4 @@ async function writeLedger(t: Test, asker: KubeAsker): Promise<void> {
   t.match(await write({ user: WRITER, groups: ['editors'] }), { status: 201 })
   const deleted = await asker.ask({ method: 'DELETE', path: `${LEDGER}/${ENTRY.metadata.name}`, as: ALICE })
   t.match(deleted, { status: 403, message: 'would be deleted by' })
-}
-
-/** Many at once have no name in the request, and each is judged all the same. */
-async function unguard(t: Test, asker: KubeAsker, cluster: KubeCluster): Promise<void> {
-  const { webhookConfiguration } = await import('../../src/core/module/generate/webhook_configuration.ts')
-  const configuration = webhookConfiguration({
-    name: 'sallyport-webhook',
-    target: { namespace: 'sallyport-system', service: 'sallyport-webhook', port: 443 },
-    caPem: undefined,
-    certManager: undefined,
-    // Nobody answers here.
-    failurePolicy: 'Ignore',
-    timeoutSeconds: 1,
-    ledgerWriters: [WRITER],
-  })
-  const service = {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: 'sallyport-webhook', namespace: 'sallyport-system' },
-    spec: { type: 'ExternalName', externalName: 'localhost' },
-  }
-  const secret = {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name: 'sallyport-webhook-tls', namespace: 'sallyport-system' },
-    stringData: { 'tls.crt': 'x' },
-  }
-  const items = [configuration, service, secret]
-  await must(cluster, ['create', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
-  const own = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations'
-  const inNamespace = '/api/v1/namespaces/sallyport-system'
-  const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
-  const editor = { user: 'bob', groups: ['editors'] }
-  const breaker = { user: 'carol', groups: ['editors', 'breakers'] }
-  const remove = (path: string, as: Ask['as']): Promise<Told> =>
-    asker.ask({ method: 'DELETE', path: `${path}?dryRun=All`, as })
-  const edit = (path: string, body: unknown, as: Ask['as'], contentType = MERGE): Promise<Told> =>
-    asker.ask({ method: 'PATCH', path: `${path}?dryRun=All`, body, contentType, as })
-  const denied = { status: 403, message: 'WH-M15: ' }
-  for (const path of [
-    `${own}/sallyport-webhook`,
-    own,
-    `${definitions}/modules.opendepot.defdev.io`,
-    '/api/v1/namespaces/sallyport-system',
-    `${inNamespace}/services/sallyport-webhook`,
-    `${inNamespace}/secrets/sallyport-webhook-tls`,
-  ]) {
-    const by = path === own ? { ...editor, groups: ['editors', 'system:masters'] } : editor
-    t.match(await untilTold('WH-M15', () => remove(path, by)), denied, path)
-  }
-  const first = `${own}/sallyport-webhook`
-  const weaker = [{ op: 'replace', path: '/webhooks/0/timeoutSeconds', value: 30 }]
-  const bundle = [{ op: 'add', path: '/webhooks/0/clientConfig/caBundle', value: btoa('') }]
-  const JSON_PATCH = 'application/json-patch+json'
-  t.match(await edit(first, weaker, editor, JSON_PATCH), denied)
-  t.match(await edit(first, { metadata: { labels: { a: 'b' } } }, editor), { status: 200 })
-  t.match(await edit(first, bundle, { user: KEEPER, groups: ['editors'] }, JSON_PATCH), { status: 200 })
-  const why = { 'sallyport.dev/unguard': 'a longer timeout' }
-  const explained = [...weaker, { op: 'add', path: '/metadata/annotations', value: why }]
-  t.match(await edit(first, explained, editor, JSON_PATCH), denied, 'the annotation alone')
-  t.match(await edit(first, weaker, breaker, JSON_PATCH), denied, 'the verb alone')
-  t.match(await edit(first, explained, breaker, JSON_PATCH), { status: 200 })
-  const unserved = [{ op: 'replace', path: '/spec/versions/0/served', value: false }]
-  const modules = `${definitions}/modules.opendepot.defdev.io`
-  const schema = '/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties'
-  t.match(await edit(modules, unserved, editor, JSON_PATCH), denied)
-  const withoutStatus = [{ op: 'remove', path: '/spec/versions/0/subresources' }]
-  t.match(await edit(modules, withoutStatus, editor, JSON_PATCH), denied)
-  const clientConfig = { url: 'https://127.0.0.1:1/convert' }
-  const webhook = { clientConfig, conversionReviewVersions: ['v1'] }
-  const conversion = { strategy: 'Webhook', webhook }
-  const converted = [{ op: 'add', path: '/spec/conversion', value: conversion }]
-  t.match(await edit(modules, converted, editor, JSON_PATCH), denied)
-  t.match(
-    await edit(
-      modules,
-      [{ op: 'remove', path: `${schema}/moduleConfig/properties/immutable` }],
-      editor,
-      JSON_PATCH,
-    ),
-    denied,
-  )
-  t.match(
-    await edit(
-      modules,
-      [{ op: 'add', path: `${schema}/more`, value: { type: 'string' } }],
-      editor,
-      JSON_PATCH,
-    ),
-    { status: 200 },
-  )
-  const groups = `${definitions}/groupbindings.opendepot.defdev.io`
-  t.match(await edit(groups, { metadata: { labels: { a: 'b' } } }, editor), { status: 200 })
-  t.match(
-    await edit(`${inNamespace}/services/sallyport-webhook`, { spec: { externalName: 'evil' } }, editor),
-    denied,
-  )
-  t.match(
-    await edit(`${inNamespace}/secrets/sallyport-webhook-tls`, { data: { 'tls.crt': 'eA==' } }, editor),
-    {
-      status: 200,
-    },
-    'the same data',
-  )
-  t.match(
-    await edit(`${inNamespace}/secrets/sallyport-webhook-tls`, { data: { 'tls.crt': 'eQ==' } }, editor),
-    denied,
-  )
-  t.match(
-    await edit(
-      `${inNamespace}/secrets/sallyport-webhook-tls`,
-      { data: { 'tls.crt': 'eQ==' } },
-      {
-        user: WRITER,
-        groups: ['editors'],
-      },
-    ),
-    { status: 200 },
-  )
-}
-
-/** Figures are told, and only that the server goes on judging is held: the machine is shared. */
-async function measure(t: Test, asker: KubeAsker): Promise<void> {
-  for (const count of [100, 300, 500]) {
-    for (const prefix of ['', 'v']) {
-      const times = await timesAt(
-        t,
-        asker,
-        numbered(count).map((version) => `${prefix}${version}`),
-      )
-      t.comment(`${count} versions${prefix === '' ? '' : ' with v'}, p50 in ms: ${times.join(', ')}`)
-    }
-  }
-}
-
-async function timesAt(t: Test, asker: KubeAsker, versions: readonly string[]): Promise<readonly string[]> {
-  const name = `cost-${versions.length}${versions[0]?.startsWith('v') === true ? '-v' : ''}`
-  const { path } = placeOf('enforce', name)
-  const entries = versions.map((version) => ({ version }))
-  const moduleConfig = { fileFormat: 'zip', immutable: true, repoOwner: 'acme', provider: 'aws' }
-  const object = {
-    apiVersion: API_VERSION,
-    kind: 'Module',
-    metadata: { name },
-    spec: { moduleConfig, versions: entries.slice(0, -1) },
-  }
-  const one = path('modules', name)
-  const asks: Readonly<Record<string, Ask>> = {
-    create: { method: 'POST', path: `${path('modules')}?dryRun=All`, body: object, as: ALICE },
-    append: {
-      method: 'PATCH',
-      path: `${one}?dryRun=All`,
-      body: [{ op: 'add', path: '/spec/versions/-', value: entries.at(-1) }],
-      contentType: 'application/json-patch+json',
-      as: ALICE,
-    },
-    reversed: {
-      method: 'PATCH',
-      path: `${one}?dryRun=All`,
-      body: { spec: { versions: entries.toReversed() } },
-      contentType: MERGE,
-      as: ALICE,
-    },
-  }
-  await done(asker, { method: 'POST', path: path('modules'), body: object, as: ALICE })
-  const told: string[] = []
-  for (const [what, asked] of Object.entries(asks)) {
-    const answers: Told[] = []
-    for (let round = 0; round < 7; round += 1) answers.push(await asker.ask(asked))
-    const refused = answers.find(({ status }) => status > 201 && status !== 409)
-    t.equal(refused, undefined, `${versions.length} ${what}: ${refused?.message ?? ''}`)
-    const sorted = answers.map(({ milliseconds }) => milliseconds).toSorted((a, b) => a - b)
-    told.push(`${what} ${sorted[3]?.toFixed(0)}`)
-  }
-  const emptied = await asker.ask({
-    method: 'PATCH',
-    path: `${one}?dryRun=All`,
-    body: { spec: { versions: [] } },
-    contentType: MERGE,
-    as: ALICE,
-  })
-  t.match(emptied, { status: 403, message: /WH-V1: .* and [0-9]+ more/ })
-  return told
 }

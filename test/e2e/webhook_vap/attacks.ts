@@ -27,7 +27,7 @@ const PATCH = 'application/merge-patch+json'
 const JSON_PATCH = 'application/json-patch+json'
 
 export const ALICE: Impersonated = { user: 'alice', groups: ['platform', 'system:masters'] }
-const MALLORY: Impersonated = { user: 'mallory', groups: ['editors'] }
+export const MALLORY: Impersonated = { user: 'mallory', groups: ['editors'] }
 const CONTROLLER: Impersonated = {
   user: 'system:serviceaccount:opendepot-system:module-controller',
   groups: ['editors'],
