@@ -47,6 +47,27 @@ t.test('a form is read as a decoder of single bytes reads it', async (t) => {
   )
 })
 
+t.test(
+  'a parameter that comes twice is refused, in whatever spelling, but for audience and resource',
+  async (t) => {
+    const spelled = constantFrom(
+      'client_id',
+      'client%5fid',
+      '%63lient_id',
+      'audience',
+      '%61udience',
+      'resource',
+      'scope',
+      'a+b',
+      'a%20b',
+    )
+    const pair = tuple(spelled, constantFrom('', 'x', '%20')).map(([name, value]) => `${name}=${value}`)
+    holdsForAll(t, 2000, array(pair, { maxLength: 5 }), (pairs) => {
+      targetNamed('form').check(Buffer.from(pairs.join('&')))
+    })
+  },
+)
+
 t.test('what URLSearchParams writes is read back, value for value', async (t) => {
   const name = constantFrom('grant_type', 'client_id', 'client_secret', 'scope', 'subject_token', '__proto__')
   const repeated = array(
@@ -97,6 +118,22 @@ t.test('a header is a form, or Basic, only where Go says so', async (t) => {
   )
   holdsForAll(t, 3000, array(token, { maxLength: 9 }), (parts) => {
     targetNamed('content-type').check(Buffer.from(parts.join(''), 'latin1'))
+  })
+  const parameter = tuple(
+    constantFrom('charset', 'CHARSET', 'a', ''),
+    constantFrom('utf-8', '"utf-8"', 'latin1', '"a;b"', '"a', '', 'a=b'),
+  )
+  const space = constantFrom('', ' ', '\t')
+  const written = tuple(
+    space,
+    array(tuple(space, parameter, space), { maxLength: 3 }),
+    constantFrom('', ';', ';;', ','),
+  )
+  holdsForAll(t, 3000, written, ([before, parameters, tail]) => {
+    const rest = parameters.map(([left, [name, value], right]) => `${left};${right}${name}=${value}`)
+    targetNamed('content-type').check(
+      Buffer.from(`${before}application/x-www-form-urlencoded${rest.join('')}${tail}`),
+    )
   })
   const half = oneof(
     uint8Array({ maxLength: 6 }),

@@ -1,27 +1,34 @@
 // Versions, sources, users and times that are nearly good, beside their specifications.
 import { array, constantFrom, date, integer, oneof, record, string, tuple } from 'fast-check'
+import type { Arbitrary } from 'fast-check'
 import t from 'tap'
 import { secondsOfTime, timeOfSeconds } from '../../src/core/date_time.ts'
 import { foldSource, sourceOf } from '../../src/core/module/source_of.ts'
 import { formatDuration, parseDuration } from '../../src/platform/config/duration.ts'
 import { aModule } from '../support/module_changes.ts'
-import { holdsForAll } from './property.ts'
+import { anyText, holdsForAll } from './property.ts'
 import { agree } from './target.ts'
 import { targetNamed } from './targets.ts'
 
-t.test('a version is what semver.org says one is, and their order is that of its paragraph 11', async (t) => {
-  const number = constantFrom('0', '1', '2', '10', '01', '999999999999999999', '1000000000000000000', '')
-  const part = constantFrom('alpha', 'rc', '1', '10', '2', '0', '01', '-', 'a-1', 'A', '', '+b')
-  const version = tuple(
-    constantFrom('', 'v', 'V'),
-    number,
-    number,
-    number,
-    array(part, { maxLength: 3 }),
-  ).map(
-    ([prefix, major, minor, patch, tail]) =>
-      `${prefix}${major}.${minor}.${patch}${tail.length === 0 ? '' : `-${tail.join('.')}`}`,
+const versionOf = (prefix: Arbitrary<string>, core: Arbitrary<string>, tail: Arbitrary<string>) =>
+  tuple(prefix, core, core, core, array(tail, { maxLength: 3 })).map(
+    ([start, major, minor, patch, parts]) =>
+      `${start}${major}.${minor}.${patch}${parts.length === 0 ? '' : `-${parts.join('.')}`}`,
   )
+
+t.test('a version is what semver.org says one is, and their order is that of its paragraph 11', async (t) => {
+  const number = constantFrom('0', '1', '2', '10')
+  const part = constantFrom('alpha', 'rc', '1', '10', '2', '0', 'a-1', 'A', '-', '1a')
+  const good = versionOf(constantFrom('', 'v'), number, part)
+  const odd = versionOf(
+    constantFrom('', 'v', 'V', 'vv'),
+    oneof(number, constantFrom('01', '', '999999999999999999', '1000000000000000000')),
+    oneof(part, constantFrom('01', '', '+b', '_')),
+  )
+  const close = array(part, { maxLength: 3 }).map(
+    (parts) => `1.0.0${parts.length === 0 ? '' : `-${parts.join('.')}`}`,
+  )
+  const version = oneof(good, odd, close)
   holdsForAll(
     t,
     2500,
@@ -76,6 +83,29 @@ t.test('every spelling of a repository is one source, folded once and for all', 
     targetNamed('source').check(Buffer.from(parts.join('')))
     targetNamed('address').check(Buffer.from(parts.join('')))
   })
+})
+
+t.test('folding changes the 26 letters and nothing else', async (t) => {
+  const tricky = array(constantFrom('\u212a', '\u0130', '\u017f', 'K', 'I', '\u00c4', '\u{10400}'), {
+    maxLength: 4,
+  })
+  holdsForAll(
+    t,
+    1000,
+    oneof(
+      anyText(),
+      tricky.map((parts) => parts.join('')),
+    ),
+    (text) => {
+      const letters = Array.from(text, (point) =>
+        point >= 'A' && point <= 'Z' && point.length === 1
+          ? String.fromCodePoint(point.charCodeAt(0) + 32)
+          : point,
+      )
+      agree('folded', foldSource(text), letters.join(''))
+      agree('twice', foldSource(foldSource(text)), foldSource(text))
+    },
+  )
 })
 
 t.test('a user of a token review is what the token says behind the prefixes, or nobody', async (t) => {
