@@ -94,20 +94,24 @@ export function threatTable(t: Test, world: TestBroker): ThreatTable {
         await assertAllowed(t, world, twin, 'the twin')
         world.clock.now += PAST_KEY_COOLDOWN_MS
         const before = await lookAt(world)
+        const refusedBefore = await refusedFor(world, row.reason)
         const reply = await row.attack(world)
         const after = await lookAt(world)
+        const refused = (await refusedFor(world, row.reason)) - refusedBefore
         const { status, text } = row.answer ?? DENIED
         t.equal(reply.status, status, 'the status')
         if (text !== undefined) t.equal(reply.text, text, 'the body')
         if (status === 401 && text === DENIED.text) assertUniformHeaders(t, reply)
         const requests = row.reason === undefined ? 0 : (row.requests ?? 1)
         assertCounted(t, before, after, { requests, fetches: row.fetches ?? {} })
-        if (row.reason !== undefined)
+        if (row.reason !== undefined) {
           assertDenied(t, world, reply, { reason: row.reason, decision: row.decision ?? 'deny' })
+          t.ok(requests === 1 ? refused === 1 : refused > 0, 'counted under its reason')
+        }
         if (row.evidence !== undefined) t.match(world.audit()?.evidence, row.evidence)
         await row.also?.(t, reply, world)
         await assertAllowed(t, world, twin, 'the twin afterwards')
-        assertSilent(t, world, before)
+        await assertSilent(t, world, before)
       })
     },
     accepts(row) {
@@ -122,7 +126,7 @@ export function threatTable(t: Test, world: TestBroker): ThreatTable {
         t.match(world.audit(), { decision: 'allow', requestId: reply.headers['x-request-id'] })
         assertCounted(t, before, after, { requests: row.requests ?? 1, fetches: row.fetches ?? {} })
         await row.also?.(t, reply, world)
-        assertSilent(t, world, before)
+        await assertSilent(t, world, before)
       })
     },
     refusesConfig(row) {
@@ -138,6 +142,8 @@ export function threatTable(t: Test, world: TestBroker): ThreatTable {
     },
   }
 }
+
+const DECISIONS = 'sallyport_token_decisions_total'
 
 type Look = {
   readonly events: number
@@ -155,7 +161,7 @@ async function lookAt(world: TestBroker): Promise<Look> {
     said: world.said.length,
     sent: world.sent.length,
     fetches: { ...world.issuer.fetches },
-    decisions: await countOf(world, 'sallyport_token_decisions_total'),
+    decisions: await countOf(world, DECISIONS),
     requests: await countOf(world, 'http_requests_total', { handler: `${basePath}/token` }),
   }
 }
@@ -171,6 +177,11 @@ export async function countOf(
   return counter.values
     .filter((series) => Object.entries(labels).every(([name, value]) => series.labels[name] === value))
     .reduce((sum, series) => sum + series.value, 0)
+}
+
+/** Decisions that were counted with this reason. */
+async function refusedFor(world: TestBroker, reason: DenialReason | undefined): Promise<number> {
+  return reason === undefined ? 0 : countOf(world, DECISIONS, { reason })
 }
 
 async function assertAllowed(t: Test, world: TestBroker, ask: Ask, says: string): Promise<void> {
@@ -242,8 +253,9 @@ const CREDENTIALS = ['client_secret', 'client_assertion', 'subject_token', 'acto
 const SHORTEST_CREDENTIAL = 16
 
 /** Nothing that was sent as a credential since then, and nothing that looks like one, left in any form. */
-function assertSilent(t: Test, world: TestBroker, since: Look): void {
-  const said = world.said.slice(since.said).join('\n')
+async function assertSilent(t: Test, world: TestBroker, since: Look): Promise<void> {
+  const metrics = await world.ops.inject({ url: '/metrics' })
+  const said = [...world.said.slice(since.said), metrics.payload].join('\n')
   t.notMatch(said, TOKEN_LIKE, 'nothing like a token is said')
   const credentials = world.sent.slice(since.sent).flatMap(credentialsIn)
   for (const credential of new Set([...credentials, ...Object.values(SECRETS)]))
