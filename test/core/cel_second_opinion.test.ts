@@ -114,8 +114,9 @@ const PLAIN_CLAIMS = Object.fromEntries(
 )
 
 t.test('a grown condition that holds here holds there', async (t) => {
-  const seen = { held: 0, loaded: 0 }
+  const seen = { grown: 0, held: 0, loaded: 0 }
   holdsForAll(t, 2000, anyCondition, (text) => {
+    seen.grown += 1
     const compiled = compileCondition(text)
     if (!compiled.ok) return
     seen.loaded += 1
@@ -125,7 +126,7 @@ t.test('a grown condition that holds here holds there', async (t) => {
     const other = secondOpinion(text, PLAIN_CLAIMS)
     if (other !== 'true') throw new Error(`it says ${other}`)
   })
-  t.ok(seen.loaded > 800 && seen.held > 150, JSON.stringify(seen))
+  t.ok(seen.loaded > seen.grown / 2 && seen.held > seen.grown / 10, JSON.stringify(seen))
 })
 
 t.test('any text is refused or compiled, and never throws', async (t) => {

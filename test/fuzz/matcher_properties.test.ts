@@ -76,7 +76,7 @@ t.test('RE2 patterns match whole texts and parts as a matcher that follows every
   const subject = array(constantFrom('a', 'b', 'ab', '😀', '.', '^', '\\', '\n', '(', ']', '-'), {
     maxLength: 6,
   }).map((parts) => parts.join(''))
-  let matched = 0
+  const seen = { compared: 0, whole: 0 }
   holdsForAll(t, 3000, tuple(tree, subject), ([regex, value]) => {
     const pattern = printed(regex)
     const [whole, search] = [compileAnchored(pattern), compileSearch(pattern)]
@@ -88,11 +88,12 @@ t.test('RE2 patterns match whole texts and parts as a matcher that follows every
       { length: points.length + 1 },
       (_, from) => ends(regex, points, from).size > 0,
     ).includes(true)
-    if (isWhole) matched += 1
+    seen.compared += 1
+    if (isWhole) seen.whole += 1
     agree(`whole ${pattern}`, whole.test(value), isWhole)
     agree(`found ${pattern}`, search.test(value), isFound)
   })
-  t.ok(matched > 100, `${matched} matched as a whole`)
+  t.ok(seen.whole > seen.compared / 50, JSON.stringify(seen))
 })
 
 t.test('a dot that stands for any character is seen, wherever it hides', async (t) => {
