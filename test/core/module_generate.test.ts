@@ -186,13 +186,15 @@ t.test('where labels of Modules decide, Versions are held as the loosest of the 
   t.end()
 })
 
+/** Whether a label that chooses such a policy is refused. */
+function refused(spec: unknown): boolean {
+  const objects = named([policy('looser', spec)])
+  const found = objects.get('ValidatingAdmissionPolicy sallyport-default-modules-enforce')
+  return JSON.stringify(found).includes('which enforces less than holds without one')
+}
+
 t.test('a label that puts a Module under less is refused where no policy covers it', (t) => {
   const labels = { namespaces: ['infra'], matchLabels: { tier: 'tin' } }
-  const refused = (spec: unknown): boolean => {
-    const objects = named([policy('looser', spec)])
-    const found = objects.get('ValidatingAdmissionPolicy sallyport-default-modules-enforce')
-    return JSON.stringify(found).includes('which enforces less than holds without one')
-  }
   t.ok(refused({ selector: labels, modes: { 'WH-V1': 'warn' } }))
   t.notOk(refused({ selector: labels }), 'one that enforces all of it')
   t.notOk(
