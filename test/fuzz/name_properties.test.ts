@@ -3,6 +3,7 @@ import { array, constantFrom, date, integer, oneof, record, string, tuple } from
 import type { Arbitrary } from 'fast-check'
 import t from 'tap'
 import { secondsOfTime, timeOfSeconds } from '../../src/core/date_time.ts'
+import { hostAndPath } from '../../src/core/issuer/claim_shape.ts'
 import { foldSource, sourceOf } from '../../src/core/module/source_of.ts'
 import { formatDuration, parseDuration } from '../../src/platform/config/duration.ts'
 import { aModule } from '../support/module_changes.ts'
@@ -83,6 +84,17 @@ t.test('every spelling of a repository is one source, folded once and for all', 
     targetNamed('source').check(Buffer.from(parts.join('')))
     targetNamed('address').check(Buffer.from(parts.join('')))
   })
+})
+
+t.test('an address of nothing but slashes takes no time to speak of', async (t) => {
+  const began = performance.now()
+  for (let round = 0; round < 20; round += 1)
+    agree(
+      'path',
+      hostAndPath(`https://h/${round}${'/'.repeat(15_000)}x`)?.path.length,
+      15_002 + String(round).length,
+    )
+  t.ok(performance.now() - began < 500)
 })
 
 t.test('folding changes the 26 letters and nothing else', async (t) => {
