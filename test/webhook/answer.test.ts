@@ -28,7 +28,8 @@ const MALFORMED: JudgedFinding = {
 
 function verdict(...findings: readonly JudgedFinding[]): Verdict {
   const allowed = findings.every(({ mode, kind }) => mode !== 'enforce' || kind === 'notice')
-  return { allowed, findings, warnings: warningsOf(findings), annotations: new Map([['publisher', 'ci']]) }
+  const annotations = new Map([['publisher', 'ci']])
+  return { allowed, findings, warnings: warningsOf(findings), annotations, broken: [] }
 }
 
 t.test('nothing found is yes, with who asked for the audit log', async (t) => {

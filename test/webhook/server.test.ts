@@ -200,12 +200,18 @@ t.test('breaking the glass waits for a SubjectAccessReview', async (t) => {
   t.equal(allowed.json.response['allowed'], true)
   t.match(allowed.json.response['warnings'], [/WH-V1/])
   t.same(asked, ['unpublish'])
+  const [event] = webhook.audit()
+  const [glass] = event?.broken ?? []
+  t.match(event, { decision: 'allow', broken: [{ verb: 'unpublish', reason: 'leaked a key' }] })
+  const broken = `unpublish ${glass?.covers.join(', ')}: leaked a key`
+  t.match(allowed.json.response['auditAnnotations'], { broken })
 
   webhook.cluster.mayDo = () => ({ ok: true, value: false })
   t.match((await webhook.post(unpublish)).json.response, {
     allowed: false,
     status: { code: 403, message: /WH-V1/ },
   })
+  t.equal(webhook.audit()[1]?.broken, undefined)
 
   t.equal((await webhook.post(recordedReview('update-jsonpatch-append'))).json.response['allowed'], true)
   t.same(asked, ['unpublish'], 'nothing else is asked about')

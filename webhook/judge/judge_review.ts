@@ -180,7 +180,7 @@ async function fail(
 }
 
 function decidedEvent(head: ReviewHead, decision: Decision, { clock }: JudgeDeps): AdmissionEvent {
-  const { allowed, actor, policies, rules, modes, reason } = decision
+  const { allowed, actor, policies, rules, modes, broken, reason } = decision
   return admissionEvent(
     {
       ...factsOf(head),
@@ -188,6 +188,7 @@ function decidedEvent(head: ReviewHead, decision: Decision, { clock }: JudgeDeps
       policies,
       rules,
       modes,
+      ...(broken.length === 0 ? {} : { broken }),
       ...(reason === undefined ? {} : { reason }),
     },
     allowed ? 'allow' : 'deny',

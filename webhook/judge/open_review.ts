@@ -8,7 +8,7 @@ import type { LedgerFacts } from '#core/module/ledger.ts'
 import { judgeUnderPolicies, policiesCovering } from '#core/module/policy_choice.ts'
 import type { NamedPolicy } from '#core/module/policy_choice.ts'
 import type { RuleId } from '#core/module/rule_id.ts'
-import type { Mode } from '#core/module/verdict.ts'
+import type { BrokenGlass, Mode } from '#core/module/verdict.ts'
 import { isDenial } from '#core/module/verdict_message.ts'
 import type { KubeUser } from '#core/kube/kube_user.ts'
 import type { Result } from '#core/result.ts'
@@ -56,6 +56,7 @@ export type Decision = {
   readonly policies: readonly string[]
   readonly rules: readonly RuleId[]
   readonly modes: readonly Mode[]
+  readonly broken: readonly BrokenGlass[]
   /** What the metric counts it under: of a denial the first rule that denies. */
   readonly decisive: { readonly rule: RuleId; readonly mode: Mode } | undefined
   /** Why no rule was asked. */
@@ -137,6 +138,7 @@ function decide(head: ReviewHead, subject: ChangeSubject, given: Given): Decisio
     policies: covering.map(({ name }) => name),
     rules: [...new Set(verdict.findings.map(({ rule }) => rule))],
     modes: [...new Set(verdict.findings.map(modeShown))],
+    broken: verdict.broken,
     decisive: decisive === undefined ? undefined : { rule: decisive.rule, mode: modeShown(decisive) },
     reason: undefined,
   }
@@ -150,6 +152,7 @@ function unjudged(answer: AdmissionAnswer, reason: 'not_judged' | 'unreadable'):
     policies: [],
     rules: [],
     modes: [],
+    broken: [],
     decisive: undefined,
     reason,
   }

@@ -73,7 +73,7 @@ function answer(response: AdmissionResponse): AdmissionAnswer {
   return { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response }
 }
 
-/** An audit event is one line of a log; a username may have kilobytes. */
+/** An audit event is one line of a log; a username or a reason may have kilobytes. */
 const MAX_ANNOTATION_BYTES = 1024
 
 function noted({ warnings, annotations }: Notes): Pick<AdmissionResponse, 'warnings' | 'auditAnnotations'> {

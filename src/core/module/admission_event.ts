@@ -6,7 +6,7 @@ import type { KubeUser } from '#core/kube/kube_user.ts'
 import { claimOf, isFromToken } from './actor.ts'
 import type { ActorKind } from './change.ts'
 import type { RuleId } from './rule_id.ts'
-import type { Mode } from './verdict.ts'
+import type { BrokenGlass, Mode } from './verdict.ts'
 
 export type AdmissionEvent = {
   /** RFC 3339, milliseconds, UTC. */
@@ -31,6 +31,8 @@ export type AdmissionEvent = {
   /** Every rule that said something, in the order of the rules, and the modes they spoke in. */
   readonly rules?: readonly RuleId[]
   readonly modes?: readonly Mode[]
+  /** What was let through by breaking the glass: the verb, what it was good for, and the reason that was given. */
+  readonly broken?: readonly BrokenGlass[]
   /** Why nothing was judged. */
   readonly reason?: string
 }

@@ -8,6 +8,7 @@ import type {
   ProviderSubject,
 } from './change.ts'
 import { quoted } from './printable.ts'
+import type { Finding } from './verdict.ts'
 import { readVersionIdentity } from './version_identity.ts'
 
 type Subject = ModuleSubject | ProviderSubject
@@ -38,8 +39,8 @@ function plainName(name: string): string {
   return identity.ok ? identity.value.plain : name.trim()
 }
 
-/** The reason, or `undefined`. */
-function migrateRequest(change: Subject): string | undefined {
+/** Why it moves, as its annotation says it, whoever wrote that. */
+export function statedMigration(change: Annotated): string | undefined {
   const text = annotationOf(change, MIGRATE_ANNOTATION)
   if (text === change.old?.meta.annotations.get(MIGRATE_ANNOTATION)) return undefined
   const reason = text.trim()
@@ -50,7 +51,7 @@ function migrateRequest(change: Subject): string | undefined {
 export function verbsAskedFor(change: Subject): readonly BreakGlassVerb[] {
   const verbs: BreakGlassVerb[] = []
   if (unpublishRequest(change) !== undefined && isAnyEntryGone(change)) verbs.push('unpublish')
-  if (migrateRequest(change) !== undefined) verbs.push('migrate')
+  if (statedMigration(change) !== undefined) verbs.push('migrate')
   return verbs
 }
 
@@ -82,7 +83,16 @@ export function missingVerbText(change: ModuleChange | ProviderChange, plain: st
 }
 
 export function migrateReason(change: ModuleChange | ProviderChange): string | undefined {
-  return change.mayDo.has('migrate') ? migrateRequest(change) : undefined
+  return change.mayDo.has('migrate') ? statedMigration(change) : undefined
+}
+
+/** What a finding says of itself that is only a notice because of this. */
+export function brokenBy(
+  verb: BreakGlassVerb,
+  reason: string | undefined,
+  covers: readonly string[],
+): Pick<Finding, 'broken'> {
+  return reason === undefined ? {} : { broken: { verb, covers, reason } }
 }
 
 /** As the object will be; of one that goes away, as it is. */

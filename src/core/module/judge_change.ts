@@ -1,5 +1,6 @@
 // The order in which a change is judged, and what comes of it: every rule is asked, so that one answer names every problem.
 import { claimOf, isFromToken } from './actor.ts'
+import { brokenGlass, brokenText } from './broken_glass.ts'
 import type { Actor, Change } from './change.ts'
 import type { LedgerFacts } from './ledger.ts'
 import { moduleCase, providerCase } from './module_case.ts'
@@ -118,12 +119,12 @@ export function judgeChange(
 
 /** What the findings come to. */
 export function verdictOf(findings: readonly JudgedFinding[], user: Actor): Verdict {
-  return {
-    allowed: !findings.some(isDenial),
-    findings,
-    warnings: warningsOf(findings),
-    annotations: annotationsOf(user, findings),
-  }
+  const allowed = !findings.some(isDenial)
+  // What is denied for something else broke nothing.
+  const broken = allowed ? brokenGlass(findings) : []
+  const annotations = new Map(annotationsOf(user, findings))
+  if (broken.length > 0) annotations.set('broken', brokenText(broken))
+  return { allowed, findings, warnings: warningsOf(findings), annotations, broken }
 }
 
 function findingsOf(

@@ -1,4 +1,5 @@
 // What the rules answer: every problem of a change, each with its rule, its mode and its way out.
+import type { BreakGlassVerb } from './change.ts'
 import type { RuleId } from './rule_id.ts'
 
 /** What a finding does: refuse, let it pass with a warning, or only write it down. */
@@ -16,6 +17,15 @@ export type Finding = {
   readonly wayOut: string
   /** The plain spelling of the version that it is about. */
   readonly version?: string
+  /** It is a notice because the glass was broken for it. */
+  readonly broken?: BrokenGlass
+}
+
+/** Under which verb, for which versions or settings, and why: as somebody else wrote it. */
+export type BrokenGlass = {
+  readonly verb: BreakGlassVerb
+  readonly covers: readonly string[]
+  readonly reason: string
 }
 
 export type JudgedFinding = Finding & {
@@ -30,6 +40,8 @@ export type Verdict = {
   readonly findings: readonly JudgedFinding[]
   /** Whole sentences for `Warning:` headers, free of control characters, at most 256 characters each. */
   readonly warnings: readonly string[]
-  /** Audit annotations by key part: `rule`, `mode`, `publisher`. */
+  /** Audit annotations by key part: `rule`, `mode`, `publisher`, `broken`. */
   readonly annotations: ReadonlyMap<string, string>
+  /** For what the glass was broken: printable, at most 256 characters each, 21 of one list. */
+  readonly broken: readonly BrokenGlass[]
 }

@@ -1,7 +1,7 @@
 // WH-M12, M14: a Module (or Provider) with published versions is not deleted. Deleted and created again, every version of it could be
 // something else.
 import { isGarbageCollector, isNamespaceController } from '#core/module/actor.ts'
-import { missingVerbText, unpublishReason, UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
+import { brokenBy, missingVerbText, unpublishReason, UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
 import { heldKind, isVersionHeld, kindName, kubectlTarget } from '#core/module/module_case.ts'
 import type { ListCase } from '#core/module/module_case.ts'
 import { listed, quoted } from '#core/module/printable.ts'
@@ -29,6 +29,7 @@ export function deletedModule(subject: ListCase): readonly Finding[] {
       path: '',
       message: told,
       wayOut: kind === 'notice' ? '' : `${missingVerbText(change, '*')}${wayOut(subject)}`,
+      ...brokenBy('unpublish', reason, held),
     },
   ]
 }

@@ -1,6 +1,6 @@
 // WH-M2 of a Provider: which provider was mirrored, from whose namespace and for which platforms, stays. OpenDepot deletes the
 // archives of a platform that leaves its lists.
-import { migrateReason, MIGRATE_ANNOTATION } from '#core/module/break_glass.ts'
+import { brokenBy, migrateReason, MIGRATE_ANNOTATION } from '#core/module/break_glass.ts'
 import { configName, heldKind, isAnythingPublished, isAnyVersionHeld } from '#core/module/module_case.ts'
 import type { ProviderCase } from '#core/module/module_case.ts'
 import type { ProviderObject } from '#core/module/module_object.ts'
@@ -13,20 +13,20 @@ export function otherUpstream(subject: ProviderCase): readonly Finding[] {
   const isHeld = isAnyVersionHeld(subject)
   const reason = isHeld ? migrateReason(subject.change) : undefined
   const kind = heldKind(isHeld && reason === undefined)
-  return differences(before, after).map(([field, difference]) => ({
-    rule: 'WH-M2',
-    kind,
-    path: `spec.providerConfig.${field}`,
-    message: `providerConfig.${field} ${difference}${reason === undefined ? '' : `: migrated (${quoted(reason)})`}`,
-    wayOut: kind === 'notice' ? '' : WAY_OUT,
-  }))
+  return differences(before, after).flatMap(([field, difference]) => {
+    const path = `spec.providerConfig.${field}`
+    const message = `providerConfig.${field} ${difference}${reason === undefined ? '' : `: migrated (${quoted(reason)})`}`
+    const wayOut = kind === 'notice' ? '' : WAY_OUT
+    return [{ rule: 'WH-M2', kind, path, message, wayOut, ...brokenBy('migrate', reason, [path]) }]
+  })
 }
 
 const WAY_OUT = `mirror another provider under another Provider; to move this one: annotation ${MIGRATE_ANNOTATION}="<reason>" in the same request, and the verb migrate on it`
 
 type Difference = readonly [field: string, difference: string]
 
-function differences(before: ProviderObject, after: ProviderObject): readonly Difference[] {
+/** By field, with what became of it. */
+export function differences(before: ProviderObject, after: ProviderObject): readonly Difference[] {
   return [
     ...changed('name', configName(before), configName(after)),
     ...changed('namespace', upstreamNamespace(before), upstreamNamespace(after)),

@@ -1,5 +1,5 @@
 // WH-M2: where published versions come from and what they are called stays.
-import { migrateReason, MIGRATE_ANNOTATION } from '#core/module/break_glass.ts'
+import { brokenBy, migrateReason, MIGRATE_ANNOTATION } from '#core/module/break_glass.ts'
 import { configName, heldKind, isAnythingPublished, isAnyVersionHeld } from '#core/module/module_case.ts'
 import type { ModuleCase } from '#core/module/module_case.ts'
 import type { ModuleObject } from '#core/module/module_object.ts'
@@ -19,23 +19,25 @@ export function repointed(subject: ModuleCase): readonly Finding[] {
   if (before === undefined || after === undefined || !isAnythingPublished(subject)) return []
   const isHeld = isAnyVersionHeld(subject)
   const reason = isHeld ? migrateReason(subject.change) : undefined
-  return FIELDS.flatMap(([field, read]) => {
-    const was = read(before)
-    if (was === read(after)) return []
-    // Nothing was ever fetched without a format: OpenDepot's controller crashes there.
-    if (field === 'fileFormat' && was === '') return []
-    const message = `moduleConfig.${field} is ${shown(was)} since versions were published, and would become ${shown(read(after))}`
+  return repointings(before, after).flatMap(({ field, was, becomes }) => {
+    const message = `moduleConfig.${field} is ${shown(was)} since versions were published, and would become ${shown(becomes)}`
     const told = reason === undefined ? message : `${message}: migrated (${quoted(reason)})`
     const kind = heldKind(isHeld && reason === undefined)
-    return [
-      {
-        rule: 'WH-M2',
-        kind,
-        path: `spec.moduleConfig.${field}`,
-        message: told,
-        wayOut: kind === 'notice' ? '' : WAY_OUT,
-      },
-    ]
+    const path = `spec.moduleConfig.${field}`
+    const wayOut = kind === 'notice' ? '' : WAY_OUT
+    const broken = brokenBy('migrate', reason, [path])
+    return [{ rule: 'WH-M2', kind, path, message: told, wayOut, ...broken }]
+  })
+}
+
+type Repointing = { readonly field: string; readonly was: string; readonly becomes: string }
+
+export function repointings(before: ModuleObject, after: ModuleObject): readonly Repointing[] {
+  return FIELDS.flatMap(([field, read]) => {
+    const [was, becomes] = [read(before), read(after)]
+    // Nothing was ever fetched without a format: OpenDepot's controller crashes there.
+    const isSame = was === becomes || (field === 'fileFormat' && was === '')
+    return isSame ? [] : [{ field, was, becomes }]
   })
 }
 

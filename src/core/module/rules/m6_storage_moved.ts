@@ -1,5 +1,5 @@
 // WH-M6: published archives stay where they are served from.
-import { migrateReason, MIGRATE_ANNOTATION } from '#core/module/break_glass.ts'
+import { brokenBy, migrateReason, MIGRATE_ANNOTATION } from '#core/module/break_glass.ts'
 import {
   configPath,
   heldKind,
@@ -31,6 +31,7 @@ export function storageMoved(subject: ListCase): readonly Finding[] {
       path: `${configPath(subject.change)}.storageConfig`,
       message: told,
       wayOut: kind === 'notice' ? '' : wayOut,
+      ...brokenBy('migrate', reason, [`${configPath(subject.change)}.storageConfig`]),
     },
   ]
 }

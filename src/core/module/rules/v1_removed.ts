@@ -1,6 +1,6 @@
 // WH-V1, V3, V13, D1: a published version leaves the list. OpenDepot then deletes the archive and the checksum with it,
 // so the same version can come back as something else.
-import { missingVerbText, unpublishReason, UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
+import { brokenBy, missingVerbText, unpublishReason, UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
 import type { PublishedFacts } from '#core/module/ledger.ts'
 import { heldKind, isVersionHeld, kindName, kubectlTarget } from '#core/module/module_case.ts'
 import type { ListCase } from '#core/module/module_case.ts'
@@ -33,6 +33,7 @@ export function removedVersions(subject: ListCase): readonly Finding[] {
         message: told,
         wayOut: kind === 'notice' ? '' : `${missingVerbText(change, plain)}${wayOut}`,
         version: plain,
+        ...brokenBy('unpublish', reason, [version]),
       },
     ]
   })
