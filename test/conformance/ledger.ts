@@ -27,6 +27,16 @@ const GONE = {
   reason: 'leaked',
 } as const
 
+const MOVE = {
+  revision: '4711',
+  atSeconds: NOON + 120,
+  by: 'jo',
+  reason: 'the bucket moves',
+  settings: ['repoUrl', 'storageConfig'],
+  source: 'github.com/acme/vpc',
+  storage: 's3 bucket=modules-eu',
+}
+
 /** Every test has keys of its own, so that all may share one place. */
 export function describeLedger(t: Test, house: LedgerHouse): void {
   let count = 0
@@ -91,6 +101,50 @@ export function describeLedger(t: Test, house: LedgerHouse): void {
     t.same([...(await house.open(t)).published(module)], [['1.0.0', { ...FULL, ...GONE }]])
     await ledger.record(module, new Map([['1.0.0', FULL]]))
     t.same([...(await house.open(t)).published(module)], [['1.0.0', FULL]])
+  })
+
+  t.test('a move is kept beside what is there, whoever of two that saw it writes first', async (t) => {
+    const [one, other] = [moduleOf(), moduleOf()]
+    const [first, second] = [await house.open(t), await house.open(t)]
+    const [named, anonymous] = [
+      { ...FULL, moved: [MOVE] },
+      { ...FULL, moved: [{ ...MOVE, by: undefined }] },
+    ].map((facts): PublishedFacts => JSON.parse(JSON.stringify(facts)))
+    if (named === undefined || anonymous === undefined) throw new Error('both are there')
+    for (const module of [one, other]) await first.record(module, new Map([['1.0.0', FULL]]))
+    for (const module of [one, other]) await second.record(module, new Map([['1.0.0', FULL]]))
+    await first.record(one, new Map([['1.0.0', anonymous]]))
+    await second.record(one, new Map([['1.0.0', named]]))
+    await Promise.all([
+      first.record(other, new Map([['1.0.0', named]])),
+      second.record(other, new Map([['1.0.0', anonymous]])),
+    ])
+    const third = await house.open(t)
+    t.same([...third.published(one)], [['1.0.0', named]])
+    t.same([...third.published(other)], [['1.0.0', named]])
+    await third.record(one, new Map([['1.0.0', named]]))
+    t.same([...(await house.open(t)).published(one)], [['1.0.0', named]])
+  })
+
+  t.test('of many moves the last ten stay, and what goes and comes back keeps them', async (t) => {
+    const module = moduleOf()
+    const ledger = await house.open(t)
+    const moves = Array.from({ length: 13 }, (_, index) => ({
+      ...MOVE,
+      revision: String(index),
+      atSeconds: NOON + index,
+    }))
+    for (let end = 1; end <= moves.length; end += 4) {
+      await ledger.record(
+        module,
+        new Map([['1.0.0', { ...FULL, moved: moves.slice(Math.max(0, end - 10), end) }]]),
+      )
+    }
+    await ledger.record(module, new Map([['1.0.0', { ...FULL, ...GONE }]]))
+    const moved = moves.slice(3)
+    t.same([...(await house.open(t)).published(module)], [['1.0.0', { ...FULL, ...GONE, moved }]])
+    await ledger.record(module, new Map([['1.0.0', FULL]]))
+    t.same([...(await house.open(t)).published(module)], [['1.0.0', { ...FULL, moved }]])
   })
 
   t.test('two that write the same versions at once make one entry of each', async (t) => {

@@ -20,6 +20,18 @@ const ENTRY: LedgerEntry = {
     removedBy: 'alice',
     removedAtSeconds: NOON + 60,
     reason: 'leaked a key',
+    moved: [
+      {
+        revision: '4711',
+        atSeconds: NOON + 30,
+        settings: ['repoUrl', 'storageConfig'],
+        by: 'jo',
+        reason: 'the bucket moves',
+        source: 'github.com/acme/vpc',
+        storage: 's3 bucket=modules-eu',
+      },
+      { revision: '4712', atSeconds: NOON + 40, settings: ['name'] },
+    ],
   },
 }
 const BARE: LedgerEntry = {
@@ -31,7 +43,7 @@ const BARE: LedgerEntry = {
 t.test('an entry is one line of JSON, and is read back as it was', async (t) => {
   t.equal(
     ledgerLine(ENTRY),
-    `{"kind":"Module","namespace":"infra","name":"vpc","version":"1.0.0","state":"unpublished","immutable":true,"source":"github.com/acme/terraform-aws-vpc","publisher":"github.com/acme/release","sourceId":"4711","commit":"9f2c1d7e5b0a4c6f8e3d2b1a0c9f8e7d6c5b4a39","digest":"sha256:${'ab'.repeat(32)}","by":"ci:repo:acme/release","at":"2027-01-15T08:00:00Z","removedBy":"alice","removedAt":"2027-01-15T08:01:00Z","reason":"leaked a key"}\n`,
+    `{"kind":"Module","namespace":"infra","name":"vpc","version":"1.0.0","state":"unpublished","immutable":true,"source":"github.com/acme/terraform-aws-vpc","publisher":"github.com/acme/release","sourceId":"4711","commit":"9f2c1d7e5b0a4c6f8e3d2b1a0c9f8e7d6c5b4a39","digest":"sha256:${'ab'.repeat(32)}","by":"ci:repo:acme/release","at":"2027-01-15T08:00:00Z","removedBy":"alice","removedAt":"2027-01-15T08:01:00Z","reason":"leaked a key","moved":[{"revision":"4711","at":"2027-01-15T08:00:30Z","settings":["repoUrl","storageConfig"],"by":"jo","reason":"the bucket moves","source":"github.com/acme/vpc","storage":"s3 bucket=modules-eu"},{"revision":"4712","at":"2027-01-15T08:00:40Z","settings":["name"]}]}\n`,
   )
   t.equal(
     ledgerLine(BARE),

@@ -8,6 +8,7 @@ import {
   controller,
   judged,
   MUTABLE,
+  NOON,
   published,
   said,
   serviceAccount,
@@ -28,6 +29,19 @@ const moved = (times: readonly [number?, number?]): Map<string, PublishedFacts> 
   ])
 const migrated = moved([1_700_000_000, 1_800_000_000])
 const migratedSomeTime = moved([])
+const movedSince = new Map([
+  [
+    '1.0.0',
+    published({
+      state: 'unpublished',
+      source: SOURCE,
+      atSeconds: NOON,
+      moved: [
+        { revision: '7', atSeconds: NOON + 60, settings: ['repoUrl'], source: 'github.com/acme/moved' },
+      ],
+    }),
+  ],
+])
 const s3 = (fields: Json): Json => ({
   storageConfig: { s3: { bucket: 'acme-modules', region: 'us-west-2', ...fields } },
 })
@@ -263,6 +277,19 @@ checkRows(t, [
     twin: {
       to: { versions: ['3.0.0'], config: { repoUrl: 'https://github.com/acme/moved' } },
       given: { ledger: { published: migrated } },
+    },
+  },
+  {
+    title:
+      'WH-M13 a Module that was migrated, and has published nothing since, comes back from where it was before',
+    to: { versions: ['3.0.0'] },
+    given: { ledger: { published: movedSince } },
+    says: [
+      `WH-M13 forbidden: a Module of this name was moved to "github.com/acme/moved", and this one comes from "${SOURCE}"`,
+    ],
+    twin: {
+      to: { versions: ['3.0.0'], config: { repoUrl: 'https://github.com/acme/moved' } },
+      given: { ledger: { published: movedSince } },
     },
   },
   {

@@ -272,6 +272,19 @@ t.test('migrate: another bucket, in one request with its reason', async (t) => {
   t.match(stderr, /^Warning: .*WH-M6/m)
   const bucket = ['-o', 'jsonpath={.spec.moduleConfig.storageConfig.s3.bucket}']
   t.equal(await must(cluster, ['-n', 'opendepot-system', 'get', 'module', 'vpc', ...bucket]), 'modules-eu')
+  const entry = ['get', 'publishedversions', '-o', 'jsonpath={.items[*].spec.moved}']
+  await until('the move in the ledger', 10, async () => (await must(cluster, entry)).includes('modules-eu'))
+  t.match(JSON.parse(await must(cluster, entry)), [
+    { reason: 'the bucket moves to eu-west-1', settings: ['storageConfig'] },
+  ])
+  const events = server
+    .logs()
+    .split('\n')
+    .filter((line) => line.includes('"broken":'))
+  t.match(JSON.parse(events.at(-1) ?? '{}'), {
+    event: 'admission',
+    broken: [{ verb: 'migrate', covers: ['spec.moduleConfig.storageConfig'] }],
+  })
 })
 
 /** What a TLS client without a certificate gets of the webhook. */

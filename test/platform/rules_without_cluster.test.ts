@@ -40,7 +40,7 @@ async function openSource(t: Test, file: string) {
       stored = next
       const author = { attribution: { by: alice.username } }
       const writes = writesOfCommit(
-        { before: old, after: next, seen: { author, atSeconds: NOON } },
+        { before: old, after: next, seen: { author, atSeconds: NOON, revision: '' } },
         {
           published: (module) => ledger.published(module),
           digestOf: () => undefined,

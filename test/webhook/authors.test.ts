@@ -107,6 +107,51 @@ t.test('with an open port nothing of a review is kept: no name, repository, id o
   t.same([by, publisher, sourceId, told], [undefined, undefined, undefined, undefined])
 })
 
+const MOVED = {
+  ...BEFORE,
+  config: { storageConfig: { s3: { bucket: 'modules-eu' } } },
+  annotations: { 'sallyport.dev/migrate': 'the bucket moves' },
+}
+
+t.test('a Module that is moved says who and why, in one entry; with an open port only why', async (t) => {
+  for (const isPortOpen of [false, true]) {
+    const kube = memoryKube()
+    const webhook = await replica(t, kube, isPortOpen)
+    const created = commit(kube, NEXT)
+    const next = { ...MOVED, ...NEXT }
+    judge(webhook, created, next, alice)
+    commit(kube, next)
+    const move = {
+      revision: Object(created['metadata']).resourceVersion,
+      ...(isPortOpen ? {} : { by: 'alice' }),
+      reason: 'the bucket moves',
+      settings: ['storageConfig'],
+      storage: 's3 bucket=modules-eu',
+    }
+    t.same(facts(webhook, '1.1.0')?.moved, [{ ...move, atSeconds: isPortOpen ? NOON : NOON - 1 }])
+    t.equal(facts(webhook, '1.0.0')?.moved, undefined)
+    commit(kube, { ...next, labels: { team: 'infra' } })
+    t.equal(facts(webhook, '1.1.0')?.moved?.length, 1)
+  }
+})
+
+function isNamed(webhook: Replica): true | undefined {
+  return facts(webhook, '1.0.0')?.moved?.every(({ by }) => by === 'alice') === true ? true : undefined
+}
+
+t.test('two replicas that saw one move make one of it, and whoever judged it is named', async (t) => {
+  const kube = memoryKube()
+  const [first, second] = [await replica(t, kube), await replica(t, kube)]
+  const created = commit(kube, BEFORE)
+  await kept(kube, '1.0.0')
+  judge(second, created, MOVED, alice)
+  commit(kube, MOVED)
+  for (const webhook of [first, second]) await eventually(() => isNamed(webhook), 'who moved it is known')
+  const { moved } = await kept(kube, '1.0.0')
+  t.match(moved, [{ by: 'alice', reason: 'the bucket moves', settings: ['storageConfig'] }])
+  t.equal(Object(moved).length, 1)
+})
+
 t.test(
   'with an open port what the objects themselves say is kept: commits, and why a version went',
   async (t) => {

@@ -134,7 +134,8 @@ export class Feeder {
     const isSeen = !isListed || author !== undefined
     // What a list shows for the first time was not published just now.
     const was = before === undefined && !isSeen ? after : before
-    const seen = isSeen ? { author, atSeconds: author?.atSeconds ?? epochSeconds(clock) } : undefined
+    const atSeconds = author?.atSeconds ?? epochSeconds(clock)
+    const seen = isSeen ? { author, atSeconds, revision: before?.resourceVersion ?? '' } : undefined
     const writes = writesOfCommit({ before: was?.body, after: after?.body, seen }, this.#lookups)
     const module = moduleKeyOf(object)
     if (writes.size > 0) await ledger.record(module, writes)

@@ -5,6 +5,8 @@ import { createHash } from 'node:crypto'
 import { claimOf, isFromToken } from '#core/module/actor.ts'
 import type { KubeUser } from '#core/kube/kube_user.ts'
 import type { Attribution, Listing } from '#core/module/ledger.ts'
+import { movedSettings } from '#core/module/ledger_feed.ts'
+import type { PublishingObject } from '#core/module/ledger_feed.ts'
 import { isSameValue } from '#core/module/reading.ts'
 import { cutToBytes, printable } from '#core/module/printable.ts'
 import { foldSource } from '#core/module/source_of.ts'
@@ -23,7 +25,7 @@ export type Author = {
 type Remembered = Author & {
   readonly operation: 'CREATE' | 'UPDATE' | 'DELETE'
   readonly oldResourceVersion: string
-  /** Of the versions that came and went. */
+  /** Of the versions that came and went, and of what says where they are from. */
   readonly difference: string
   readonly untilSeconds: number
 }
@@ -31,8 +33,8 @@ type Remembered = Author & {
 export type Commit = {
   readonly uid: string
   readonly oldResourceVersion: string
-  readonly before: Listing | undefined
-  readonly after: Listing | undefined
+  readonly before: PublishingObject | undefined
+  readonly after: PublishingObject | undefined
 }
 
 /** A commit follows its review within the request's own timeout, which is a minute at most. */
@@ -54,7 +56,7 @@ export class JudgedRequests {
     if (subject.subResource !== '' || objectUid === '') return
     this.#expire(atSeconds)
     const changes = differenceOf(subject.old, subject.new)
-    const difference = differenceText(changes)
+    const difference = differenceText(changes, subject.old, subject.new)
     if (difference === '' && subject.operation !== 'DELETE') return
     const remembered: Remembered = {
       attribution: attributionOf(judged.user),
@@ -75,7 +77,7 @@ export class JudgedRequests {
   authorOf({ uid, oldResourceVersion, before, after }: Commit): Author | undefined {
     const requests = this.#requests.get(uid)
     if (requests === undefined) return undefined
-    const difference = differenceText(differenceOf(before, after))
+    const difference = differenceText(differenceOf(before, after), before, after)
     const wanted = requests.filter(
       (one) => one.oldResourceVersion === oldResourceVersion && one.difference === difference,
     )
@@ -142,9 +144,19 @@ function differenceOf(before: Listed, after: Listed): Difference {
   }
 }
 
-/** `+1.1.0`, `-1.0.0`, sorted, a line each; of many their hash, so that no request is remembered with megabytes. */
-function differenceText({ added, removed }: Difference): string {
-  const text = [...added.map((one) => `+${one}`), ...removed.map((one) => `-${one}`)].sort().join('\n')
+/** `+1.1.0`, `-1.0.0`, `~repoUrl https://...`, sorted, a line each; of many their hash, so that no request is remembered with megabytes. */
+function differenceText(
+  { added, removed }: Difference,
+  before: PublishingObject | undefined,
+  after: PublishingObject | undefined,
+): string {
+  const moved = before === undefined || after === undefined ? [] : movedSettings(before, after)
+  const lines = [
+    ...added.map((one) => `+${one}`),
+    ...removed.map((one) => `-${one}`),
+    ...moved.map(({ field, becomes }) => `~${field} ${becomes}`),
+  ]
+  const text = lines.sort().join('\n')
   return text.length <= MAX_DIFFERENCE ? text : createHash('sha256').update(text).digest('base64')
 }
 

@@ -3,6 +3,9 @@
 import { createHash } from 'node:crypto'
 import type { ModuleObject, ProviderObject, VersionEntry } from './module_object.ts'
 import type { IdentityList } from './module_policy.ts'
+import { mergedMoves } from './moved.ts'
+import type { Move } from './moved.ts'
+import { isSameValue } from './reading.ts'
 import { compareVersions, readVersionIdentity } from './version_identity.ts'
 import type { VersionIdentity } from './version_identity.ts'
 
@@ -30,6 +33,8 @@ export type PublishedFacts = {
   readonly removedBy?: string
   readonly removedAtSeconds?: number
   readonly reason?: string
+  /** Of the Module, oldest first, never empty: one of its entries has it for all of them (moved.ts). */
+  readonly moved?: readonly Move[]
 }
 
 /** Whose versions: a Module and a Provider of one name are two. `name` is metadata.name. */
@@ -201,16 +206,22 @@ function withoutRemoval({
  */
 export function mergedFacts(stored: PublishedFacts, wanted: PublishedFacts): PublishedFacts {
   const immutable = stored.immutable || wanted.immutable
+  const moves = mergedMoves(stored.moved, wanted.moved)
+  const merged = { ...mergedStates(stored, wanted), immutable }
+  return moves.length === 0 ? merged : { ...merged, moved: moves }
+}
+
+function mergedStates(stored: PublishedFacts, wanted: PublishedFacts): PublishedFacts {
   if (wanted.state === 'present') {
-    return { ...withoutRemoval(wanted), ...withoutRemoval(stored), state: 'present', immutable }
+    return { ...withoutRemoval(wanted), ...withoutRemoval(stored), state: 'present' }
   }
-  if (stored.state !== 'present') return { ...wanted, ...stored, immutable }
-  return { ...wanted, ...stored, state: wanted.state, immutable }
+  if (stored.state !== 'present') return { ...wanted, ...stored }
+  return { ...wanted, ...stored, state: wanted.state }
 }
 
 /** Whether `left` says no less and nothing else than `right`. */
 export function isSameFacts(left: PublishedFacts, right: PublishedFacts): boolean {
-  return FACT_NAMES.every((name) => left[name] === right[name])
+  return FACT_NAMES.every((name) => isSameValue(left[name], right[name]))
 }
 
 const FACT_NAMES = [
@@ -226,6 +237,7 @@ const FACT_NAMES = [
   'removedBy',
   'removedAtSeconds',
   'reason',
+  'moved',
 ] as const satisfies readonly (keyof PublishedFacts)[]
 
 /** A version that is gone stays what it was called first; a fresh gap is the limit's work only where it explains it. */

@@ -1,11 +1,16 @@
 // From objects to entries of the ledger: what one commit, or one look at everything that is stored, adds to what is known.
-import { statedReason } from './break_glass.ts'
+import { statedMigration, statedReason } from './break_glass.ts'
 import { ledgerWrites } from './ledger.ts'
 import type { Attribution, LedgerEntry, ModuleKey, PublishedFacts } from './ledger.ts'
 import { withinBound } from './ledger_bound.ts'
 import type { ModuleObject, ProviderObject } from './module_object.ts'
+import { entryOfMoves, mergedMoves } from './moved.ts'
+import type { Move } from './moved.ts'
 import { readPins } from './pins.ts'
 import { cutToBytes, printable } from './printable.ts'
+import { differences } from './rules/m2_other_upstream.ts'
+import { repointings } from './rules/m2_repointed.ts'
+import { storageText } from './rules/m6_storage_moved.ts'
 import { sourceOf } from './source_of.ts'
 
 /** What publishes versions. */
@@ -41,7 +46,14 @@ export type ObservedCommit = {
   readonly before: PublishingObject | undefined
   readonly after: PublishingObject | undefined
   /** `undefined`: nobody saw it happen. */
-  readonly seen: { readonly author: CommitAuthor | undefined; readonly atSeconds: number } | undefined
+  readonly seen:
+    | {
+        readonly author: CommitAuthor | undefined
+        readonly atSeconds: number
+        /** metadata.resourceVersion before it; '' of what was created. */
+        readonly revision: string
+      }
+    | undefined
 }
 
 export function moduleKeyOf({ kind, meta }: PublishingObject): ModuleKey {
@@ -56,8 +68,9 @@ export function writesOfCommit(
   const { before, after, seen } = commit
   const object = after ?? before
   if (object === undefined) return NOTHING
-  if (before !== undefined && after !== undefined && seen !== undefined && isUntouched(before, after))
-    return NOTHING
+  const move = moveOf(commit)
+  const isSeenUpdate = before !== undefined && after !== undefined && seen !== undefined
+  if (isSeenUpdate && move === undefined && isUntouched(before, after)) return NOTHING
   const known = lookups.published(moduleKeyOf(object))
   const writes = ledgerWrites(known, {
     before,
@@ -81,7 +94,63 @@ export function writesOfCommit(
     const whole = completed.has(plain) ? facts : withDigest(facts, after, { plain, lookups })
     if (whole !== facts) completed.set(plain, whole)
   }
+  if (move !== undefined) addMove(completed, known, move)
   return completed
+}
+
+/** What nobody saw happen is not known to be one move, and by when. */
+function moveOf(commit: ObservedCommit): Move | undefined {
+  const { before, after, seen } = commit
+  if (before === undefined || after === undefined || seen === undefined) return undefined
+  const moved = movedSettings(before, after)
+  if (moved.length === 0) return undefined
+  const storage = moved.find(({ field }) => field === STORAGE)?.becomes
+  const by = seen.author?.attribution.by
+  const stated = statedMigration({ operation: 'UPDATE', old: before, new: after })
+  const source = after.kind === 'Module' ? sourceOf(after) : undefined
+  const isElsewhere = before.kind === 'Module' && source !== sourceOf(before)
+  return {
+    revision: seen.revision,
+    atSeconds: seen.atSeconds,
+    ...(by === undefined ? {} : { by }),
+    ...(stated === undefined ? {} : { reason: cutToBytes(printable(stated), MAX_REASON) }),
+    settings: moved.map(({ field }) => field),
+    ...(isElsewhere && source !== undefined && source.length <= MAX_SOURCE ? { source } : {}),
+    ...(storage === undefined ? {} : { storage: cutToBytes(printable(storage), MAX_SOURCE) }),
+  }
+}
+
+const STORAGE = 'storageConfig'
+
+export type MovedSetting = { readonly field: string; readonly becomes: string }
+
+/** Of a published Module or Provider each takes a broken glass, where it has to stay what it is (WH-M2, WH-M6). */
+export function movedSettings(before: PublishingObject, after: PublishingObject): readonly MovedSetting[] {
+  const becomes = storageText(after.config.storage)
+  const isStoredElsewhere = storageText(before.config.storage) !== becomes
+  return [...repointedSettings(before, after), ...(isStoredElsewhere ? [{ field: STORAGE, becomes }] : [])]
+}
+
+function repointedSettings(before: PublishingObject, after: PublishingObject): readonly MovedSetting[] {
+  if (before.kind === 'Module' && after.kind === 'Module')
+    return repointings(before, after).map(({ field, becomes }) => ({ field, becomes }))
+  if (before.kind === 'Provider' && after.kind === 'Provider')
+    return differences(before, after).map(([field, becomes]) => ({ field, becomes }))
+  return []
+}
+
+/** One entry has it for all: of 500 versions each would be a write. */
+function addMove(
+  writes: Map<string, PublishedFacts>,
+  known: ReadonlyMap<string, PublishedFacts>,
+  move: Move,
+): void {
+  const published = new Map([...known, ...writes])
+  const plain = entryOfMoves(published)
+  const facts = plain === undefined ? undefined : published.get(plain)
+  if (plain === undefined || facts === undefined) return
+  const moved = mergedMoves(facts.moved, [move])
+  if (moved !== facts.moved) writes.set(plain, { ...facts, moved })
 }
 
 const NOTHING: ReadonlyMap<string, PublishedFacts> = new Map()

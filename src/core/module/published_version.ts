@@ -3,6 +3,8 @@ import type { JsonObject } from '#core/claims.ts'
 import { secondsOfTime, timeOfSeconds } from '#core/date_time.ts'
 import { publishedVersionName } from './ledger.ts'
 import type { LedgerEntry, ModuleKey, PublishedFacts, PublishedState } from './ledger.ts'
+import { MOST_MOVES } from './moved.ts'
+import type { Move } from './moved.ts'
 import { deny, ok, reading } from './reading.ts'
 import type { FieldReader, Reading } from './reading.ts'
 import { readVersionIdentity } from './version_identity.ts'
@@ -41,7 +43,15 @@ export function factFields(facts: PublishedFacts): JsonObject {
   const present = Object.entries({ ...texts, ...gone }).filter(
     (pair): pair is [string, string] => pair[1] !== undefined,
   )
-  return { state, immutable, ...Object.fromEntries(present) }
+  const moved = facts.moved === undefined ? {} : { moved: facts.moved.map(moveFields) }
+  return { state, immutable, ...Object.fromEntries(present), ...moved }
+}
+
+function moveFields({ revision, atSeconds, by, reason, settings, source, storage }: Move): JsonObject {
+  const told = Object.entries({ by, reason, source, storage }).filter(
+    (pair): pair is [string, string] => pair[1] !== undefined,
+  )
+  return { revision, at: timeOfSeconds(atSeconds), settings: [...settings], ...Object.fromEntries(told) }
 }
 
 function timeText(seconds: number | undefined): string | undefined {
@@ -85,6 +95,8 @@ function readFacts(fields: FieldReader): Reading<PublishedFacts> {
   const removedAtSeconds = readTime(fields, 'removedAt')
   if (!atSeconds.ok) return atSeconds
   if (!removedAtSeconds.ok) return removedAtSeconds
+  const moved = readMoves(fields)
+  if (!moved.ok) return moved
   return ok({
     state,
     immutable: fields.flag('immutable'),
@@ -93,7 +105,24 @@ function readFacts(fields: FieldReader): Reading<PublishedFacts> {
     ...(digest === undefined ? {} : { digest }),
     ...(atSeconds.value === undefined ? {} : { atSeconds: atSeconds.value }),
     ...(removedAtSeconds.value === undefined ? {} : { removedAtSeconds: removedAtSeconds.value }),
+    ...(moved.value.length === 0 ? {} : { moved: moved.value }),
   })
+}
+
+function readMoves(fields: FieldReader): Reading<readonly Move[]> {
+  const moves: Move[] = []
+  for (const move of fields.mappings('moved')) {
+    const revision = move.text('revision')
+    const at = readTime(move, 'at')
+    if (!at.ok) return deny(`moved: ${at.denial}`)
+    if (revision === '' || at.value === undefined) return deny('moved: revision or at is missing')
+    const told = (['by', 'reason', 'source', 'storage'] as const)
+      .map((name) => [name, move.text(name)] as const)
+      .filter(([, text]) => text !== '')
+    const settings = move.textList('settings')
+    moves.push({ revision, atSeconds: at.value, settings, ...Object.fromEntries(told) })
+  }
+  return moves.length > MOST_MOVES ? deny(`moved has more than ${MOST_MOVES}`) : ok(moves)
 }
 
 function readTime(fields: FieldReader, name: string): Reading<number | undefined> {

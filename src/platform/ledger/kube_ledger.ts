@@ -7,6 +7,7 @@ import { isSameFacts, mergedFacts, publishedVersionName } from '#core/module/led
 import type { LedgerEntry, ModuleKey, PublishedFacts } from '#core/module/ledger.ts'
 import { withinBound } from '#core/module/ledger_bound.ts'
 import { factFields, publishedVersionOf, readPublishedEntry } from '#core/module/published_version.ts'
+import { isSameValue } from '#core/module/reading.ts'
 import type { KubeFailure } from '#platform/kube/kube_target.ts'
 import { WatchCache } from '#platform/kube/watch_cache.ts'
 import type { WatchChange, WatchDeps } from '#platform/kube/watch_cache.ts'
@@ -326,15 +327,20 @@ export class KubeLedger implements Ledger {
 }
 
 /** Nobody is named by it who was not named before. */
-function isAnonymous(before: PublishedFacts | undefined, { by, removedBy }: PublishedFacts): boolean {
-  return removedBy === undefined && by === before?.by
+function isAnonymous(before: PublishedFacts | undefined, facts: PublishedFacts): boolean {
+  const { by, removedBy } = facts
+  return removedBy === undefined && by === before?.by && moversOf(facts) === moversOf(before)
+}
+
+function moversOf(facts: PublishedFacts | undefined): string {
+  return (facts?.moved ?? []).map((move) => (move.by === undefined ? '' : move.revision)).join(' ')
 }
 
 /** RFC 7396, and only on the state that was read. */
 function patchOf({ facts: stored, resourceVersion }: Kept, facts: PublishedFacts): JsonObject {
   const [before, after] = [factFields(stored), factFields(facts)]
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])]
-  const changed = names.filter((name) => before[name] !== after[name])
+  const changed = names.filter((name) => !isSameValue(before[name], after[name]))
   const spec = Object.fromEntries(changed.map((name) => [name, after[name] ?? null]))
   return { metadata: { resourceVersion }, spec }
 }

@@ -40,25 +40,34 @@ function otherSource(subject: ListCase): readonly Finding[] {
   const [first] = last
   if (first === undefined || last.some((one) => one.source === source)) return []
   const isHeld = [...ledger.published.keys()].some((version) => isVersionHeld(subject, version))
-  const message = `a Module of this name published ${first.plain} from ${quoted(first.source)}, and this one comes from ${quoted(source ?? 'nowhere that it says')}`
+  const was =
+    first.plain === undefined
+      ? `a Module of this name was moved to ${quoted(first.source)}`
+      : `a Module of this name published ${first.plain} from ${quoted(first.source)}`
+  const message = `${was}, and this one comes from ${quoted(source ?? 'nowhere that it says')}`
   const wayOut = isHeld ? 'choose another name, or the repository that it came from last' : ''
   return [{ rule: 'WH-M13', kind: heldKind(isHeld), path: `${configPath(change)}.repoUrl`, message, wayOut }]
 }
 
+/** `plain`: of the version that was published from there; absent where it was moved there. */
+type Origin = { readonly plain?: string; readonly source: string }
+
 /**
- * Where it came from last: a Module that was migrated published from more than one repository, and the one that it left gets no
- * say any more. Several where nobody knows when they published, as after the loss of the ledger.
+ * Where it came from last: a Module that was migrated came from more than one repository, and the one that it left gets no say any
+ * more. Several where nobody knows when they published, as after the loss of the ledger.
  */
-function lastSources(
-  published: ReadonlyMap<string, PublishedFacts>,
-): readonly { readonly plain: string; readonly source: string }[] {
-  let last: { readonly plain: string; readonly source: string }[] = []
+function lastSources(published: ReadonlyMap<string, PublishedFacts>): readonly Origin[] {
+  let last: Origin[] = []
   let lastAt = -Infinity
-  for (const [plain, { source, atSeconds = -Infinity }] of published) {
-    if (source === undefined || atSeconds < lastAt) continue
-    if (atSeconds > lastAt) last = []
-    lastAt = atSeconds
-    last.push({ plain, source })
+  const take = (at: number, origin: Origin): void => {
+    if (at < lastAt) return
+    if (at > lastAt) last = []
+    lastAt = at
+    last.push(origin)
+  }
+  for (const [plain, { source, atSeconds = -Infinity, moved = [] }] of published) {
+    if (source !== undefined) take(atSeconds, { plain, source })
+    for (const move of moved) if (move.source !== undefined) take(move.atSeconds, { source: move.source })
   }
   return last
 }
