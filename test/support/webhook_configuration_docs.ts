@@ -81,6 +81,7 @@ Never a token, never an object.
 | \`user\` | \`username\`, \`uid\`, \`credentialId\` (\`JTI=...\` of a token: the \`jti\` of the broker's own audit event), \`source\` of a broker's token |
 | \`actor\`, \`policies\` | what the user is to the policies that cover the object |
 | \`rules\`, \`modes\` | every rule that said something, and the modes in which they did |
+| \`broken\` | what was let through by [breaking the glass](webhook-install.md#break-glass): \`verb\`, \`covers\` (versions, or paths of settings; the first 20), \`reason\` |
 | \`reason\` | \`not_judged\`, \`unreadable\`: why no rule was asked |
 `
 
