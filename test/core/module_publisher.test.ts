@@ -10,6 +10,7 @@ import {
   controller,
   judged,
   pipeline,
+  published,
   said,
 } from '../support/module_changes.ts'
 import type { ModuleEdit } from '../support/module_changes.ts'
@@ -354,3 +355,23 @@ t.test('who is who: lists come before claims, and the controllers of the chart a
 function importing() {
   return aPolicy({ identities: { ...aPolicy().identities, importer: { users: ['alice'], groups: [] } } })
 }
+
+t.test('of a repository whose versions have two ids, the first counts whose time is known', async (t) => {
+  const source = 'github.com/acme/terraform-aws-vpc'
+  const known = new Map([
+    ['0.1.0', published({ source, sourceId: '9999' })],
+    ['0.2.0', published({ source, sourceId: '4711', atSeconds: 200 })],
+    ['0.3.0', published({ source, sourceId: '8888', atSeconds: 300 })],
+  ])
+  const before = aModule({ versions: ['0.1.0', '0.2.0', '0.3.0'] })
+  const after = aModule({ versions: ['0.1.0', '0.2.0', '0.3.0', '1.2.0'] })
+  const allowedFor = (id: string): boolean =>
+    judged(before, after, {
+      user: pipeline({ 'repository-id': id }),
+      policy: aPolicy(),
+      ledger: { published: known },
+    }).allowed
+  t.ok(allowedFor('4711'))
+  t.notOk(allowedFor('9999'))
+  t.notOk(allowedFor('8888'))
+})

@@ -23,9 +23,17 @@ type Annotated = Pick<ModuleSubject | ProviderSubject, 'operation' | 'old' | 'ne
 
 type UnpublishRequest = { readonly versions: ReadonlySet<string>; readonly reason: string }
 
+/** Read last: it is asked about each of the versions of a change, and may name thousands itself. */
+let lastRequest: { readonly text: string; readonly request: UnpublishRequest | undefined } | undefined
+
 /** What the annotation asks for, whoever asks; `undefined` without one that has both parts. */
 function unpublishRequest(change: Annotated): UnpublishRequest | undefined {
   const text = annotationOf(change, UNPUBLISH_ANNOTATION)
+  if (lastRequest?.text !== text) lastRequest = { text, request: readUnpublishRequest(text) }
+  return lastRequest.request
+}
+
+function readUnpublishRequest(text: string): UnpublishRequest | undefined {
   const colon = text.indexOf(':')
   const reason = text.slice(colon + 1).trim()
   if (colon < 1 || reason === '') return undefined

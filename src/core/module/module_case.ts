@@ -41,7 +41,7 @@ export function providerCase(
 ): ProviderCase {
   const isImmutable = policy?.immutability === 'required'
   // One version may stand in its list once for each platform.
-  const versions = { ...versionChanges(change.old, change.new), doubled: [] }
+  const versions = versionChanges(change.old, change.new, { mayDouble: true })
   return { change, policy, ledger, versions, isImmutable }
 }
 
@@ -56,7 +56,9 @@ export function isVersionHeld(subject: ListCase, plain: string): boolean {
 }
 
 export function isAnyVersionHeld(subject: ListCase): boolean {
-  return subject.isImmutable || [...subject.ledger.published.values()].some((facts) => facts.immutable)
+  if (subject.isImmutable) return true
+  for (const facts of subject.ledger.published.values()) if (facts.immutable) return true
+  return false
 }
 
 export function isAnythingPublished({ change, ledger }: ListCase): boolean {

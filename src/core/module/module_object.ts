@@ -132,7 +132,7 @@ export function readModule(value: unknown): Reading<ModuleObject> {
       meta,
       config: readModuleConfig(spec.mapping('moduleConfig')),
       forceSync: spec.flag('forceSync'),
-      versions: spec.mappings('versions').map(readEntry),
+      versions: readEntries(spec),
       fileNames: new Map(refs.keys().map((key) => [key, refs.mapping(key).text('fileName')])),
       status: root.raw('status'),
     }
@@ -183,7 +183,7 @@ export function readProvider(value: unknown): Reading<ProviderObject> {
       meta,
       config: readProviderConfig(spec.mapping('providerConfig')),
       forceSync: spec.flag('forceSync'),
-      versions: spec.mappings('versions').map(readEntry),
+      versions: readEntries(spec),
       versionNames: new Map(refs.keys().map((key) => [key, refs.mapping(key).text('name')])),
       status: root.raw('status'),
     }
@@ -263,6 +263,22 @@ function readStorage(parent: FieldReader): StorageConfig | undefined {
     backends: kinds.map((kind) => ({ kind, fields: storage.texts(kind) })),
     presign: storage.raw('presign'),
   }
+}
+
+/** Nearly all lists, and all that are long, have nothing but versions: those are read without a reader for each entry. */
+function readEntries(spec: FieldReader): readonly VersionEntry[] {
+  const listed: unknown = spec.raw('versions')
+  if (Array.isArray(listed) && listed.every(isVersionAlone))
+    return listed.map(({ version }) => ({ version, otherFields: NONE }))
+  return spec.mappings('versions').map(readEntry)
+}
+
+const NONE: readonly string[] = []
+
+function isVersionAlone(entry: unknown): entry is { readonly version: string } {
+  if (typeof entry !== 'object' || entry === null || !('version' in entry)) return false
+  for (const key in entry) if (key !== 'version') return false
+  return Object.hasOwn(entry, 'version') && typeof entry.version === 'string'
 }
 
 function readEntry(entry: FieldReader): VersionEntry {

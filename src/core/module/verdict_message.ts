@@ -1,6 +1,7 @@
 // A verdict in the words that a person reads: one message for kubectl, Argo CD and the review, and warnings that survive
 // the API server's limits. Neither holds a control character.
 import { cutToBytes, listed, printable, quoted } from './printable.ts'
+import type { RuleId } from './rule_id.ts'
 import type { JudgedFinding, Verdict } from './verdict.ts'
 
 export type Denial = {
@@ -31,18 +32,21 @@ export function denialOf(verdict: Verdict): Denial | undefined {
   return isMalformed ? { code: 422, reason: 'Invalid', message } : { code: 403, reason: 'Forbidden', message }
 }
 
-type Problem = { readonly text: string; readonly count: number }
-
 /** What has one rule and one way out is one problem, with the way out said once. */
-function problemsOf(findings: readonly JudgedFinding[]): readonly Problem[] {
-  const groups = new Map<string, JudgedFinding[]>()
+function problemsOf(findings: readonly JudgedFinding[]): readonly (readonly JudgedFinding[])[] {
+  const groups = new Map<RuleId, Map<string, JudgedFinding[]>>()
+  const inOrder: JudgedFinding[][] = []
   for (const finding of findings) {
-    const key = `${finding.rule} ${finding.wayOut}`
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, [finding])
-    else group.push(finding)
+    const byWayOut = groups.get(finding.rule) ?? new Map<string, JudgedFinding[]>()
+    groups.set(finding.rule, byWayOut)
+    const group = byWayOut.get(finding.wayOut)
+    if (group === undefined) {
+      const fresh = [finding]
+      byWayOut.set(finding.wayOut, fresh)
+      inOrder.push(fresh)
+    } else group.push(finding)
   }
-  return [...groups.values()].map((group) => ({ text: problemText(group), count: group.length }))
+  return inOrder
 }
 
 function problemText(group: readonly JudgedFinding[]): string {
@@ -50,7 +54,7 @@ function problemText(group: readonly JudgedFinding[]): string {
   if (first === undefined) return ''
   const told = group.slice(0, MAX_TOLD).map(({ message }) => message)
   const untold = group.slice(MAX_TOLD).map(({ version, path }) => version ?? path)
-  const more = untold.length === 0 ? '' : `; the same of ${listed(untold.map(short), MAX_TOLD)}`
+  const more = untold.length === 0 ? '' : `; the same of ${listed(untold, MAX_TOLD, short)}`
   return `${first.rule}: ${told.join('; ')}${more}. Instead: ${first.wayOut}`
 }
 
@@ -58,11 +62,12 @@ function short(text: string): string {
   return printable(cutToBytes(text, 64))
 }
 
-/** As many whole problems as fit; a command is never cut in the middle. */
-function joined(problems: readonly Problem[]): string {
+/** As many whole problems as fit; a command is never cut in the middle. Those that do not fit are never written. */
+function joined(problems: readonly (readonly JudgedFinding[])[]): string {
   const texts: string[] = []
   let bytes = 0
-  for (const [index, { text }] of problems.entries()) {
+  for (const [index, problem] of problems.entries()) {
+    const text = problemText(problem)
     const numbered = problems.length === 1 ? text : `(${index + 1}) ${text}`
     const size = Buffer.byteLength(numbered) + 1
     if (bytes + size > MAX_MESSAGE_BYTES - ROOM_FOR_REST)
@@ -75,17 +80,24 @@ function joined(problems: readonly Problem[]): string {
 
 const ROOM_FOR_REST = 48
 
-function rest(problems: readonly Problem[]): readonly string[] {
-  const count = problems.reduce((sum, problem) => sum + problem.count, 0)
-  return count === 0 ? [] : [`And ${count} more ${count === 1 ? 'problem' : 'problems'}.`]
+function rest(problems: readonly (readonly JudgedFinding[])[]): string {
+  const count = problems.reduce((sum, problem) => sum + problem.length, 0)
+  return `And ${count} more ${count === 1 ? 'problem' : 'problems'}.`
 }
 
 /** Of everything that is told without refusing; what only goes to the audit log is not in here. */
 export function warningsOf(findings: readonly JudgedFinding[]): readonly string[] {
   const told = findings.filter((finding) => finding.mode !== 'audit' && !isDenial(finding))
-  const texts = [...new Set(told.map(warningText))]
-  if (texts.length <= MAX_WARNINGS) return texts
-  return [...texts.slice(0, MAX_WARNINGS - 1), `and ${texts.length - MAX_WARNINGS + 1} more warnings`]
+  const texts = new Set<string>()
+  let untold = 0
+  for (const [index, finding] of told.entries()) {
+    texts.add(warningText(finding))
+    if (texts.size < MAX_WARNINGS) untold = told.length - index - 1
+    // Of thousands the rest is only counted.
+    if (texts.size > MAX_WARNINGS)
+      return [...[...texts].slice(0, MAX_WARNINGS - 1), `and ${untold} more warnings`]
+  }
+  return [...texts]
 }
 
 function warningText({ rule, message, wayOut, exceptedBy }: JudgedFinding): string {

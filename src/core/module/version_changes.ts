@@ -1,5 +1,5 @@
 // What a change does to a list of versions, by identity. Only what this request changes is in here, so that objects which
-// break today's rules already can still be written.
+// break today's rules already can still be written; and only what differs is read, since a list may have tens of thousands.
 import type { ModuleObject, VersionEntry } from './module_object.ts'
 import type { Reading } from './reading.ts'
 import { ownText } from '#core/own_text.ts'
@@ -31,24 +31,89 @@ export type VersionChanges = {
   readonly doubled: readonly { readonly index: number; readonly plain: string }[]
 }
 
-type Placed = {
-  readonly index: number
-  readonly entry: VersionEntry
-  readonly plain: string
-  readonly identity: VersionIdentity | undefined
-  readonly problem: string
+type Listing = Pick<ModuleObject, 'versions'> | undefined
+type Entries = readonly VersionEntry[]
+
+/** Worked out when it is asked for: most rules of most changes ask for little. */
+export function versionChanges(
+  before: Listing,
+  after: Listing,
+  { mayDouble = false }: { readonly mayDouble?: boolean } = {},
+): VersionChanges {
+  const [old, next] = [entriesOf(before), entriesOf(after)]
+  const stored = once(() => identitiesIn(old))
+  const wanted = once(() => identitiesIn(next))
+  const changes = once(() => changesBetween(differenceOf(old, next)))
+  // As of whatever is deleted: nothing is made of the list only to say that it has nothing new.
+  const isEmptied = next.length === 0
+  return {
+    get before() {
+      return stored()
+    },
+    get after() {
+      return wanted()
+    },
+    get added() {
+      return isEmptied ? [] : changes().added
+    },
+    get removed() {
+      return changes().removed
+    },
+    get rewritten() {
+      return isEmptied ? [] : changes().rewritten
+    },
+    get malformed() {
+      return isEmptied ? [] : changes().malformed
+    },
+    get doubled() {
+      return mayDouble || isEmptied ? [] : changes().doubled
+    },
+  }
 }
 
-export function versionChanges(
-  before: Pick<ModuleObject, 'versions'> | undefined,
-  after: Pick<ModuleObject, 'versions'> | undefined,
-): VersionChanges {
-  const old = place(before?.versions ?? [], [])
-  const next = place(after?.versions ?? [], old.all)
-  const fresh = [...next.first.values()].filter((placed) => !old.first.has(placed.plain))
+/**
+ * The entries, where they stand, of every version of which one list has other entries than the other, or more than one. Those of all
+ * other versions are the same in both, whatever their order, so no rule has anything to say of them.
+ */
+export function touchedEntries(before: Listing, after: Listing): TouchedEntries {
+  return differenceOf(entriesOf(before), entriesOf(after)).touched()
+}
+
+/** How many entries come or go, whichever is more; of a reordered list none. Counted before anything is made of them. */
+export function changedEntries(before: Listing, after: Listing): number {
+  return differenceOf(entriesOf(before), entriesOf(after)).count
+}
+
+const NO_ENTRIES: Entries = []
+
+function entriesOf(listing: Listing): Entries {
+  return listing?.versions ?? NO_ENTRIES
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => (made ??= { value: make() }).value
+}
+
+function identitiesIn(entries: Entries): ReadonlyMap<string, VersionIdentity> {
+  const identities = new Map<string, VersionIdentity>()
+  const read = readerFor(entries.length)
+  for (const { version } of entries) {
+    const identity = read(version)
+    if (identity.ok && !identities.has(identity.value.plain))
+      identities.set(identity.value.plain, identity.value)
+  }
+  return identities
+}
+type Changes = Omit<VersionChanges, 'before' | 'after'>
+
+function changesBetween(difference: Difference): Changes {
+  const touched = difference.touched()
+  const old = byPlain(touched.before)
+  const next = byPlain(touched.after)
+  const fresh = [...next.first.values()].filter(({ plain }) => !old.first.has(plain))
+  const wereTwice = new Set(old.again.map(({ plain }) => plain))
   return {
-    before: old.identities,
-    after: next.identities,
     added: fresh.flatMap(({ index, plain, identity }) =>
       identity === undefined ? [] : [{ index, plain, identity }],
     ),
@@ -57,8 +122,32 @@ export function versionChanges(
     malformed: fresh
       .filter(({ identity }) => identity === undefined)
       .map(({ index, plain, problem }) => ({ index, text: plain, problem })),
-    doubled: next.again.filter(({ plain }) => !old.again.some((placed) => placed.plain === plain)),
+    doubled: next.again.filter(({ plain }) => !wereTwice.has(plain)),
   }
+}
+
+type Placed = {
+  readonly index: number
+  readonly entry: VersionEntry
+  readonly plain: string
+  readonly identity: VersionIdentity | undefined
+  readonly problem: string
+}
+
+type ByPlain = {
+  readonly first: ReadonlyMap<string, Placed>
+  /** What stands behind one of the same version. */
+  readonly again: readonly Placed[]
+}
+
+function byPlain(entries: readonly Placed[]): ByPlain {
+  const first = new Map<string, Placed>()
+  const again: Placed[] = []
+  for (const placed of entries) {
+    if (first.has(placed.plain)) again.push(placed)
+    else first.set(placed.plain, placed)
+  }
+  return { first, again }
 }
 
 function rewrittenIn(
@@ -68,11 +157,123 @@ function rewrittenIn(
   const rewritten: { index: number; plain: string; was: VersionEntry }[] = []
   for (const placed of next.values()) {
     const was = old.get(placed.plain)
-    // The same one where nothing moved.
-    if (was === undefined || was === placed || isSameEntry(was.entry, placed.entry)) continue
+    if (was === undefined || isSameEntry(was.entry, placed.entry)) continue
     rewritten.push({ index: placed.index, plain: placed.plain, was: was.entry })
   }
   return rewritten
+}
+
+type TouchedEntries = { readonly before: readonly Placed[]; readonly after: readonly Placed[] }
+
+type Difference = { readonly count: number; readonly touched: () => TouchedEntries }
+
+/** By the list that comes, for as long as that is there: a review asks before it is judged, and the rules ask again. */
+const differences = new WeakMap<Entries, { readonly before: Entries; readonly difference: Difference }>()
+
+function differenceOf(before: Entries, after: Entries): Difference {
+  const known = differences.get(after)
+  if (known?.before === before) return known.difference
+  const difference = differenceBetween(before, after)
+  // What comes new is compared with nothing, and may be what is stored, which is there for long.
+  if (before.length > 0 && after.length > 0) differences.set(after, { before, difference })
+  return difference
+}
+
+function differenceBetween(before: Entries, after: Entries): Difference {
+  const middles = differingMiddles(before, after)
+  const { old, next } = middles
+  if (before.length === 0 || after.length === 0) {
+    const touched = once(() => ({ before: placedOf(before), after: placedOf(after) }))
+    return { count: Math.max(old.length, next.length), touched }
+  }
+  const { count, texts } = unmatched(middles)
+  return { count, touched: once(() => placedIn(before, after, texts)) }
+}
+
+type Middles = { readonly old: Entries; readonly next: Entries }
+
+/** Without what both begin with, and what both end with: of an append, which is nearly every change, one entry. */
+function differingMiddles(before: Entries, after: Entries): Middles {
+  const shorter = Math.min(before.length, after.length)
+  let begin = 0
+  while (begin < shorter && isSameAt(before, begin, after, begin)) begin += 1
+  let end = 0
+  while (end < shorter - begin && isSameAt(before, before.length - 1 - end, after, after.length - 1 - end))
+    end += 1
+  return { old: before.slice(begin, before.length - end), next: after.slice(begin, after.length - end) }
+}
+
+function isSameAt(left: Entries, at: number, right: Entries, other: number): boolean {
+  const [one, two] = [left[at], right[other]]
+  return one !== undefined && two !== undefined && isSameEntry(one, two)
+}
+
+type Unmatched = { readonly count: number; readonly texts: ReadonlySet<string> }
+
+/** Texts that are not once in each middle as an entry of nothing else, or in two spellings; and how many entries come or go. */
+function unmatched({ old, next }: Middles): Unmatched {
+  const texts = new Set<string>()
+  const left = new Map<string, number>()
+  for (const { version, otherFields } of old) {
+    const count = left.get(version) ?? 0
+    if (count > 0 || otherFields.length > 0) texts.add(version)
+    if (otherFields.length === 0) left.set(version, count + 1)
+  }
+  let matched = 0
+  for (const { version, otherFields } of next) {
+    const count = otherFields.length > 0 ? 0 : (left.get(version) ?? 0)
+    if (count === 0) {
+      texts.add(version)
+      continue
+    }
+    matched += 1
+    left.set(version, count - 1)
+  }
+  for (const [version, count] of left) {
+    if (count > 0 || (version.startsWith('v') && left.has(version.slice(1)))) texts.add(version)
+  }
+  return { count: Math.max(old.length, next.length) - matched, texts }
+}
+
+/** Both of each version; what is no version is spelled as it is. */
+function spellingsOf(texts: ReadonlySet<string>): ReadonlySet<string> {
+  const spellings = new Set<string>()
+  const read = readerFor(texts.size)
+  for (const text of texts) {
+    const identity = read(text)
+    if (!identity.ok) spellings.add(text)
+    else spellings.add(identity.value.plain).add(`v${identity.value.plain}`)
+  }
+  return spellings
+}
+
+/** Of the versions that these texts write, every entry in each list. */
+function placedIn(before: Entries, after: Entries, texts: ReadonlySet<string>): TouchedEntries {
+  const spellings = spellingsOf(texts)
+  return spellings.size === 0
+    ? { before: [], after: [] }
+    : { before: placedOf(before, spellings), after: placedOf(after, spellings) }
+}
+
+/** @param spellings `undefined`: all that there are */
+function placedOf(entries: Entries, spellings?: ReadonlySet<string>): readonly Placed[] {
+  const read = readerFor(spellings?.size ?? entries.length)
+  const placed: Placed[] = []
+  for (const [index, entry] of entries.entries())
+    if (spellings === undefined || spellings.has(entry.version))
+      placed.push(placedAt(index, entry, read(entry.version)))
+  return placed
+}
+
+function placedAt(index: number, entry: VersionEntry, read: Reading<VersionIdentity>): Placed {
+  return read.ok
+    ? { index, entry, plain: read.value.plain, identity: read.value, problem: '' }
+    : { index, entry, plain: entry.version, identity: undefined, problem: read.denial }
+}
+
+function isSameEntry(left: VersionEntry, right: VersionEntry): boolean {
+  if (left.version !== right.version || left.otherFields.length !== right.otherFields.length) return false
+  return left.otherFields.length === 0 || left.otherFields.join('\n') === right.otherFields.join('\n')
 }
 
 /**
@@ -83,6 +284,11 @@ const known = new Map<string, Reading<VersionIdentity>>()
 const MAX_KNOWN = 4096
 const MAX_KNOWN_LENGTH = 64
 
+/** Thousands would only push the others out. */
+function readerFor(count: number): typeof readKnown {
+  return count > MAX_KNOWN / 4 ? readVersionIdentity : readKnown
+}
+
 function readKnown(text: string): Reading<VersionIdentity> {
   const found = known.get(text)
   if (found !== undefined) return found
@@ -91,46 +297,4 @@ function readKnown(text: string): Reading<VersionIdentity> {
   if (known.size >= MAX_KNOWN) known.clear()
   known.set(ownText(text), read)
   return read
-}
-
-type PlacedList = {
-  readonly all: readonly Placed[]
-  /** By plain version; a second one of it is under `again`. */
-  readonly first: ReadonlyMap<string, Placed>
-  readonly again: readonly Placed[]
-  readonly identities: ReadonlyMap<string, VersionIdentity>
-}
-
-/** @param others of the list that is compared with: most entries stand where they stood */
-function place(entries: readonly VersionEntry[], others: readonly Placed[]): PlacedList {
-  const all: Placed[] = []
-  const first = new Map<string, Placed>()
-  const again: Placed[] = []
-  const identities = new Map<string, VersionIdentity>()
-  for (const entry of entries) {
-    const index = all.length
-    const other = others[index]
-    const placed = other !== undefined && isSameEntry(other.entry, entry) ? other : placedAt(index, entry)
-    all.push(placed)
-    const { plain, identity } = placed
-    if (first.has(plain)) {
-      again.push(placed)
-      continue
-    }
-    first.set(plain, placed)
-    if (identity !== undefined) identities.set(plain, identity)
-  }
-  return { all, first, again, identities }
-}
-
-function placedAt(index: number, entry: VersionEntry): Placed {
-  const read = readKnown(entry.version)
-  return read.ok
-    ? { index, entry, plain: read.value.plain, identity: read.value, problem: '' }
-    : { index, entry, plain: entry.version, identity: undefined, problem: read.denial }
-}
-
-function isSameEntry(left: VersionEntry, right: VersionEntry): boolean {
-  if (left.version !== right.version || left.otherFields.length !== right.otherFields.length) return false
-  return left.otherFields.length === 0 || left.otherFields.join('\n') === right.otherFields.join('\n')
 }

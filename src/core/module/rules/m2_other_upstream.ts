@@ -45,7 +45,8 @@ function changed(field: string, was: string, becomes: string): readonly Differen
 }
 
 function lost(field: string, was: readonly string[], becomes: readonly string[]): readonly Difference[] {
-  const gone = was.filter((platform) => !becomes.includes(platform))
+  const kept = new Set(becomes)
+  const gone = was.filter((platform) => !kept.has(platform))
   if (gone.length === 0) return []
-  return [[field, `would no longer have ${listed(gone.map(quoted), 3)}, for which versions were published`]]
+  return [[field, `would no longer have ${listed(gone, 3, quoted)}, for which versions were published`]]
 }

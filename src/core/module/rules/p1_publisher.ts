@@ -10,7 +10,6 @@ import {
   kindName,
 } from '#core/module/module_case.ts'
 import type { ListCase } from '#core/module/module_case.ts'
-import type { PublishedFacts } from '#core/module/ledger.ts'
 import type { Publisher } from '#core/module/module_policy.ts'
 import { PINS_ANNOTATION, readPins } from '#core/module/pins.ts'
 import { listed, quoted } from '#core/module/printable.ts'
@@ -19,6 +18,7 @@ import { foldSource, sourceOf } from '#core/module/source_of.ts'
 import type { Finding } from '#core/module/verdict.ts'
 import { globMatches } from '#core/policy/glob.ts'
 import { readVersionIdentity } from '#core/module/version_identity.ts'
+import type { Denied, Result } from '#core/result.ts'
 import { storageText } from './m6_storage_moved.ts'
 import { publishedVersions } from './m12_deleted.ts'
 
@@ -27,20 +27,31 @@ const OWN_REPOSITORY: Publisher = { ids: [], refs: [] }
 
 export function publisher(subject: ListCase): readonly Finding[] {
   if (isTrusted(subject)) return []
-  const published = subject.versions.added.flatMap(({ index, plain }) => {
-    const problem = publishingProblem(subject, plain)
-    if (problem === undefined) return []
+  const { added } = subject.versions
+  const touched = meddling(subject)
+  if (added.length + touched.length === 0) return []
+  // Once for all of them: of thousands, who asks is the same.
+  const publishers = publishersOf(subject)
+  const whom = quoted(subject.change.user.username)
+  const meddled = refused(touched, problemOf(subject, publishers, undefined), whom)
+  const published = added.flatMap(({ index, plain }) => {
     const what = `version ${plain} may not be published`
-    return [refused(subject, problem, { path: `spec.versions[${index}]`, what, version: plain })]
+    const about = { path: `spec.versions[${index}]`, what, version: plain }
+    return refused([about], problemOf(subject, publishers, plain), whom)
   })
-  return [...meddling(subject), ...published]
+  return [...meddled, ...published]
 }
 
 type About = { readonly path: string; readonly what: string; readonly version?: string }
 
-function refused({ change }: ListCase, [why, wayOut]: Problem, { what, ...about }: About): Finding {
-  const message = `${what} by ${quoted(change.user.username)}: ${why}`
-  return { rule: 'WH-P1', kind: 'forbidden', message, wayOut, ...about }
+/** @param whom as messages have it */
+function refused(touched: readonly About[], problem: Problem | undefined, whom: string): readonly Finding[] {
+  if (problem === undefined) return []
+  const [why, wayOut] = problem
+  return touched.map(({ what, ...about }) => {
+    const message = `${what} by ${whom}: ${why}`
+    return { rule: 'WH-P1', kind: 'forbidden', message, wayOut, ...about }
+  })
 }
 
 /** Named by the policy for this: what it applies was reviewed, or is its own work. */
@@ -62,12 +73,10 @@ function isTrusted({ change }: ListCase): boolean {
 }
 
 /** Taking away what others published, and writing what decides where it comes from, is for whoever may publish. */
-function meddling(subject: ListCase): readonly Finding[] {
+function meddling(subject: ListCase): readonly About[] {
   // Without a policy what OpenDepot lets anybody do is not worth more than what WH-V1 and the like tell of it.
   const taken = subject.policy === undefined ? [] : [...versionsTaken(subject), ...settingsTaken(subject)]
-  const touched = [...sourceTaken(subject), ...taken]
-  const problem = touched.length === 0 ? undefined : publishingProblem(subject, undefined)
-  return problem === undefined ? [] : touched.map((about) => refused(subject, problem, about))
+  return [...sourceTaken(subject), ...taken]
 }
 
 /** Naming another repository as one's own is publishing with a step in between. */
@@ -117,10 +126,19 @@ function settingsTaken(subject: ListCase): readonly About[] {
 
 /** Of versions that are there already; what never changes keeps a pin that it has, by WH-P2. */
 function arePinsTouched({ change, versions }: ListCase): boolean {
+  if (pinsText(change.old) === pinsText(change.new)) return false
   const before = readPins(change.old)
   const after = readPins(change.new)
   if (!before.ok || !after.ok) return false
-  return [...versions.before.keys()].some((plain) => before.value.get(plain) !== after.value.get(plain))
+  const pinned = [...before.value.keys(), ...after.value.keys()]
+  const moved = pinned.filter((plain) => before.value.get(plain) !== after.value.get(plain))
+  // Nearly always all that moves is the pin of what is added, and the rest of the list is not asked.
+  const added = new Set(versions.added.map(({ plain }) => plain))
+  return moved.some((plain) => !added.has(plain) && versions.before.has(plain))
+}
+
+function pinsText(body: ListCase['change']['old']): string | undefined {
+  return body?.meta.annotations.get(PINS_ANNOTATION)
 }
 
 /** What no other rule refuses where it is added. */
@@ -156,27 +174,41 @@ function ownSource({ change }: ListCase): string | undefined {
 
 type Problem = readonly [why: string, wayOut: string]
 
-/** `plain`: `undefined` where no version is at stake; any ref that publishes one will do. */
-function publishingProblem(subject: ListCase, plain: string | undefined): Problem | undefined {
+/** Those of the policy that who asks is, for one ref or another; the denial is why it is none. */
+function publishersOf(subject: ListCase): Result<readonly Publisher[], Problem> {
   const { change, policy } = subject
   const source = claimOf(change.user, 'source')
-  if (source === undefined) return nobody(policy !== undefined)
+  if (source === undefined) return denied(nobody(policy !== undefined))
   if (!isFromToken(change.user)) {
-    return [
+    return denied([
       'what is said of the repository does not come from a token',
       'publish with the token of the pipeline, not by impersonation',
-    ]
+    ])
   }
   const publishers =
     policy === undefined || policy.publishers.length === 0 ? [OWN_REPOSITORY] : policy.publishers
   const ofSource = publishers.filter(
     (candidate) => sourceOfPublisher(subject, candidate) === foldSource(source),
   )
-  if (ofSource.length === 0) return wrongSource(subject, publishers, source)
-  const withId = ofSource.filter((candidate) => isIdRight(subject, candidate, foldSource(source)))
-  if (withId.length === 0) return wrongId(subject, source)
-  const isRefRight = withId.some((candidate) => isRefOf(subject, candidate, plain))
-  return isRefRight ? undefined : wrongRef(subject, withId, plain)
+  if (ofSource.length === 0) return denied(wrongSource(subject, publishers, source))
+  const firstId = firstIdOf(subject, foldSource(source))
+  const withId = ofSource.filter((candidate) => isIdRight(subject, candidate, firstId))
+  return withId.length === 0 ? denied(wrongId(subject, source, firstId)) : { ok: true, value: withId }
+}
+
+function denied(problem: Problem): Denied<Problem> {
+  return { ok: false, denial: problem }
+}
+
+/** `plain`: `undefined` where no version is at stake; any ref that publishes one will do. */
+function problemOf(
+  subject: ListCase,
+  publishers: Result<readonly Publisher[], Problem>,
+  plain: string | undefined,
+): Problem | undefined {
+  if (!publishers.ok) return publishers.denial
+  const isRefRight = publishers.value.some((candidate) => isRefOf(subject, candidate, plain))
+  return isRefRight ? undefined : wrongRef(subject, publishers.value, plain)
 }
 
 function nobody(hasPolicy: boolean): Problem {
@@ -197,7 +229,7 @@ function wrongSource(subject: ListCase, publishers: readonly Publisher[], source
     (candidate) =>
       sourceOfPublisher(subject, candidate) ?? `a repository that the ${kind} names (it names none)`,
   )
-  const may = listed(expected.map(quoted), 3)
+  const may = listed(expected, 3, quoted)
   return [
     `its pipeline is of ${quoted(source)}, this ${kind} is published by ${may}`,
     `run the pipeline of ${may}`,
@@ -205,28 +237,29 @@ function wrongSource(subject: ListCase, publishers: readonly Publisher[], source
 }
 
 /** A path that was given up can be registered by somebody else; its id cannot. */
-function isIdRight(subject: ListCase, candidate: Publisher, source: string): boolean {
-  const id = claimOf(subject.change.user, 'repository_id')
+function isIdRight({ change }: ListCase, candidate: Publisher, firstId: string | undefined): boolean {
+  const id = claimOf(change.user, 'repository_id')
   if (candidate.ids.length > 0) return id !== undefined && candidate.ids.includes(id)
-  const first = firstIdOf(subject, source)
-  return first === undefined || first === id
+  return firstId === undefined || firstId === id
 }
 
 /** The id that a repository had when it first published here. */
 function firstIdOf({ ledger }: ListCase, source: string): string | undefined {
   if (ledger.firstPublisher?.source === source) return ledger.firstPublisher.sourceId
-  let first: PublishedFacts | undefined
-  for (const facts of ledger.published.values()) {
-    if (facts.sourceId === undefined || (facts.publisher ?? facts.source) !== source) continue
-    if (first === undefined || (facts.atSeconds ?? 0) < (first.atSeconds ?? 0)) first = facts
+  let first: string | undefined
+  let firstAt = Infinity
+  for (const { sourceId, publisher: other, source: own, atSeconds = Infinity } of ledger.published.values()) {
+    if (sourceId === undefined || (other ?? own) !== source) continue
+    if (first !== undefined && atSeconds >= firstAt) continue
+    first = sourceId
+    firstAt = atSeconds
   }
-  return first?.sourceId
+  return first
 }
 
-function wrongId(subject: ListCase, source: string): Problem {
-  const id = quoted(claimOf(subject.change.user, 'repository_id') ?? 'no id')
-  const known = firstIdOf(subject, foldSource(source))
-  const first = known === undefined ? '' : `, the first publisher was ${quoted(known)}`
+function wrongId({ change }: ListCase, source: string, firstId: string | undefined): Problem {
+  const id = quoted(claimOf(change.user, 'repository_id') ?? 'no id')
+  const first = firstId === undefined ? '' : `, the first publisher was ${quoted(firstId)}`
   const why = `the repository ${quoted(source)} has the id ${id}${first}`
   return [why, 'if the repository was moved on purpose, list its id under publishers in the ModulePolicy']
 }
@@ -248,7 +281,11 @@ function wrongRef(
   publishers: readonly Publisher[],
   plain: string | undefined,
 ): Problem {
-  const refs = listed(publishers.flatMap((candidate) => refsOf(candidate, plain)).map(quoted), 3)
+  const refs = listed(
+    publishers.flatMap((candidate) => refsOf(candidate, plain)),
+    3,
+    quoted,
+  )
   const ref = claimOf(change.user, 'ref')
   const got = ref === undefined ? 'no ref' : quoted(ref)
   const what = plain === undefined ? 'its versions are' : 'this version is'

@@ -14,9 +14,10 @@ export function removedVersions(subject: ListCase): readonly Finding[] {
   const { change, versions } = subject
   if (change.operation !== 'UPDATE') return []
   const wayOut = wayBack(subject)
+  const ruleAt = removalRules(subject)
   return versions.removed.flatMap(({ index, plain }) => {
     const isHeld = isVersionHeld(subject, plain)
-    const rule = removalRule(subject, index)
+    const rule = ruleAt(index)
     // Pruning is what versionHistoryLimit is for, where nothing is immutable.
     if (!isHeld && rule === 'WH-V13') return []
     const version = readVersionIdentity(plain).ok ? plain : quoted(plain)
@@ -39,12 +40,15 @@ export function removedVersions(subject: ListCase): readonly Finding[] {
   })
 }
 
-function removalRule({ change, versions }: ListCase, index: number): RuleId {
+/** By where the version stood. */
+function removalRules({ change, versions }: ListCase): (index: number) => RuleId {
   if (change.user.kind === 'controller') {
-    return (change.old?.config.versionHistoryLimit ?? 0) > 0 ? 'WH-V13' : 'WH-D1'
+    const rule = (change.old?.config.versionHistoryLimit ?? 0) > 0 ? 'WH-V13' : 'WH-D1'
+    return () => rule
   }
   const isSameLength = change.old?.versions.length === change.new?.versions.length
-  return isSameLength && versions.added.some((added) => added.index === index) ? 'WH-V3' : 'WH-V1'
+  const replaced = new Set(isSameLength ? versions.added.map(({ index }) => index) : [])
+  return (index) => (replaced.has(index) ? 'WH-V3' : 'WH-V1')
 }
 
 /** ` from commit 9f2c...`, as far as it is remembered. */

@@ -43,11 +43,16 @@ function twice({ versions }: ModuleCase): readonly Finding[] {
 }
 
 function otherFields({ change, versions }: ModuleCase): readonly Finding[] {
-  const touched = [...versions.added, ...versions.rewritten]
-  return touched.flatMap(({ index, plain }) => {
-    const fields = change.new?.versions[index]?.otherFields ?? []
-    const had = versions.rewritten.find((entry) => entry.plain === plain)?.was.otherFields ?? []
-    const extra = fields.find((field) => !had.includes(field))
+  const added = versions.added.map(({ index, plain }) => ({ index, plain, had: NONE }))
+  const rewritten = versions.rewritten.map(({ index, plain, was }) => ({
+    index,
+    plain,
+    had: was.otherFields,
+  }))
+  return [...added, ...rewritten].flatMap(({ index, plain, had }) => {
+    const fields = change.new?.versions[index]?.otherFields ?? NONE
+    const known = new Set(had)
+    const extra = fields.find((field) => !known.has(field))
     if (extra === undefined) return []
     const message = `the entry of version ${plain} has the field ${quoted(extra)}; OpenDepot deletes a Version whose entry says more than version`
     const wayOut = 'write only version; a pinned commit goes into the annotation sallyport.dev/pins'
@@ -56,3 +61,5 @@ function otherFields({ change, versions }: ModuleCase): readonly Finding[] {
     ]
   })
 }
+
+const NONE: readonly string[] = []
