@@ -1,6 +1,7 @@
 // docs/webhook-rules.md: every rule, with what it says of a change that it is asked about. The messages are judged, not written.
 import { RULE_IDS } from '../../src/core/module/rule_id.ts'
 import type { RuleId } from '../../src/core/module/rule_id.ts'
+import { MAX_CHANGED_ENTRIES, MAX_MADE_OBJECTS } from '../../src/core/module/rules/v11_at_once.ts'
 import type { JudgedFinding, Verdict } from '../../src/core/module/verdict.ts'
 import { denialOf } from '../../src/core/module/verdict_message.ts'
 import { RULE_HELP } from '../../src/core/review/rule_help.ts'
@@ -62,6 +63,10 @@ function note(rule: RuleId): string {
   return text === undefined ? '' : ` ${text}`
 }
 
+function shownCount(count: number): string {
+  return count.toLocaleString('en-US')
+}
+
 const HELD = 'Where nothing is immutable it is let through with a warning.'
 
 const NOTES: Readonly<Partial<Record<RuleId, string>>> = {
@@ -69,6 +74,7 @@ const NOTES: Readonly<Partial<Record<RuleId, string>>> = {
   'WH-V2': `${HELD} A pin that names the commit or the digest of the ledger brings it back.`,
   'WH-V3': HELD,
   'WH-V4': `${HELD} Controllers write a \`v\` or take it away; that is told. A version that is listed twice is malformed (422) everywhere.`,
+  'WH-V11': `One request adds or takes away at most ${shownCount(MAX_CHANGED_ENTRIES)} entries, and adds versions for at most ${shownCount(MAX_MADE_OBJECTS)} Version objects of a Provider. What is above is refused in every mode, whatever the exceptions, and no other rule is asked. A list that was longer before may stay so, and a Module of any length may be deleted.`,
   'WH-V12':
     'A limit above the number of versions is refused everywhere: OpenDepot’s controller crashes on it.',
   'WH-V13': 'On what is not immutable pruning is what the limit is for; the ledger then says `pruned`.',
@@ -91,7 +97,8 @@ const NOTES: Readonly<Partial<Record<RuleId, string>>> = {
     'Of what is immutable. A Version that is made again has the checksum that the ledger remembers; a Provider’s Version, that of its platform.',
   'WH-S5':
     'A controller that deletes what its Module still lists is told; with `immutability: required` it is refused.',
-  'WH-S6': 'Where the Module itself says `immutable: true` OpenDepot compares the checksum before it stores, so it may be asked for there.',
+  'WH-S6':
+    'Where the Module itself says `immutable: true` OpenDepot compares the checksum before it stores, so it may be asked for there.',
   'WH-D2': 'Storage that moves is refused where a Module of it is immutable or the policy requires that.',
   'WH-P2': 'A pin that is there stays with what is immutable; a pipeline pins the commit that it runs for.',
   'WH-L1':

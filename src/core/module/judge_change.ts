@@ -4,7 +4,7 @@ import { brokenGlass, brokenText } from './broken_glass.ts'
 import type { Actor, Change } from './change.ts'
 import type { LedgerFacts } from './ledger.ts'
 import { moduleCase, providerCase } from './module_case.ts'
-import type { ModuleRule, ProviderRule } from './module_case.ts'
+import type { ListCase, ModuleRule, ProviderRule } from './module_case.ts'
 import type { ModulePolicySpec, NamedPolicy } from './module_policy.ts'
 import { printable } from './printable.ts'
 import type { RuleId } from './rule_id.ts'
@@ -36,6 +36,7 @@ import { createdVersion } from './rules/s4_version_created.ts'
 import { deletedVersion } from './rules/s5_version_deleted.ts'
 import { forceSync } from './rules/s6_force_sync.ts'
 import { removedVersions } from './rules/v1_removed.ts'
+import { tooMuchAtOnce } from './rules/v11_at_once.ts'
 import { tooManyVersions } from './rules/v11_too_many.ts'
 import { historyLimit } from './rules/v12_history_limit.ts'
 import { readdedVersions } from './rules/v2_readded.ts'
@@ -137,15 +138,23 @@ function findingsOf(
     case 'modules': {
       const subject = moduleCase(change, policy, ledger)
       // The server takes nothing but the status from such a request.
-      return change.subResource === 'status'
-        ? moduleStatus(subject)
-        : [...MODULE_RULES.flatMap((rule) => rule(subject)), ...loosenedByLabel(subject, policies)]
+      if (change.subResource === 'status') return moduleStatus(subject)
+      return (
+        atOnce(subject) ?? [
+          ...MODULE_RULES.flatMap((rule) => rule(subject)),
+          ...loosenedByLabel(subject, policies),
+        ]
+      )
     }
     case 'providers': {
       const subject = providerCase(change, policy, ledger)
-      return change.subResource === 'status'
-        ? providerStatus(change)
-        : [...PROVIDER_RULES.flatMap((rule) => rule(subject)), ...loosenedByLabel(subject, policies)]
+      if (change.subResource === 'status') return providerStatus(change)
+      return (
+        atOnce(subject) ?? [
+          ...PROVIDER_RULES.flatMap((rule) => rule(subject)),
+          ...loosenedByLabel(subject, policies),
+        ]
+      )
     }
     case 'versions': {
       const subject = versionCase(change, policy, ledger)
@@ -166,12 +175,19 @@ function findingsOf(
   }
 }
 
+/** All that is said of what is too much to be judged at once; `undefined` of everything else. */
+function atOnce(subject: ListCase): readonly Finding[] | undefined {
+  const finding = tooMuchAtOnce(subject.change, subject.versions)
+  return finding === undefined ? undefined : [finding]
+}
+
 function judge(
   finding: Finding,
   change: Change,
   policy: ModulePolicySpec | undefined,
   ledger: LedgerFacts,
 ): JudgedFinding {
+  if (finding.isAlwaysEnforced === true) return { ...finding, mode: 'enforce', exceptedBy: undefined }
   const mode = modeOf(finding.rule, policy)
   if (mode !== 'enforce' || finding.kind === 'notice') return { ...finding, mode, exceptedBy: undefined }
   const exception = policy?.exceptions.find(

@@ -17,6 +17,8 @@ export type Finding = {
   readonly wayOut: string
   /** The plain spelling of the version that it is about. */
   readonly version?: string
+  /** Whatever mode and exceptions a policy has for the rule. */
+  readonly isAlwaysEnforced?: true
   /** It is a notice because the glass was broken for it. */
   readonly broken?: BrokenGlass
 }
