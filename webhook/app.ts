@@ -44,13 +44,21 @@ export function createApp(deps: AppDeps): App {
       const reply = await deps.judge(body)
       if (reply.status === 200) {
         sendReview(request, response, reply.body, deps.isDraining())
-        reply.answered?.()
-      } else send(request, response, { status: reply.status, text: reply.text }, deps.isDraining())
+        finish(reply.answered)
+      } else send(request, response, reply, deps.isDraining())
     } catch (error) {
       deps.log.error({ err: error }, 'request failed')
       send(request, response, { status: 500, text: 'failed' }, true)
     } finally {
       running -= 1
+    }
+  }
+  /** The answer has left, whatever becomes of the rest. */
+  const finish = (answered: (() => void) | undefined): void => {
+    try {
+      answered?.()
+    } catch (error) {
+      deps.log.error({ err: error }, 'review answered, and not finished')
     }
   }
   return {

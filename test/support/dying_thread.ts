@@ -4,6 +4,7 @@ import { openReview } from '../../webhook/judge/open_review.ts'
 import type { ThreadAnswer, ThreadStep } from '../../webhook/judge/large_review_thread.ts'
 
 parentPort?.on('message', (step: ThreadStep) => {
+  if (step.do === 'know') return
   if (step.do !== 'open') process.exit(1)
   const { id, body } = step
   const text = Buffer.from(body).toString('latin1')
@@ -14,7 +15,7 @@ parentPort?.on('message', (step: ThreadStep) => {
   const answer: ThreadAnswer = {
     did: 'open',
     id,
-    opened: opened.ok ? { ok: true, value: { asked: opened.value.asked, names: [] } } : opened,
+    opened: opened.ok ? { ok: true, value: { asked: opened.value.asked, added: [] } } : opened,
   }
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
   parentPort?.postMessage(answer)

@@ -42,8 +42,12 @@ const SERVER = `## What it answers
 A review of a kind, a version, a subresource or an operation that no rule is for is denied: whoever sends it here believes that it
 is guarded. \`sallyport webhook generate webhook\` writes a configuration that asks no more than is judged.
 
-Reviews of more than 128 KiB are parsed and judged in a thread of their own, so that others do not wait. If it dies or takes more
-than 4 s, the review that it was at is refused as not judged, and another thread takes its place.
+Reviews of more than 128 KiB are parsed and judged in a thread of their own, and so are smaller ones that change more than 250 versions,
+name more than 1,000 Version objects or pin some 700 versions: others wait for them a few milliseconds at a time. One of 3 MB takes
+between a tenth and a quarter of a second there, by what its lists have in common. Eight wait at most; those above get 503 with
+\`Retry-After\`, and kube-apiserver asks again. If the thread dies or takes more than 4 s, the review that it was at is refused as not
+judged, and another thread takes its place. What no thread could judge in time is refused at once
+([WH-V11](webhook-rules.md#wh-v11-a-module-has-no-more-versions-than-an-object-can-hold)).
 
 ## Health and metrics
 

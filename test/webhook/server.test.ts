@@ -333,6 +333,23 @@ t.test('with an open port policies that go by the first publisher are told', asy
   }
 })
 
+t.test('an answer that has left stays one, when nobody can be remembered for it', async (t) => {
+  const webhook = await startTestWebhook(t)
+  // A list that takes no more: remembering throws.
+  Object.freeze(webhook.cluster.remembered)
+  const { uid } = recordedReview('create-ssa').request
+  const { json } = await webhook.post(recordedReview('create-ssa'))
+  t.match(json.response, { uid, allowed: true })
+  t.match(webhook.log(), [
+    { level: 'error', message: 'answered, and who asked is not remembered', fields: { uid } },
+  ])
+  const metrics = await webhook.ops('/metrics')
+  t.match(
+    metrics.text,
+    counted('operation="CREATE",resource="modules",allowed="true",mode="warn",rule="WH-P1",dry_run="false"'),
+  )
+})
+
 t.test('texts of others steer no log and no terminal', async (t) => {
   const webhook = await startTestWebhook(t)
   webhook.cluster.facts = NO_FACTS

@@ -14,6 +14,7 @@ import { errored } from '../review/answer.ts'
 import type { ReviewProblem } from '../review/review.ts'
 import type { WebhookMetrics } from '../metrics.ts'
 import type { ClusterPort } from './cluster_port.ts'
+import { isHeavy } from './heavy.ts'
 import { openReview } from './open_review.ts'
 import type { Asked, Decision, Given, ReviewHead } from './open_review.ts'
 
@@ -47,9 +48,9 @@ export type JudgeDeps = {
  */
 export type ReviewReply =
   | { readonly status: 200; readonly body: string; readonly answered?: () => void }
-  | { readonly status: 400 | 503; readonly text: string }
+  | { readonly status: 400 | 503; readonly text: string; readonly headers?: Readonly<Record<string, string>> }
 
-/** Parsing and judging a larger one takes longer than others should wait: about 3 ms for each 100 KiB. */
+/** Parsing a larger one takes longer than others should wait; what smaller ones ask for is counted once they are parsed (heavy.ts). */
 const LARGE_BYTES = 128 * 1024
 
 export async function judgeReview(body: Uint8Array<ArrayBuffer>, deps: JudgeDeps): Promise<ReviewReply> {
@@ -57,12 +58,12 @@ export async function judgeReview(body: Uint8Array<ArrayBuffer>, deps: JudgeDeps
   const { cluster, log, metrics } = deps
   let head: ReviewHead | undefined
   let undecided: PendingReview | undefined
-  // The thread takes the bytes along.
-  const uid = body.byteLength > LARGE_BYTES ? uidAtBeginning(body) : ''
+  let uid = ''
   try {
     // 1. bytes
-    const opening = body.byteLength > LARGE_BYTES ? deps.large.open(body) : openReview(body)
-    if (opening === undefined) return unavailable(deps, 'busy')
+    const { opening, ...known } = open(body, deps)
+    uid = known.uid
+    if (opening === undefined) return busy(deps)
     const opened = opening instanceof Promise ? await opening : opening
     if (!opened.ok) {
       log.warn({ ...opened.denial, bytes: body.byteLength }, 'no review')
@@ -95,6 +96,21 @@ export async function judgeReview(body: Uint8Array<ArrayBuffer>, deps: JudgeDeps
   } finally {
     undecided?.drop?.()
   }
+}
+
+type Opening = {
+  /** Of what the thread may be lost over; '' where it is not known yet. */
+  readonly uid: string
+  readonly opening: ReturnType<LargeReviews['open']> | Result<PendingReview, ReviewProblem>
+}
+
+/** Here, or on the thread, which takes the bytes along. */
+function open(body: Uint8Array<ArrayBuffer>, { large }: JudgeDeps): Opening {
+  if (body.byteLength > LARGE_BYTES) return { uid: uidAtBeginning(body), opening: large.open(body) }
+  const opened = openReview(body)
+  if (!opened.ok) return { uid: '', opening: opened }
+  const { head, subject } = opened.value.asked
+  return { uid: head.uid, opening: isHeavy(subject) ? large.open(body) : opened }
 }
 
 type Said = { readonly given: Given; readonly trouble: string | undefined }
@@ -138,7 +154,13 @@ function finishing(
 ): () => void {
   const seconds = secondsSince(began)
   return () => {
-    if (decision.allowed && !asked.head.dryRun) remember(asked, said?.given, deps)
+    const isCommitted = decision.allowed && !asked.head.dryRun
+    try {
+      if (isCommitted) remember(asked, said?.given, deps)
+    } catch (error) {
+      const { uid } = asked.head
+      deps.log.error({ uid, err: error }, 'answered, and who asked is not remembered')
+    }
     deps.metrics.judged(asked.head, decision, seconds)
   }
 }
@@ -150,9 +172,14 @@ function remember({ head, subject }: Asked, said: Given | undefined, { cluster }
 }
 
 /** Ours, or not to be judged now: the API server does what its configuration says of a webhook that fails. */
-function unavailable({ metrics }: JudgeDeps, text: string): ReviewReply {
+function unavailable({ metrics }: JudgeDeps, text: string): { readonly status: 503; readonly text: string } {
   metrics.refused(503)
   return { status: 503, text }
+}
+
+/** Too many at once: kube-apiserver asks again within its timeout, and only where it is told to. */
+function busy(deps: JudgeDeps): ReviewReply {
+  return { ...unavailable(deps, 'busy'), headers: { 'retry-after': '1' } }
 }
 
 type Begun = { readonly deps: JudgeDeps; readonly began: number }

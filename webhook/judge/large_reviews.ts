@@ -1,18 +1,25 @@
-// Large reviews, away from the event loop: a thread opens one and says what it is about, the event loop answers with what the
-// cluster knows, the thread decides. A thread that dies or takes too long is replaced; what it held is not judged.
+// Large reviews, and heavy ones, away from the event loop: a thread opens one and says what it is about, the event loop answers with
+// what the cluster knows, the thread decides. A thread that dies or takes too long is replaced; what it held is not judged.
 import { Worker } from 'node:worker_threads'
 import type { Result } from '#core/result.ts'
 import type { Log } from '#platform/log.ts'
 import type { ReviewProblem } from '../review/review.ts'
+import { MAX_BODY_BYTES } from '../review/body.ts'
 import type { LargeReviews, PendingReview } from './judge_review.ts'
-import type { ThreadAnswer, ThreadStep } from './large_review_thread.ts'
+import type { Published, ThreadAnswer, ThreadAsked, ThreadStep } from './large_review_thread.ts'
 import { plainGiven } from './slim_subject.ts'
-import type { Asked, Decision, Given } from './open_review.ts'
+import type { PlainGiven } from './slim_subject.ts'
+import type { Decision, Given } from './open_review.ts'
+import { inTurns } from './turns.ts'
 
 /** Eight bodies of the largest size are 64 MiB; kube-apiserver has given up on those that would wait behind them. */
 const MAX_REVIEWS = 8
-/** Below the five seconds that kube-apiserver waits. The largest review takes 150 ms. */
+/** Below the five seconds that kube-apiserver waits; opening or deciding what is largest takes a few tenths of one. */
 const STEP_TIMEOUT_MS = 4000
+/** Of reviews that are opened and wait for what the cluster says: objects of one of the largest, or of a few. */
+const MAX_OPEN_BYTES = MAX_BODY_BYTES
+/** Entries of the ledger in one message: half a millisecond to write. */
+const PART = 500
 
 export type LargeReviewThread = LargeReviews & {
   close(): Promise<void>
@@ -25,8 +32,10 @@ export type LargeReviewOptions = {
   readonly file?: URL
 }
 
+type AnsweredStep = Extract<ThreadStep, { do: 'open' | 'decide' }>
+
 type Waiting = {
-  readonly step: Exclude<ThreadStep, { do: 'drop' }>
+  readonly step: AnsweredStep
   readonly resolve: (answer: ThreadAnswer) => void
   readonly reject: (error: Error) => void
 }
@@ -37,7 +46,10 @@ export function startLargeReviews(options: LargeReviewOptions): LargeReviewThrea
 
 class ReviewThread implements LargeReviewThread {
   readonly #options: LargeReviewOptions
-  readonly #queue: Waiting[] = []
+  readonly #opening: Waiting[] = []
+  readonly #deciding: Waiting[] = []
+  /** Bytes of each that was opened, or is being opened, by id. */
+  readonly #open = new Map<number, number>()
   #worker: Worker | undefined
   #current: { readonly waiting: Waiting; readonly timer: NodeJS.Timeout } | undefined
   #reviews = 0
@@ -56,7 +68,7 @@ class ReviewThread implements LargeReviewThread {
     this.#nextId += 1
     // A part of a buffer that others share stays where it is.
     const own = body.byteLength === body.buffer.byteLength ? body : new Uint8Array(body)
-    return this.#open(this.#nextId, own)
+    return this.#openOnThread(this.#nextId, own)
   }
 
   async close(): Promise<void> {
@@ -64,53 +76,95 @@ class ReviewThread implements LargeReviewThread {
     await this.#worker?.terminate()
   }
 
-  async #open(id: number, body: Uint8Array<ArrayBuffer>): Promise<Result<PendingReview, ReviewProblem>> {
+  async #openOnThread(
+    id: number,
+    body: Uint8Array<ArrayBuffer>,
+  ): Promise<Result<PendingReview, ReviewProblem>> {
     let isPending = false
     try {
       const answer = await this.#run({ do: 'open', id, body })
       if (answer.did !== 'open') throw failureOf(answer)
       if (!answer.opened.ok) return answer.opened
       isPending = true
-      const { asked, names } = answer.opened.value
-      return { ok: true, value: this.#pending(id, asked, names) }
+      return { ok: true, value: this.#pending(id, answer.opened.value) }
     } finally {
-      if (!isPending) this.#reviews -= 1
+      if (!isPending) this.#release(id)
     }
   }
 
-  #pending(id: number, asked: Asked, names: readonly string[]): PendingReview {
+  #pending(id: number, opened: ThreadAsked): PendingReview {
     return {
-      asked,
-      decide: (given) => this.#decide(id, given, names),
+      asked: opened.asked,
+      decide: (given) => this.#decide(id, given, opened),
       drop: () => {
-        this.#reviews -= 1
-        this.#worker?.postMessage({ do: 'drop', id } satisfies ThreadStep)
+        this.#post({ do: 'drop', id })
+        this.#release(id)
       },
     }
   }
 
-  async #decide(id: number, given: Given | undefined, names: readonly string[]): Promise<Decision> {
+  async #decide(id: number, given: Given | undefined, opened: ThreadAsked): Promise<Decision> {
     try {
-      const plain = given === undefined ? undefined : plainGiven(given, names)
+      const plain = given === undefined ? undefined : await this.#tell(id, given, opened)
       const answer = await this.#run({ do: 'decide', id, given: plain })
       if (answer.did !== 'decide') throw failureOf(answer)
       return answer.decision
     } finally {
-      this.#reviews -= 1
+      this.#release(id)
     }
   }
 
+  /** What the ledger has goes ahead, in parts; the rest is returned. */
+  async #tell(id: number, given: Given, { asked, added }: ThreadAsked): Promise<PlainGiven | undefined> {
+    if (asked.subject === undefined) return undefined
+    let part: Published[] = []
+    await inTurns(given.facts.published, (entry) => {
+      part.push(entry)
+      if (part.length < PART) return
+      this.#post({ do: 'know', id, published: part })
+      part = []
+    })
+    this.#post({ do: 'know', id, published: part })
+    return plainGiven(given, { subject: asked.subject, added }, inTurns)
+  }
+
+  /** To a thread that was lost since, it says nothing: whoever asks it for the verdict is told. */
+  #post(step: Exclude<ThreadStep, AnsweredStep>): void {
+    this.#worker?.postMessage(step)
+  }
+
+  #release(id: number): void {
+    this.#reviews -= 1
+    this.#open.delete(id)
+    this.#next()
+  }
+
   /** One step at a time, so that whoever is too slow is the one that goes. */
-  #run(step: Waiting['step']): Promise<ThreadAnswer> {
+  #run(step: AnsweredStep): Promise<ThreadAnswer> {
     const { promise, resolve, reject } = Promise.withResolvers<ThreadAnswer>()
-    this.#queue.push({ step, resolve, reject })
+    const waiting = { step, resolve, reject }
+    if (step.do === 'open') this.#opening.push(waiting)
+    else this.#deciding.push(waiting)
     this.#next()
     return promise
   }
 
+  /** What is opened is decided first: its objects are in memory. */
+  #nextWaiting(): Waiting | undefined {
+    const decided = this.#deciding.shift()
+    if (decided !== undefined) return decided
+    const step = this.#opening[0]?.step
+    if (step?.do !== 'open') return undefined
+    let opened = 0
+    for (const bytes of this.#open.values()) opened += bytes
+    if (opened > 0 && opened + step.body.byteLength > MAX_OPEN_BYTES) return undefined
+    this.#open.set(step.id, step.body.byteLength)
+    return this.#opening.shift()
+  }
+
   #next(): void {
     if (this.#current !== undefined) return
-    const waiting = this.#queue.shift()
+    const waiting = this.#nextWaiting()
     if (waiting === undefined) return
     const worker = (this.#worker ??= this.#start())
     const { stepTimeoutMs = STEP_TIMEOUT_MS } = this.#options
@@ -133,8 +187,8 @@ class ReviewThread implements LargeReviewThread {
 
   #start(): Worker {
     const worker = new Worker(this.#options.file ?? threadFile(), {
-      // A review of 8 MiB is 100 MB of objects while it is judged.
-      resourceLimits: { maxOldGenerationSizeMb: 384 },
+      // A review of 8 MiB is 100 MB of objects while it is judged; with the rest of the process it stays below 512 MiB.
+      resourceLimits: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32 },
       execArgv: [],
       env: {},
       name: 'large reviews',

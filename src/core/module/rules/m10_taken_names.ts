@@ -17,7 +17,7 @@ export function takenNames(subject: ListCase): readonly Finding[] {
 function moduleName({ change, ledger }: ListCase): readonly Finding[] {
   const { namesakes } = ledger
   if (namesakes.length === 0 || !isFieldTouched(change, (config) => config.name)) return []
-  const message = `this name belongs to ${listed(namesakes.map(quoted), 3)}; OpenDepot looks in every namespace`
+  const message = `this name belongs to ${listed(namesakes, 3, quoted)}; OpenDepot looks in every namespace`
   return [
     { rule: 'WH-M10', kind: 'forbidden', path: 'metadata.name', message, wayOut: 'choose another name' },
   ]
@@ -27,9 +27,10 @@ function versionNames({ change, ledger, versions }: ListCase): readonly Finding[
   const { new: after } = change
   if (after === undefined || versions.added.length === 0) return []
   const own = ownNames(versions, configName(after))
+  const namesOf = objectNames(after)
   return versions.added.flatMap(({ index, plain }) => {
     const rival = own.get(versionObjectName(configName(after), plain))
-    const names = objectNames(after, plain)
+    const names = namesOf(plain)
     const taken = names.find((objectName) => ledger.versionNameOwner(objectName) !== undefined)
     if (taken === undefined && (rival === undefined || rival === plain)) return []
     const name = taken ?? names[0] ?? ''
@@ -43,29 +44,32 @@ function versionNames({ change, ledger, versions }: ListCase): readonly Finding[
   })
 }
 
-/** Of the Version objects that OpenDepot makes of one version: of a Provider for as many platforms as WH-V11 lets it have. */
-export function objectNames(after: ModuleObject | ProviderObject, plain: string): readonly string[] {
+/**
+ * What the Version objects that OpenDepot makes of a plain version are called: of a Provider's for as many platforms as WH-V11 lets it
+ * have.
+ */
+export function objectNames(after: ModuleObject | ProviderObject): (plain: string) => readonly string[] {
   const name = configName(after)
-  if (after.kind === 'Module') return [versionObjectName(name, plain)]
-  const names: string[] = []
+  if (after.kind === 'Module') return (plain) => [versionObjectName(name, plain)]
+  const platforms: (readonly [system: string, architecture: string])[] = []
   for (const system of after.config.operatingSystems) {
-    for (const architecture of after.config.architectures) {
-      if (names.length >= MAX_PLATFORMS) return names
-      names.push(providerVersionObjectName(name, plain, system, architecture))
-    }
+    if (platforms.length >= MAX_PLATFORMS) break
+    for (const architecture of after.config.architectures.slice(0, MAX_PLATFORMS - platforms.length))
+      platforms.push([system, architecture])
   }
-  return names
+  return (plain) =>
+    platforms.map(([system, architecture]) => providerVersionObjectName(name, plain, system, architecture))
 }
 
 /**
  * Name -> the version of this Module that had it first: what is stored comes before what is added. Only pre-releases: three
  * numbers make a name that no other version has.
  */
-function ownNames({ before, added }: VersionChanges, name: string): ReadonlyMap<string, string> {
+function ownNames(versions: VersionChanges, name: string): ReadonlyMap<string, string> {
   const names = new Map<string, string>()
-  const fresh = added.map(({ identity }) => identity)
+  const fresh = versions.added.map(({ identity }) => identity)
   if (!fresh.some(isPrerelease)) return names
-  for (const identity of [...before.values(), ...fresh]) {
+  for (const identity of [...versions.before.values(), ...fresh]) {
     if (!isPrerelease(identity)) continue
     const objectName = versionObjectName(name, identity.plain)
     if (!names.has(objectName)) names.set(objectName, identity.plain)

@@ -1,0 +1,28 @@
+// Which reviews are judged on the thread for what they ask and not for their bytes: a hundred kilobytes can list five thousand
+// versions, and thirteen can name 32,000 objects.
+import { UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
+import type { ChangeSubject, ModuleSubject, ProviderSubject } from '#core/module/change.ts'
+import { PINS_ANNOTATION } from '#core/module/pins.ts'
+import { madeObjects } from '#core/module/rules/v11_at_once.ts'
+import { changedEntries, versionChanges } from '#core/module/version_changes.ts'
+
+/** Each is some ten microseconds of the rules. */
+const MAX_ENTRIES = 250
+/** Each is a microsecond to write and two to look up. */
+const MAX_OBJECTS = 1000
+/** Characters of annotations that rules read: pins of 700 versions. */
+const MAX_TEXT = 32 * 1024
+
+/** Counted from what is there, before anything is made of it. */
+export function isHeavy(subject: ChangeSubject | undefined): boolean {
+  if (subject?.resource !== 'modules' && subject?.resource !== 'providers') return false
+  const { old: before, new: after } = subject
+  if (changedEntries(before, after) > MAX_ENTRIES) return true
+  if (textLength(before) + textLength(after) > MAX_TEXT) return true
+  return madeObjects(subject, versionChanges(before, after)) > MAX_OBJECTS
+}
+
+function textLength(body: ModuleSubject['old'] | ProviderSubject['old']): number {
+  const lengthOf = (name: string): number => body?.meta.annotations.get(name)?.length ?? 0
+  return lengthOf(PINS_ANNOTATION) + lengthOf(UNPUBLISH_ANNOTATION)
+}
