@@ -1,5 +1,5 @@
 // AdmissionReviews as kube-apiserver sends them when a pipeline appends a version: object before and after, managedFields and all,
-// each of another Module and another user. And one that is as large as a request may be.
+// each of another Module and another user. And one with a list as long as a request may have.
 import { randomUUID } from 'node:crypto'
 import { moduleName, NAMESPACES, benchModule, repositoryPath, versionOf } from './modules.ts'
 
@@ -12,13 +12,22 @@ export function appendReview(forge: string, index: number, versions: number): ob
   return review(index, before, after, publisherOf(forge, index, versionOf(versions)))
 }
 
-/** Some 3 MB: annotations of a megabyte and a half, before and after. */
-export function largeReview(forge: string, index: number, versions: number): object {
-  const notes = { 'example.com/notes': 'x'.repeat(1_500_000) }
-  const [before, after] = [stored(forge, index, versions), stored(forge, index, versions + 1)]
-  Object.assign(before.metadata, { annotations: notes })
-  Object.assign(after.metadata, { annotations: notes })
-  return review(index, before, after, publisherOf(forge, index, versionOf(versions)))
+/** Some 3 MB: before and after with a list of 60,000, and one more is appended. WH-V11 denies it, and every other rule is asked. */
+export function largeReview(forge: string, index: number): object {
+  const before = plainList(stored(forge, index, LARGE_LIST))
+  const after = plainList(stored(forge, index, LARGE_LIST + 1))
+  return review(index, before, after, publisherOf(forge, index, versionOf(LARGE_LIST)))
+}
+
+const LARGE_LIST = 60_000
+
+/** As OpenDepot's own definition has it: one list, managed as a whole. More of the review is versions then. */
+function plainList(module: Stored): Stored {
+  const fields = { 'f:spec': { '.': {}, 'f:moduleConfig': {}, 'f:versions': {} } }
+  return {
+    ...module,
+    metadata: { ...module.metadata, managedFields: [{ manager: 'bench', fieldsV1: fields }] },
+  }
 }
 
 type Stored = { readonly metadata: Record<string, unknown> }

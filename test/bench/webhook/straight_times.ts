@@ -73,7 +73,7 @@ async function besideLarge(
   first: number,
 ): Promise<StraightTimes['large']> {
   const agent = new Agent({ keepAlive: true, maxSockets: 8, ca: world.webhook.caPem })
-  const body = JSON.stringify(largeReview(world.forge, first, VERSIONS))
+  const body = JSON.stringify(largeReview(world.forge, first))
   const others: number[] = []
   const talks = { isOver: false }
   const talk = async (nth: number): Promise<void> => {
@@ -83,13 +83,13 @@ async function besideLarge(
       await sleep(5)
     }
   }
-  await post(url, agent, body)
+  await post(url, agent, body, LARGE_ANSWER)
   const talking = Promise.all([0, 1, 2, 3].map(talk))
   await sleep(500)
   others.length = 0
   const large: number[] = []
   for (let round = 0; round < LARGE_ROUNDS; round += 1) {
-    large.push(await post(url, agent, body))
+    large.push(await post(url, agent, body, LARGE_ANSWER))
     await sleep(300)
   }
   talks.isOver = true
@@ -98,8 +98,11 @@ async function besideLarge(
   return { bytes: body.length, slowestMs: Math.max(...large), othersSlowestMs: Math.max(...others) }
 }
 
-/** Milliseconds to the last byte of an answer that allows. */
-function post(url: string, agent: Agent, body: string): Promise<number> {
+/** That it is too many, and nothing else. */
+const LARGE_ANSWER = '"message":"WH-V11: spec.versions would have'
+
+/** Milliseconds to the last byte of an answer that says what it should. */
+function post(url: string, agent: Agent, body: string, wanted = '"allowed":true'): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
   const began = performance.now()
@@ -107,8 +110,8 @@ function post(url: string, agent: Agent, body: string): Promise<number> {
     let text = ''
     response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
     response.once('end', () => {
-      if (text.includes('"allowed":true')) resolve(performance.now() - began)
-      else reject(new Error(`not allowed: ${text}`))
+      if (text.includes(wanted)) resolve(performance.now() - began)
+      else reject(new Error(`another answer: ${text}`))
     })
   })
   outgoing.once('error', reject)
@@ -152,7 +155,7 @@ export function judgeStraight({ perSecond, paced, large, soak }: StraightTimes):
     },
     {
       ...shared,
-      title: `a review of ${(large.bytes / 1e6).toFixed(1)} MB, the slowest of ${LARGE_ROUNDS}`,
+      title: `a review of ${(large.bytes / 1e6).toFixed(1)} MB, 60,000 versions, the slowest of ${LARGE_ROUNDS}`,
       figure: 'ms',
       ours: `${large.slowestMs.toFixed(0)} ms`,
       goal: '< 150 ms',
