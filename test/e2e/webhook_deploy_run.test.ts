@@ -155,6 +155,7 @@ t.test('it is the user of the manifest, without privileges, and can write nowher
   t.match(status, /^Uid:\t65532\t65532\t65532\t65532$/m)
   t.match(status, /^CapEff:\t0+$/m)
   t.match(status, /^NoNewPrivs:\t1$/m)
+  t.match(readFileSync(`/proc/${server.pid}/environ`, 'utf8'), 'NODE_OPTIONS=--permission ')
   const mounts = readFileSync(`/proc/${server.pid}/mountinfo`, 'utf8').trim().split('\n')
   const writable = mounts
     .map((line) => line.split(' '))

@@ -1,4 +1,6 @@
 // A thread for large reviews that dies over what says so, and over every verdict.
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
 import { openReview } from '../../webhook/judge/open_review.ts'
 import type { ThreadAnswer, ThreadStep } from '../../webhook/judge/large_review_thread.ts'
@@ -9,6 +11,9 @@ parentPort?.on('message', (step: ThreadStep) => {
   const { id, body } = step
   const text = Buffer.from(body).toString('latin1')
   if (text.includes('"exit"')) process.exit(1)
+  // What a smuggled path would read, and what a smuggled program would start.
+  if (text.includes('"read"')) readFileSync('/etc/hosts')
+  if (text.includes('"start"')) execFileSync('true')
   if (text.includes('"throw"')) throw new Error('beside itself')
   if (text.includes('"hang"')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10_000)
   const opened = openReview(body)

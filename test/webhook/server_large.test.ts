@@ -125,6 +125,18 @@ t.test('a thread that dies over a review costs that review alone', async (t) => 
   t.match(answered, { ok: false, denial: { reason: 'not_json' } }, 'the next one works')
 })
 
+t.test('the thread reads its own code, and starts nothing', async (t) => {
+  const large = startLargeReviews({
+    log: { error: () => undefined },
+    stepTimeoutMs: 5000,
+    file: DYING_THREAD,
+  })
+  t.teardown(() => large.close())
+  const open = async (text: string) => large.open(new Uint8Array(new TextEncoder().encode(text)))
+  await t.rejects(open('{"read":'), { code: 'ERR_ACCESS_DENIED' })
+  await t.rejects(open('{"start":'), { code: 'ERR_ACCESS_DENIED' })
+})
+
 t.test('a review that the thread is lost over is refused under its uid', async (t) => {
   const webhook = await startTestWebhook(t, { threadFile: DYING_THREAD })
   const { status, json } = await webhook.post(padded(200_000))

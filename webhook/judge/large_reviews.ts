@@ -2,6 +2,7 @@
 // what the cluster knows, the thread decides. A thread that dies or takes too long is replaced; what it held is not judged.
 import { Worker } from 'node:worker_threads'
 import type { Result } from '#core/result.ts'
+import { confinedTo } from '#platform/confined_thread.ts'
 import type { Log } from '#platform/log.ts'
 import type { ReviewProblem } from '../review/review.ts'
 import { MAX_BODY_BYTES } from '../review/body.ts'
@@ -189,7 +190,7 @@ class ReviewThread implements LargeReviewThread {
     const worker = new Worker(this.#options.file ?? threadFile(), {
       // A review of 8 MiB is 100 MB of objects while it is judged; with the rest of the process it stays below 512 MiB.
       resourceLimits: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32 },
-      execArgv: [],
+      execArgv: [...confinedTo(threadFolder())],
       env: {},
       name: 'large reviews',
     })
@@ -229,6 +230,12 @@ function failureOf(answer: ThreadAnswer): Error {
 }
 
 function threadFile(): URL {
-  const here = import.meta.url
-  return new URL(here.endsWith('.ts') ? './large_review_thread.ts' : './large_review_thread.js', here)
+  return new URL(isSource ? './large_review_thread.ts' : './large_review_thread.js', import.meta.url)
 }
+
+/** What it imports lies below: of a bundle beside it, of the sources in all of the checkout. */
+function threadFolder(): URL {
+  return new URL(isSource ? '../../' : './', import.meta.url)
+}
+
+const isSource = import.meta.url.endsWith('.ts')
