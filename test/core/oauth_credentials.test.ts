@@ -36,8 +36,9 @@ t.test('the first colon parts id and secret; both are form-decoded', async (t) =
   t.same(read([basic('dex-client-x@ns:s')], ''), secret('dex-client-x@ns', 's'))
 })
 
+const raw = (bytes: readonly number[]) => `Basic ${Buffer.from(bytes).toString('base64')}`
+
 t.test('halves that are no UTF-8 are nobody, and not all the same one', async (t) => {
-  const raw = (bytes: readonly number[]) => `Basic ${Buffer.from(bytes).toString('base64')}`
   t.same(read([raw([0xff, 0x3a, 0x73])], ''), { ok: false, denial: { reason: 'client_id_encoding' } })
   t.same(read([raw([0x63, 0x3a, 0xff])], ''), { ok: false, denial: { reason: 'client_secret_encoding' } })
   t.same(

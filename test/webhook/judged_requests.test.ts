@@ -73,9 +73,10 @@ t.test('what changes no list is not remembered', async (t) => {
   t.equal(authorOf(judged, 'u-1', ['1.0.0']), undefined)
 })
 
+const to = (bucket: string) => ({ versions: ['1.0.0'], config: { storageConfig: { s3: { bucket } } } })
+
 t.test('a move is claimed by the request that asked for this very place', async (t) => {
   const judged = new JudgedRequests()
-  const to = (bucket: string) => ({ versions: ['1.0.0'], config: { storageConfig: { s3: { bucket } } } })
   judged.add(request({}, to('modules-eu')))
   const mover = (bucket: string): string | undefined => {
     const commit = { uid: 'u-1', oldResourceVersion: '7', before: BEFORE, after: aModule(to(bucket)) }
