@@ -96,12 +96,14 @@ t.test('an install script that nobody has judged stops the install and does not 
   copyFileSync('.npmrc', join(project, '.npmrc'))
   const dependencies = { 'with-script': 'file:with-script-1.0.0.tgz' }
   writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, dependencies }))
+  // `npm test --silent` hands its own settings on.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)))
   const install = (...flags: readonly string[]) => {
     for (const name of ['made', 'node_modules', 'package-lock.json']) {
       rmSync(join(project, name), { recursive: true, force: true })
     }
     const argv = ['install', '--offline', ...flags]
-    const { status, stderr } = spawnSync('npm', argv, { cwd: project, encoding: 'utf8' })
+    const { status, stderr } = spawnSync('npm', argv, { cwd: project, encoding: 'utf8', env })
     return { status, stderr, ran: existsSync(made) }
   }
   t.match(install('--dangerously-allow-all-scripts'), { status: 0, ran: true })

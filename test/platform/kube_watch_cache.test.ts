@@ -374,18 +374,14 @@ t.test('an event in pieces, with letters of several bytes cut through, is one ev
 t.test(
   'silence is borne for so long and no longer, and then it catches up before it is in sync',
   async (t) => {
-    let response: ServerResponse | undefined
+    let [response, second]: (ServerResponse | undefined)[] = []
     const { cache, clock, queries, changes } = await house(t, (_call, query, count) => {
       if (!isWatch(query)) return list(10, thing('a', 9))
       return {
         stream: (answer) => {
           opens(answer)
           if (count === 1) response = answer
-          else
-            setTimeout(
-              () => answer.write(event('MODIFIED', thing('a', 12)) + event('BOOKMARK', thing('', 20))),
-              100,
-            )
+          else second = answer
         },
       }
     })
@@ -402,6 +398,7 @@ t.test(
       () => (cache.missing()?.endsWith('catching up') === true ? true : undefined),
       'it is behind',
     )
+    second?.write(event('MODIFIED', thing('a', 12)) + event('BOOKMARK', thing('', 20)))
     await eventually(() => (cache.missing() === undefined ? true : undefined), 'it has caught up')
     t.same(changes, ['infra/a ->9 listed', 'infra/a 9>12'])
   },
