@@ -7,7 +7,7 @@ import { readProvider } from '../../src/core/module/module_object.ts'
 import type { VersionEntry } from '../../src/core/module/module_object.ts'
 import { denialOf } from '../../src/core/module/verdict_message.ts'
 import type { Verdict } from '../../src/core/module/verdict.ts'
-import { changedEntries, versionChanges } from '../../src/core/module/version_changes.ts'
+import { versionChanges } from '../../src/core/module/version_changes.ts'
 import {
   aLedger,
   aModule,
@@ -269,6 +269,6 @@ t.test('what both lists begin or end with is passed over, and is still what coun
   t.same(changesOf([a, a, b], [a, a, a, b]), none, 'it was there twice')
   t.same(changesOf([a, b, b, c], [a, c]), { ...none, removed: [b] })
   t.same(changesOf(['bad', a], [a, 'worse']), { ...none, removed: ['bad'], malformed: ['worse'] })
-  t.equal(changedEntries(entries([a, b, c]), entries([c, b, a])), 0)
-  t.equal(changedEntries(entries([a, b, c]), entries([c, '9.0.0'])), 2)
+  t.equal(versionChanges(entries([a, b, c]), entries([c, b, a])).count, 0)
+  t.equal(versionChanges(entries([a, b, c]), entries([c, '9.0.0'])).count, 2)
 })

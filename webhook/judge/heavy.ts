@@ -4,7 +4,7 @@ import { UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
 import type { ChangeSubject, ModuleSubject, ProviderSubject } from '#core/module/change.ts'
 import { PINS_ANNOTATION } from '#core/module/pins.ts'
 import { madeObjects } from '#core/module/rules/v11_at_once.ts'
-import { changedEntries, versionChanges } from '#core/module/version_changes.ts'
+import { versionChanges } from '#core/module/version_changes.ts'
 
 /** Each is some ten microseconds of the rules. */
 const MAX_ENTRIES = 250
@@ -17,9 +17,10 @@ const MAX_TEXT = 32 * 1024
 export function isHeavy(subject: ChangeSubject | undefined): boolean {
   if (subject?.resource !== 'modules' && subject?.resource !== 'providers') return false
   const { old: before, new: after } = subject
-  if (changedEntries(before, after) > MAX_ENTRIES) return true
+  const changes = versionChanges(before, after)
+  if (changes.count > MAX_ENTRIES) return true
   if (textLength(before) + textLength(after) > MAX_TEXT) return true
-  return madeObjects(subject, versionChanges(before, after)) > MAX_OBJECTS
+  return madeObjects(subject, changes) > MAX_OBJECTS
 }
 
 function textLength(body: ModuleSubject['old'] | ProviderSubject['old']): number {

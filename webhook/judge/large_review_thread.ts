@@ -1,4 +1,5 @@
 // The thread of large_reviews.ts: opens reviews and keeps them until they are decided or dropped, one step after the other.
+import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import type { PublishedFacts } from '#core/module/ledger.ts'
 import type { Result } from '#core/result.ts'
@@ -30,6 +31,13 @@ export type ThreadAnswer =
 type Held = { readonly review: OpenedReview; readonly published: Map<string, PublishedFacts> }
 
 const held = new Map<number, Held>()
+
+/** A nice value: a third of what an event loop gets that is never idle, and all of the core while it is. */
+const LOW_PRIORITY = 5
+
+// Where a container has one core, the event loop goes first. Only Linux has a priority for each thread; elsewhere it would be the
+// whole process's.
+if (process.platform === 'linux') setPriority(LOW_PRIORITY)
 
 parentPort?.on('message', (step: ThreadStep) => {
   switch (step.do) {

@@ -189,7 +189,7 @@ class ReviewThread implements LargeReviewThread {
   #start(): Worker {
     const worker = new Worker(this.#options.file ?? threadFile(), {
       // A review of 8 MiB is 100 MB of objects while it is judged; with the rest of the process it stays below 512 MiB.
-      resourceLimits: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32 },
+      resourceLimits: { maxOldGenerationSizeMb: 160, maxYoungGenerationSizeMb: 24 },
       execArgv: [...confinedTo(threadFolder())],
       env: {},
       name: 'large reviews',

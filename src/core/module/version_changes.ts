@@ -13,6 +13,8 @@ type AddedVersion = {
 }
 
 export type VersionChanges = {
+  /** How many entries come or go, whichever is more; of a reordered list none. Known before anything is made of them. */
+  readonly count: number
   /** What is stored and what is asked for, by plain version. */
   readonly before: ReadonlyMap<string, VersionIdentity>
   readonly after: ReadonlyMap<string, VersionIdentity>
@@ -43,10 +45,14 @@ export function versionChanges(
   const [old, next] = [entriesOf(before), entriesOf(after)]
   const stored = once(() => identitiesIn(old))
   const wanted = once(() => identitiesIn(next))
-  const changes = once(() => changesBetween(differenceOf(old, next)))
+  const difference = once(() => differenceOf(old, next))
+  const changes = once(() => changesBetween(difference()))
   // As of whatever is deleted: nothing is made of the list only to say that it has nothing new.
   const isEmptied = next.length === 0
   return {
+    get count() {
+      return difference().count
+    },
     get before() {
       return stored()
     },
@@ -79,11 +85,6 @@ export function touchedEntries(before: Listing, after: Listing): TouchedEntries 
   return differenceOf(entriesOf(before), entriesOf(after)).touched()
 }
 
-/** How many entries come or go, whichever is more; of a reordered list none. Counted before anything is made of them. */
-export function changedEntries(before: Listing, after: Listing): number {
-  return differenceOf(entriesOf(before), entriesOf(after)).count
-}
-
 const NO_ENTRIES: Entries = []
 
 function entriesOf(listing: Listing): Entries {
@@ -105,7 +106,7 @@ function identitiesIn(entries: Entries): ReadonlyMap<string, VersionIdentity> {
   }
   return identities
 }
-type Changes = Omit<VersionChanges, 'before' | 'after'>
+type Changes = Omit<VersionChanges, 'before' | 'after' | 'count'>
 
 function changesBetween(difference: Difference): Changes {
   const touched = difference.touched()
@@ -167,15 +168,19 @@ type TouchedEntries = { readonly before: readonly Placed[]; readonly after: read
 
 type Difference = { readonly count: number; readonly touched: () => TouchedEntries }
 
-/** By the list that comes, for as long as that is there: a review asks before it is judged, and the rules ask again. */
+/** Of long lists by the one that comes, for as long as that is there: a review asks before it is judged, and the rules ask again. */
 const differences = new WeakMap<Entries, { readonly before: Entries; readonly difference: Difference }>()
 
+/** Comparing shorter ones again costs less than remembering them does. */
+const LONG = 1000
+
 function differenceOf(before: Entries, after: Entries): Difference {
+  if (after.length < LONG) return differenceBetween(before, after)
   const known = differences.get(after)
   if (known?.before === before) return known.difference
   const difference = differenceBetween(before, after)
   // What comes new is compared with nothing, and may be what is stored, which is there for long.
-  if (before.length > 0 && after.length > 0) differences.set(after, { before, difference })
+  if (before.length > 0) differences.set(after, { before, difference })
   return difference
 }
 

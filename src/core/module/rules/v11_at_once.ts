@@ -2,7 +2,6 @@
 // since looking is what would take too long. What was stored before the rules came may be of any size, and be written again.
 import type { ModuleSubject, ProviderSubject } from '#core/module/change.ts'
 import type { Finding } from '#core/module/verdict.ts'
-import { changedEntries } from '#core/module/version_changes.ts'
 import type { VersionChanges } from '#core/module/version_changes.ts'
 import { MAX_PLATFORMS } from './v11_too_many.ts'
 
@@ -16,9 +15,9 @@ type Listing = ModuleSubject | ProviderSubject
 export function tooMuchAtOnce(change: Listing, versions: VersionChanges): Finding | undefined {
   // Whatever there is may be deleted.
   if (change.operation === 'DELETE') return undefined
-  const entries = changedEntries(change.old, change.new)
-  if (entries > MAX_CHANGED_ENTRIES) {
-    return refused(`this request adds or takes away ${entries} entries of spec.versions`, MAX_CHANGED_ENTRIES)
+  const { count } = versions
+  if (count > MAX_CHANGED_ENTRIES) {
+    return refused(`this request adds or takes away ${count} entries of spec.versions`, MAX_CHANGED_ENTRIES)
   }
   const objects = madeObjects(change, versions)
   return objects > MAX_MADE_OBJECTS
