@@ -374,31 +374,30 @@ t.test('an event in pieces, with letters of several bytes cut through, is one ev
 t.test(
   'silence is borne for so long and no longer, and then it catches up before it is in sync',
   async (t) => {
-    let [response, second]: (ServerResponse | undefined)[] = []
-    const { cache, clock, queries, changes } = await house(t, (_call, query, count) => {
+    const watches: ServerResponse[] = []
+    const { cache, clock, queries, changes } = await house(t, (_call, query) => {
       if (!isWatch(query)) return list(10, thing('a', 9))
       return {
         stream: (answer) => {
           opens(answer)
-          if (count === 1) response = answer
-          else second = answer
+          watches.push(answer)
         },
       }
     })
-    await eventually(() => response, 'the watch is open')
+    await eventually(() => watches[0], 'the watch is open')
     t.equal(queries('watch')[0]?.get('timeoutSeconds'), '15', 'it hears something well before it is stale')
     clock.ms = 29_000
     t.equal(cache.missing(), undefined)
     clock.ms = 31_000
     t.equal(cache.missing(), 'things: nothing heard for 31 s')
-    response?.destroy()
+    watches[0]?.destroy()
     await eventually(() => (queries('watch').length === 2 ? true : undefined), 'it watches again')
     t.equal(queries('watch')[1]?.get('timeoutSeconds'), '3')
     await eventually(
-      () => (cache.missing()?.endsWith('catching up') === true ? true : undefined),
+      () => (cache.missing()?.startsWith('things: catching up') === true ? true : undefined),
       'it is behind',
     )
-    second?.write(event('MODIFIED', thing('a', 12)) + event('BOOKMARK', thing('', 20)))
+    watches[1]?.write(event('MODIFIED', thing('a', 12)) + event('BOOKMARK', thing('', 20)))
     await eventually(() => (cache.missing() === undefined ? true : undefined), 'it has caught up')
     t.same(changes, ['infra/a ->9 listed', 'infra/a 9>12'])
   },
