@@ -8,7 +8,7 @@ import type { CertificateSource } from './certificate/source.ts'
 import type { ClusterPort } from './judge/cluster_port.ts'
 
 export type HealthParts = {
-  readonly cluster: Pick<ClusterPort, 'missing' | 'troubles' | 'policies'>
+  readonly cluster: Pick<ClusterPort, 'missing' | 'troubles' | 'ledgerTrouble' | 'policies'>
   readonly audit: Pick<AuditSink<AdmissionEvent>, 'failure'>
   readonly certificate: Pick<CertificateSource, 'missing'>
   /** Whoever reaches the port is taken for kube-apiserver. */
@@ -42,6 +42,13 @@ export function webhookChecks({
       ok: troubles.length === 0,
       detail: troubles.length === 0 ? 'are read' : troubles.slice(0, MAX_TOLD).join('; '),
       // The others hold; who wrote this one has to mend it.
+      isRequired: false,
+    },
+    {
+      name: 'ledger',
+      ok: cluster.ledgerTrouble() === undefined,
+      detail: cluster.ledgerTrouble() ?? 'is fed',
+      // Reviews are judged by what is listed, too.
       isRequired: false,
     },
     publisherCheck(isOpen ? pinningPolicies(cluster.policies()) : []),

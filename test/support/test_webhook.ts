@@ -31,6 +31,7 @@ export type FakeCluster = {
   missing: readonly string[]
   policies: readonly NamedPolicy[]
   troubles: readonly string[]
+  ledgerTrouble: string | undefined
   facts: LedgerFacts | ((subject: ChangeSubject) => LedgerFacts)
   mayDo: (verb: BreakGlassVerb) => Result<boolean, string>
   readonly remembered: JudgedRequest[]
@@ -91,6 +92,7 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
     missing: [],
     policies: [],
     troubles: [],
+    ledgerTrouble: undefined,
     facts: NO_FACTS,
     mayDo: () => ({ ok: true, value: false }),
     remembered: [],
@@ -119,6 +121,7 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
         missing: () => cluster.missing,
         policies: () => cluster.policies,
         troubles: () => cluster.troubles,
+        ledgerTrouble: () => cluster.ledgerTrouble,
         factsOf: (subject) => (typeof cluster.facts === 'function' ? cluster.facts(subject) : cluster.facts),
         remember: (judged) => cluster.remembered.push(judged),
         mayDo: async (_user, verb) => cluster.mayDo(verb),

@@ -53,8 +53,9 @@ judged, and another thread takes its place. What no thread could judge in time i
 
 \`/livez\` says that the process answers; \`/readyz\` and \`/healthz\` what is missing: \`watches\` (which are not in sync), \`audit\`
 (events cannot be written), \`certificate\` (no API server would trust it yet), \`draining\`. \`policies\` tells of those that cannot
-be read; the others hold, and it stays ready. So it does with \`publishers\`, which tells of policies that go by the id of the first
-publisher while [the port is open](webhook-install.md#only-kube-apiserver-is-answered), so that the ledger keeps none.
+be read; the others hold, and it stays ready. So it does with \`ledger\`,
+which tells when an error of ours kept something out of it, and with \`publishers\`, which tells of policies that go by the id of the
+first publisher while [the port is open](webhook-install.md#only-kube-apiserver-is-answered), so that the ledger keeps none.
 
 | metric | labels | |
 |---|---|---|

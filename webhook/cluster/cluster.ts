@@ -91,7 +91,11 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   function begin(): void {
     if (isBegun || !holdings.isListed || !ledger.isListed) return
     isBegun = true
-    void feeder.start().then(() => synced.resolve())
+    // Never fed is never in sync: what was published would be unknown.
+    feeder.start().then(
+      () => synced.resolve(),
+      (error: unknown) => log.error({ err: error }, 'ledger not fed at the start'),
+    )
   }
   const missing = (): readonly string[] => {
     const why = [...holdings.missing(), ...[ledger.missing()].filter((text) => text !== undefined)]
@@ -123,6 +127,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     ledger,
     missing,
     troubles: () => holdings.troubles(),
+    ledgerTrouble: () => feeder.trouble,
     policies: () => holdings.policies(),
     factsOf: (subject: ChangeSubject): LedgerFacts =>
       factsOf(subject, { holdings, ledger, ownIdentities: own ?? NOBODY }),

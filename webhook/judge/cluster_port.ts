@@ -11,6 +11,8 @@ export type ClusterPort = {
   policies(): readonly NamedPolicy[]
   /** What an operator should mend, though reviews are judged: policies that cannot be read. */
   troubles(): readonly string[]
+  /** What the ledger may lack, and why; `undefined`: nothing that is known. */
+  ledgerTrouble(): string | undefined
   /** From memory, in time that the change decides and not the cluster. */
   factsOf(subject: ChangeSubject): LedgerFacts
   /** Of what was allowed and is no dry run: who did it, for whoever sees the commit. */

@@ -39,6 +39,7 @@ export class Feeder {
   /** What came before the ledger was read: its order matters. `undefined` once it is followed. */
   #early: WatchChange<Publishing>[] | undefined = []
   #isFed = false
+  #trouble: string | undefined
 
   constructor(options: FeederOptions) {
     this.#options = options
@@ -56,13 +57,18 @@ export class Feeder {
     if (early === undefined) return
     this.#early = undefined
     const writes = early.map((change) => this.#observe(change))
-    await Promise.all([...writes, this.reconcile()])
+    await Promise.all([...writes, this.#reconcile()])
     this.#isFed = true
+  }
+
+  /** What could not be worked out the last time; it is tried again with each look at everything. */
+  get trouble(): string | undefined {
+    return this.#trouble
   }
 
   changed(change: WatchChange<Publishing>): void {
     const { before, isListed } = change
-    if (this.#early === undefined) void this.#observe(change)
+    if (this.#early === undefined) this.#observe(change).catch((error: unknown) => this.#failed(error))
     // What a list shows first is what the first look finds.
     else if (before !== undefined || !isListed) this.#early.push(change)
   }
@@ -86,6 +92,21 @@ export class Feeder {
 
   /** Compares the ledger with what is stored: the first look, and later what another writer or a lost write left behind. */
   async reconcile(): Promise<void> {
+    try {
+      await this.#reconcile()
+      this.#trouble = undefined
+    } catch (error) {
+      this.#failed(error)
+    }
+  }
+
+  /** Ours, over one object: whoever publishes others goes on, and every replica would fail over the same event. */
+  #failed(error: unknown): void {
+    this.#trouble = 'the ledger could not be fed: what was published may be missing in it (see the log)'
+    this.#options.log.error({ err: error }, 'ledger not fed')
+  }
+
+  async #reconcile(): Promise<void> {
     if (this.#early !== undefined) return
     const { ledger, stored, isStored } = this.#options
     const written: Promise<void>[] = []
