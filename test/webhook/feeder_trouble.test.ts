@@ -10,6 +10,7 @@ import { eventually } from '../support/kube_modules.ts'
 import { memoryKube } from '../support/memory_kube.ts'
 import { moduleJson, NOON } from '../support/module_changes.ts'
 
+const ignore = (): void => undefined
 const MODULES = '/apis/opendepot.defdev.io/v1alpha1/modules'
 
 t.test('a change that cannot be worked out ends no process, and is told', async (t) => {
@@ -19,7 +20,7 @@ t.test('a change that cannot be worked out ends no process, and is told', async 
   let isBroken = false
   const cluster = await openCluster({
     connection: kube.connection,
-    log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: tell },
+    log: { debug: ignore, info: ignore, warn: ignore, error: tell },
     clock: () => {
       if (isBroken) throw new Error('no time')
       return NOON * 1000
@@ -40,7 +41,6 @@ t.test('a change that cannot be worked out ends no process, and is told', async 
 
 t.test('a look at everything that goes well makes it good', async (t) => {
   let isBroken = true
-  const ignore = (): void => undefined
   const log = { debug: ignore, info: ignore, warn: ignore, error: ignore }
   const store = createMemoryStore({ clock: () => 0 })
   const feeder = new Feeder({
