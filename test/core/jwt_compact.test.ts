@@ -295,8 +295,13 @@ t.test('hostile input costs less than a millisecond (TH-A22, TH-B03)', async (t)
   const hostile = ['.'.repeat(1_000_000), token(HEADER, '['.repeat(11_000)), `${'A'.repeat(16_000)}.A.A`]
   for (const text of hostile) {
     parseCompact(text)
-    const start = performance.now()
-    for (let round = 0; round < 20; round += 1) parseCompact(text)
-    t.ok((performance.now() - start) / 20 < 1)
+    const times = Array.from({ length: 21 }, () => {
+      const start = performance.now()
+      parseCompact(text)
+      return performance.now() - start
+    })
+    // The median: a turn in which another process had the core says nothing of the parser.
+    const median = times.toSorted((a, b) => a - b)[10] ?? Infinity
+    t.ok(median < 1)
   }
 })
