@@ -42,38 +42,61 @@ export function versionChanges(
   after: Listing,
   { mayDouble = false }: { readonly mayDouble?: boolean } = {},
 ): VersionChanges {
-  const [old, next] = [entriesOf(before), entriesOf(after)]
-  const stored = once(() => identitiesIn(old))
-  const wanted = once(() => identitiesIn(next))
-  const difference = once(() => differenceOf(old, next))
-  const changes = once(() => changesBetween(difference()))
-  // As of whatever is deleted: nothing is made of the list only to say that it has nothing new.
-  const isEmptied = next.length === 0
-  return {
-    get count() {
-      return difference().count
-    },
-    get before() {
-      return stored()
-    },
-    get after() {
-      return wanted()
-    },
-    get added() {
-      return isEmptied ? [] : changes().added
-    },
-    get removed() {
-      return changes().removed
-    },
-    get rewritten() {
-      return isEmptied ? [] : changes().rewritten
-    },
-    get malformed() {
-      return isEmptied ? [] : changes().malformed
-    },
-    get doubled() {
-      return mayDouble || isEmptied ? [] : changes().doubled
-    },
+  return new LazyChanges(entriesOf(before), entriesOf(after), mayDouble)
+}
+
+/**
+ * A class, since V8 makes a hidden class for each object literal that has getters of its own: in the old generation, where it
+ * keeps both lists until the next full collection.
+ */
+class LazyChanges implements VersionChanges {
+  readonly #mayDouble: boolean
+  /** As of whatever is deleted: nothing is made of the list only to say that it has nothing new. */
+  readonly #isEmptied: boolean
+  readonly #stored: () => ReadonlyMap<string, VersionIdentity>
+  readonly #wanted: () => ReadonlyMap<string, VersionIdentity>
+  readonly #difference: () => Difference
+  readonly #changes: () => Changes
+
+  constructor(old: Entries, next: Entries, mayDouble: boolean) {
+    this.#mayDouble = mayDouble
+    this.#isEmptied = next.length === 0
+    this.#stored = once(() => identitiesIn(old))
+    this.#wanted = once(() => identitiesIn(next))
+    this.#difference = once(() => differenceOf(old, next))
+    this.#changes = once(() => changesBetween(this.#difference()))
+  }
+
+  get count(): number {
+    return this.#difference().count
+  }
+
+  get before(): ReadonlyMap<string, VersionIdentity> {
+    return this.#stored()
+  }
+
+  get after(): ReadonlyMap<string, VersionIdentity> {
+    return this.#wanted()
+  }
+
+  get added(): VersionChanges['added'] {
+    return this.#isEmptied ? [] : this.#changes().added
+  }
+
+  get removed(): VersionChanges['removed'] {
+    return this.#changes().removed
+  }
+
+  get rewritten(): VersionChanges['rewritten'] {
+    return this.#isEmptied ? [] : this.#changes().rewritten
+  }
+
+  get malformed(): VersionChanges['malformed'] {
+    return this.#isEmptied ? [] : this.#changes().malformed
+  }
+
+  get doubled(): VersionChanges['doubled'] {
+    return this.#mayDouble || this.#isEmptied ? [] : this.#changes().doubled
   }
 }
 
