@@ -1,9 +1,9 @@
 // A real kube-apiserver whose jobs have tokens of our broker, and four namespaces that differ in who is asked about a Module in
 // them: nobody, an empty Node webhook, Sallyport's, and ValidatingAdmissionPolicies.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { admissionPolicies } from '../../../src/core/module/generate/admission_policies.ts'
@@ -42,13 +42,14 @@ const DOORS = Object.entries(NAMESPACES)
 /** A collection of kube-apiserver costs whoever comes then 20 to 50 ms, at any door: what a door costs would drown in it. */
 const WITHOUT_COLLECTOR = { GOGC: 'off', GOMEMLIMIT: '6GiB', GOMAXPROCS: '2' }
 
-/** @param core the webhook gets this core alone; absent: as it comes */
+/** @param core the webhook gets this core alone: the cluster and whoever asks stay off it; absent: as it comes */
 export async function createWebhookWorld(core?: number): Promise<WebhookWorld> {
   const cleanups: (() => unknown)[] = []
   const stop = async (): Promise<void> => {
     for (const clean of cleanups.splice(0).reverse()) await clean()
   }
   try {
+    if (core !== undefined) cleanups.push(leaveCore(core))
     const broker = await startKubeBroker(
       { teardown: (fn) => void cleanups.push(fn) },
       { change: letEveryRepositoryIn },
@@ -81,6 +82,18 @@ export async function createWebhookWorld(core?: number): Promise<WebhookWorld> {
     await stop()
     throw error
   }
+}
+
+/** This process and whatever it starts. Returns what lets them have it again. */
+function leaveCore(core: number): () => void {
+  const cores = Array.from({ length: availableParallelism() }, (_, index) => index)
+  const keepTo = (list: readonly number[]): void => {
+    execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', list.join(','), String(process.pid)], {
+      stdio: 'ignore',
+    })
+  }
+  keepTo(cores.filter((one) => one !== core))
+  return () => keepTo(cores)
 }
 
 function actsOf(
