@@ -17,10 +17,14 @@ const MAX_TEXT = 32 * 1024
 export function isHeavy(subject: ChangeSubject | undefined): boolean {
   if (subject?.resource !== 'modules' && subject?.resource !== 'providers') return false
   const { old: before, new: after } = subject
-  const changes = versionChanges(before, after)
-  if (changes.count > MAX_ENTRIES) return true
   if (textLength(before) + textLength(after) > MAX_TEXT) return true
-  return madeObjects(subject, changes) > MAX_OBJECTS
+  // Nearly always there is so little that it does not matter what of it differs.
+  const listed = after?.versions.length ?? 0
+  if (Math.max(before?.versions.length ?? 0, listed) <= MAX_ENTRIES) {
+    if (madeObjects(subject, listed) <= MAX_OBJECTS) return false
+  }
+  const changes = versionChanges(before, after)
+  return changes.count > MAX_ENTRIES || madeObjects(subject, changes.added.length) > MAX_OBJECTS
 }
 
 function textLength(body: ModuleSubject['old'] | ProviderSubject['old']): number {

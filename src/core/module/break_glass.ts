@@ -23,14 +23,19 @@ type Annotated = Pick<ModuleSubject | ProviderSubject, 'operation' | 'old' | 'ne
 
 type UnpublishRequest = { readonly versions: ReadonlySet<string>; readonly reason: string }
 
-/** Read last: it is asked about each of the versions of a change, and may name thousands itself. */
-let lastRequest: { readonly text: string; readonly request: UnpublishRequest | undefined } | undefined
+/** Read once of a change: it is asked about each of its versions, and may name thousands itself. */
+const requests = new WeakMap<Annotated, { readonly request: UnpublishRequest | undefined }>()
 
 /** What the annotation asks for, whoever asks; `undefined` without one that has both parts. */
 function unpublishRequest(change: Annotated): UnpublishRequest | undefined {
   const text = annotationOf(change, UNPUBLISH_ANNOTATION)
-  if (lastRequest?.text !== text) lastRequest = { text, request: readUnpublishRequest(text) }
-  return lastRequest.request
+  // Nearly always.
+  if (text === '') return undefined
+  const known = requests.get(change)
+  if (known !== undefined) return known.request
+  const request = readUnpublishRequest(text)
+  requests.set(change, { request })
+  return request
 }
 
 function readUnpublishRequest(text: string): UnpublishRequest | undefined {

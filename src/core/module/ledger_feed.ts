@@ -269,9 +269,9 @@ const MAX_REASON = 1024
 
 /** Of what was committed, so that nobody can make one up for somebody else's change. */
 function reasonsOf({ before, after }: ObservedCommit): (plain: string) => string | undefined {
-  const operation = after === undefined ? 'DELETE' : 'UPDATE'
+  const change = { operation: after === undefined ? 'DELETE' : 'UPDATE', old: before, new: after } as const
   return (plain) => {
-    const stated = statedReason({ operation, old: before, new: after }, plain)
+    const stated = statedReason(change, plain)
     return stated === undefined ? undefined : cutToBytes(printable(stated), MAX_REASON)
   }
 }

@@ -87,13 +87,13 @@ export async function createWebhookWorld(core?: number): Promise<WebhookWorld> {
 /** This process and whatever it starts. Returns what lets them have it again. */
 function leaveCore(core: number): () => void {
   const cores = Array.from({ length: availableParallelism() }, (_, index) => index)
-  const keepTo = (list: readonly number[]): void => {
-    execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', list.join(','), String(process.pid)], {
-      stdio: 'ignore',
-    })
-  }
   keepTo(cores.filter((one) => one !== core))
   return () => keepTo(cores)
+}
+
+function keepTo(cores: readonly number[]): void {
+  const settings = ['--all-tasks', '--cpu-list', '--pid', cores.join(','), String(process.pid)]
+  execFileSync('taskset', settings, { stdio: 'ignore' })
 }
 
 function actsOf(

@@ -19,17 +19,17 @@ export function tooMuchAtOnce(change: Listing, versions: VersionChanges): Findin
   if (count > MAX_CHANGED_ENTRIES) {
     return refused(`this request adds or takes away ${count} entries of spec.versions`, MAX_CHANGED_ENTRIES)
   }
-  const objects = madeObjects(change, versions)
+  const objects = madeObjects(change, versions.added.length)
   return objects > MAX_MADE_OBJECTS
     ? refused(`this request adds versions for ${objects} Version objects`, MAX_MADE_OBJECTS)
     : undefined
 }
 
-/** Version objects for the versions that are added, of as many platforms as are looked at. */
-export function madeObjects({ resource, new: after }: Listing, { added }: VersionChanges): number {
-  if (resource === 'modules' || after === undefined) return added.length
+/** Version objects for as many versions, of as many platforms as are looked at. */
+export function madeObjects({ resource, new: after }: Listing, added: number): number {
+  if (resource === 'modules' || after === undefined) return added
   const { operatingSystems, architectures } = after.config
-  return added.length * Math.min(MAX_PLATFORMS, operatingSystems.length * architectures.length)
+  return added * Math.min(MAX_PLATFORMS, operatingSystems.length * architectures.length)
 }
 
 function refused(what: string, most: number): Finding {
