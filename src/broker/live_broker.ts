@@ -13,6 +13,7 @@ import type { CryptoPool } from '#platform/crypto_pool.ts'
 import type { KeyRing } from '#platform/keys/key_ring.ts'
 import type { Log } from '#platform/log.ts'
 import type { Metrics } from '#platform/metrics.ts'
+import { createGuessLimit } from '#platform/guess_limit.ts'
 import { createRateLimit } from '#platform/rate_limit.ts'
 import { createSecretCheck } from '#platform/secret_check.ts'
 import type { SecretCheck } from '#platform/secret_check.ts'
@@ -113,9 +114,9 @@ function secretsFor(
 /** Buckets stay as full as they are for as long as their rates do, also when only the key set changed. */
 function limitsFor(
   { limits }: BrokerConfig,
-  { clock }: BrokerParts,
+  { clock, randomBytes }: BrokerParts,
   previous: LiveBroker | undefined,
-): Pick<TokenEndpointDeps, 'addressLimit' | 'clientLimit'> {
+): Pick<TokenEndpointDeps, 'addressLimit' | 'clientLimit' | 'guessLimit'> {
   const create = (rate: number, burst: number) =>
     createRateLimit({ rate, burst, maxKeys: MAX_LIMITED_KEYS, clock })
   const { addressRate, addressBurst, clientRate, clientBurst } = limits
@@ -127,6 +128,7 @@ function limitsFor(
   return {
     addressLimit: keptAddress ?? create(addressRate, addressBurst),
     clientLimit: keptClient ?? create(clientRate, clientBurst),
+    guessLimit: previous?.token.guessLimit ?? createGuessLimit({ clock, randomBytes }),
   }
 }
 

@@ -169,6 +169,7 @@ export function stepOf(reason: DenialReason): Step {
     case 'actor_token_unsupported':
     case 'dpop_unsupported':
     case 'rate_limited':
+    case 'client_held_off':
     case 'too_busy':
     case 'review_malformed':
     case 'review_version_unsupported':

@@ -12,6 +12,7 @@ export type RequestDenial =
   | { reason: 'actor_token_unsupported' }
   | { reason: 'dpop_unsupported' }
   | { reason: 'rate_limited'; key: 'address' | 'client'; retryAfterSeconds: number }
+  | { reason: 'client_held_off'; client: string; retryAfterSeconds: number }
 
 /** Who asks. */
 export type ClientDenial =

@@ -40,6 +40,12 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
     means: 'the address, or the client from this address, asked more often than the limits allow',
     wayOut: 'wait for Retry-After; raise limits if a whole fleet shares the address',
   },
+  client_held_off: {
+    means:
+      'somebody at this address tried one wrong secret of the client after the other, so the next one has to wait',
+    wayOut:
+      'look who guesses: client_secret_wrong events of the address; a secret that was right from there lately passes at once',
+  },
   credentials_repeated: {
     means: 'the request carries two client credentials, or two different client ids',
     wayOut: 'authenticate by Basic or by the form, not both',

@@ -18,6 +18,12 @@ export type Metrics = {
   readonly keySet: (body: string) => void
 }
 
+/** Whose secret was guessed, wherever from. Only a client that is configured can have a wrong secret. */
+function guessedClient({ reason, evidence }: AuditEvent): string {
+  const client = reason === 'client_secret_wrong' ? evidence?.['client'] : undefined
+  return typeof client === 'string' ? client : ''
+}
+
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'OPTIONS', 'DELETE', 'PATCH'])
 
 export function createMetrics(version: string): Metrics {
@@ -89,7 +95,8 @@ export function createMetrics(version: string): Metrics {
   return {
     registry,
     decision(event, seconds) {
-      const { grant, decision, reason = '', client = '', connector = '', policy = '' } = event
+      const { grant, decision, reason = '', connector = '', policy = '' } = event
+      const client = event.client ?? guessedClient(event)
       const outcome = `${grant} ${decision}`
       // Ids come from the configuration; line breaks keep them apart.
       const key = `${outcome}\n${reason}\n${client}\n${connector}\n${policy}`

@@ -7,7 +7,8 @@ import type { Assertion } from '../support/client_assertion.ts'
 import { BROKER_ISSUER, startTestBroker } from '../support/test_broker.ts'
 import type { Config, Form, Reply, TestBroker } from '../support/test_broker.ts'
 import { makeKey } from '../support/test_issuer.ts'
-import { WRONG_CLIENT, invalid, threatTable } from '../support/threat_case.ts'
+import { FREE_GUESSES } from '../../src/platform/guess_limit.ts'
+import { WRONG_CLIENT, countOf, invalid, threatTable } from '../support/threat_case.ts'
 import type { RefusedRow } from '../support/threat_case.ts'
 import { entryOf, nowOf } from '../support/threat_world.ts'
 
@@ -101,6 +102,59 @@ refuses({
       reply = await world.exchange({ client_id: `nobody-${count}` }, { address: '192.0.2.3' })
     return reply ?? world.exchange()
   },
+})
+
+const WRONG_SECRETS = FREE_GUESSES + 1
+const differentGuesses = async (world: TestBroker, address: string, client = 'ci'): Promise<Reply> => {
+  const guess = (count: number): Promise<Reply> =>
+    world.exchange({ client_id: client, client_secret: `a-guess-of-some-length-${count}` }, { address })
+  for (let count = 1; count <= WRONG_SECRETS; count += 1) await guess(count)
+  return guess(0)
+}
+for (const [says, client, address] of [
+  ['one wrong secret of a client after the other', 'ci', '192.0.2.10'],
+  ['one secret after the other for a client that does not exist', 'nobody', '192.0.2.11'],
+] as const)
+  refuses({
+    id: 'I04',
+    says,
+    reason: 'client_held_off',
+    answer: tooMany,
+    evidence: { client },
+    requests: WRONG_SECRETS + 1,
+    attack: (world) => differentGuesses(world, address, client),
+    also: async (t, reply, world) => {
+      t.equal(reply.headers['retry-after'], '1')
+      t.equal((await world.exchange({}, { address: '192.0.2.2' })).status, 200, 'elsewhere ci is served')
+      t.equal((await world.credentials({}, { address })).status, 200, 'there another client is')
+    },
+  })
+refuses({
+  id: 'I04',
+  says: 'guesses from where the client asks, which is served on,',
+  reason: 'client_held_off',
+  answer: tooMany,
+  requests: WRONG_SECRETS + 2,
+  attack: async (world) => {
+    await world.exchange({}, { address: '192.0.2.12' })
+    return differentGuesses(world, '192.0.2.12')
+  },
+  also: async (t, _reply, world) => {
+    t.equal((await world.exchange({}, { address: '192.0.2.12' })).status, 200)
+    const introspect = { client_id: 'ci', client_secret: 'a-guess-at-another-endpoint', token: 'x' }
+    const elsewhere = { path: '/token/introspect', address: '192.0.2.12' }
+    t.equal((await world.post(introspect, elsewhere)).status, 429, 'a guess is one at each endpoint')
+    world.reload(() => {})
+    t.equal((await world.post(introspect, elsewhere)).status, 429, 'also after a reload')
+  },
+})
+t.test('TH-I04: guesses from many networks lock nobody out, and are counted for the client', async (t) => {
+  const guessed = { reason: 'client_secret_wrong', client: 'ci' }
+  const before = await countOf(broker, 'sallyport_token_decisions_total', guessed)
+  for (let host = 1; host <= 100; host += 1)
+    await broker.exchange({ client_secret: `guess-${host}` }, { address: `198.51.100.${host}` })
+  t.equal((await countOf(broker, 'sallyport_token_decisions_total', guessed)) - before, 100)
+  t.equal((await broker.exchange({}, { address: '192.0.2.13' })).status, 200)
 })
 
 accepts({

@@ -11,7 +11,6 @@ const PENDING: Readonly<Record<string, string>> = {
   G08: 'the choice of a connector to go on while the store is down',
   H02: 'disabling a client, connector or policy, and a deny-list, beside the revocation of a key',
   H08: 'the time-out of a signer elsewhere',
-  I04: 'back-off that grows with wrong secrets, beside the buckets that are there',
 }
 
 const shared = process.env['SALLYPORT_SHARED']

@@ -14,6 +14,8 @@ import { callerNetwork } from '#platform/http/client_address.ts'
 import type { RateLimit } from '#platform/rate_limit.ts'
 import { authenticateClient } from '../clients/authenticate_client.ts'
 import type { ClientDeps, JobCredential } from '../clients/authenticate_client.ts'
+import { limitClient } from '../clients/limit_client.ts'
+import type { ClientLimits } from '../clients/limit_client.ts'
 import type { GrantDeps } from '../grants/grant_deps.ts'
 import { claimUses, useOf } from '../grants/replay.ts'
 import { verifyOwnToken } from '../tokens/own_token.ts'
@@ -24,16 +26,16 @@ import { conclude } from './conclude.ts'
 import type { ConcludeDeps } from './conclude.ts'
 import { toOAuthError } from './oauth_error.ts'
 import type { OAuthError } from './oauth_error.ts'
-import { clientKey, readForm } from './token_endpoint.ts'
+import { readForm } from './token_endpoint.ts'
 import type { RawRequest } from './token_endpoint.ts'
 
-export type IntrospectionDeps = ConcludeDeps & {
-  readonly clientDeps: ClientDeps & Pick<GrantDeps, 'audiences' | 'store' | 'clock'>
-  readonly ownToken: OwnTokenDeps
-  /** The token endpoint's own: a guess here counts as one there. */
-  readonly addressLimit: RateLimit
-  readonly clientLimit: RateLimit
-}
+export type IntrospectionDeps = ConcludeDeps &
+  ClientLimits & {
+    readonly clientDeps: ClientDeps & Pick<GrantDeps, 'audiences' | 'store' | 'clock'>
+    readonly ownToken: OwnTokenDeps
+    /** The token endpoint's own. */
+    readonly addressLimit: RateLimit
+  }
 
 const NO_STORE = { 'cache-control': 'no-store', pragma: 'no-cache' }
 
@@ -116,13 +118,14 @@ async function authenticate(
 ): Promise<Result<undefined>> {
   const credentials = readCredentials(raw.authorization, form)
   if (!credentials.ok) return credentials
-  const wait = deps.clientLimit.take(clientKey(credentials.value, raw.peer, deps.clientDeps))
-  if (wait > 0) return deny({ reason: 'rate_limited', key: 'client', retryAfterSeconds: wait })
+  const limited = limitClient(credentials.value, raw.peer, deps.clientDeps.clients, deps)
+  if (!limited.ok) return limited
   const authenticated = await authenticateClient(credentials.value, '', deps.clientDeps)
   if (!authenticated.ok) return authenticated
   const { client, method, job } = authenticated.value
   facts.client = client.id
   facts.clientAuth = method
+  if (method === 'client_secret') limited.value()
   // A public client's id is no secret: whoever knows it could ask for anybody's token.
   if (method === 'none') return deny({ reason: 'client_public', client: client.id })
   return job === undefined ? ok(undefined) : claimJob(client, job, deps)

@@ -45,6 +45,7 @@ export function toOAuthError(denial: Denial): OAuthError {
     case 'dpop_unsupported':
       return { status: 400, error: 'invalid_dpop_proof', description: 'DPoP is not supported.' }
     case 'rate_limited':
+    case 'client_held_off':
       return {
         status: 429,
         error: 'temporarily_unavailable',

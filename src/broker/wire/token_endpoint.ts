@@ -3,7 +3,6 @@
 import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Fault, RequestDenial } from '#core/denial.ts'
 import { formContentType } from '#core/oauth/content_type.ts'
-import type { Credentials } from '#core/oauth/credentials.ts'
 import { isMalformedQuery, parseForm } from '#core/oauth/form.ts'
 import type { Form } from '#core/oauth/form.ts'
 import { CLIENT_CREDENTIALS, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
@@ -12,9 +11,12 @@ import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 import { callerNetwork } from '#platform/http/client_address.ts'
 import type { RateLimit } from '#platform/rate_limit.ts'
+import { limitClient } from '../clients/limit_client.ts'
+import type { ClientLimits } from '../clients/limit_client.ts'
 import { grantClientCredentials } from '../grants/client_credentials.ts'
 import type { GrantDeps } from '../grants/grant_deps.ts'
 import { readTokenRequest } from '../grants/request.ts'
+import type { TokenRequest } from '../grants/request.ts'
 import { exchangeToken } from '../grants/token_exchange.ts'
 import type { Issued } from '../tokens/issue.ts'
 import { errorAnswer, tokenAnswer } from './answer.ts'
@@ -40,12 +42,12 @@ export type RawRequest = {
 
 export type ServedGrant = (typeof SERVED_GRANTS)[number]
 
-export type TokenEndpointDeps = ConcludeDeps & {
-  readonly grants: ReadonlySet<string>
-  readonly grantDeps: GrantDeps
-  readonly addressLimit: RateLimit
-  readonly clientLimit: RateLimit
-}
+export type TokenEndpointDeps = ConcludeDeps &
+  ClientLimits & {
+    readonly grants: ReadonlySet<string>
+    readonly grantDeps: GrantDeps
+    readonly addressLimit: RateLimit
+  }
 
 export async function answerToken(raw: RawRequest, deps: TokenEndpointDeps): Promise<Answer> {
   const facts: DecisionFacts = { grant: 'unknown' }
@@ -94,13 +96,25 @@ async function decideToken(
   facts.grant = grant.value === TOKEN_EXCHANGE ? 'token-exchange' : grant.value
   const request = readTokenRequest(grant.value, form.value, raw.authorization)
   if (!request.ok) return request
-  const clientWait = deps.clientLimit.take(clientKey(request.value.credentials, raw.peer, deps.grantDeps))
-  if (clientWait > 0) return deny({ reason: 'rate_limited', key: 'client', retryAfterSeconds: clientWait })
-  switch (grant.value) {
+  const { credentials } = request.value
+  const limited = limitClient(credentials, raw.peer, deps.grantDeps.clients, deps)
+  if (!limited.ok) return limited
+  const decided = await decideGrant(grant.value, request.value, deps, facts)
+  if (facts.clientAuth === 'client_secret') limited.value()
+  return decided
+}
+
+function decideGrant(
+  grant: ServedGrant,
+  request: TokenRequest,
+  deps: TokenEndpointDeps,
+  facts: DecisionFacts,
+): Promise<Result<Issued>> {
+  switch (grant) {
     case TOKEN_EXCHANGE:
-      return exchangeToken(request.value, deps.grantDeps, facts)
+      return exchangeToken(request, deps.grantDeps, facts)
     case CLIENT_CREDENTIALS:
-      return grantClientCredentials(request.value, deps.grantDeps, facts)
+      return grantClientCredentials(request, deps.grantDeps, facts)
   }
 }
 
@@ -126,14 +140,4 @@ export function readForm(raw: Pick<RawRequest, 'contentType' | 'query' | 'body'>
 export function servedGrant(name: string, enabled: ReadonlySet<string>): Result<ServedGrant> {
   if ((name === TOKEN_EXCHANGE || name === CLIENT_CREDENTIALS) && enabled.has(name)) return ok(name)
   return deny({ reason: 'grant_type_unsupported', got: name })
-}
-
-/** Only a known client has a bucket of its own: invented ids share one for each address. */
-export function clientKey(
-  { clientId }: Credentials,
-  peer: string,
-  { clients }: Pick<GrantDeps, 'clients'>,
-): string {
-  const network = callerNetwork(peer)
-  return clients.has(clientId) ? `${clientId} ${network}` : ` ${network}`
 }

@@ -17,6 +17,8 @@ import { callerNetwork } from '#platform/http/client_address.ts'
 import type { RateLimit } from '#platform/rate_limit.ts'
 import { authenticateClient } from '../clients/authenticate_client.ts'
 import type { ClientDeps } from '../clients/authenticate_client.ts'
+import { limitClient } from '../clients/limit_client.ts'
+import type { ClientLimits } from '../clients/limit_client.ts'
 import { checkOwnToken } from '../tokens/own_token.ts'
 import type { OwnTokenDeps } from '../tokens/own_token.ts'
 import { jsonAnswer } from './answer.ts'
@@ -24,18 +26,17 @@ import type { Answer } from './answer.ts'
 import { conclude } from './conclude.ts'
 import type { ConcludeDeps } from './conclude.ts'
 import { toOAuthError } from './oauth_error.ts'
-import { clientKey } from './token_endpoint.ts'
 import type { RawRequest } from './token_endpoint.ts'
 
-export type TokenReviewDeps = ConcludeDeps & {
-  readonly clientDeps: ClientDeps
-  readonly ownToken: OwnTokenDeps
-  /** By client id. Empty: nobody set this up, and there is nothing here. */
-  readonly clusters: ReadonlyMap<string, ReviewingCluster>
-  /** The token endpoint's own: a guess here counts as one there. */
-  readonly addressLimit: RateLimit
-  readonly clientLimit: RateLimit
-}
+export type TokenReviewDeps = ConcludeDeps &
+  ClientLimits & {
+    readonly clientDeps: ClientDeps
+    readonly ownToken: OwnTokenDeps
+    /** By client id. Empty: nobody set this up, and there is nothing here. */
+    readonly clusters: ReadonlyMap<string, ReviewingCluster>
+    /** The token endpoint's own. */
+    readonly addressLimit: RateLimit
+  }
 
 const NO_STORE = { 'cache-control': 'no-store' }
 
@@ -105,13 +106,14 @@ async function authenticateCluster(
   // As the kubeconfig says it (RFC 7617): nothing is percent-decoded here, other than at the token endpoint.
   const basic = parseBasic(header)
   const credentials: Credentials = { kind: 'secret', clientId: basic?.id ?? '', secret: basic?.secret ?? '' }
-  const wait = deps.clientLimit.take(clientKey(credentials, raw.peer, deps.clientDeps))
-  if (wait > 0) return deny({ reason: 'rate_limited', key: 'client', retryAfterSeconds: wait })
+  const limited = limitClient(credentials, raw.peer, deps.clientDeps.clients, deps)
+  if (!limited.ok) return limited
   const authenticated = await authenticateClient(credentials, '', deps.clientDeps)
   if (!authenticated.ok) return authenticated
   const { client, method } = authenticated.value
   facts.client = client.id
   facts.clientAuth = method
+  if (method === 'client_secret') limited.value()
   const cluster = deps.clusters.get(client.id)
   return cluster === undefined || method !== 'client_secret'
     ? deny({ reason: 'review_not_allowed', client: client.id })
