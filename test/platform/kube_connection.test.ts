@@ -56,6 +56,18 @@ t.test('what is asked gets there, and the answer back', async (t) => {
   t.match(api.calls[0], { method: 'PATCH', path: '/a?b=c', authorization: 'Bearer administrator' })
 })
 
+t.test('a deletion with preconditions leaves the socket fit for the next request', async (t) => {
+  const { api, open } = await house(t, ({ method }) => ({ body: { method } }))
+  const connection = await open()
+  const body = { kind: 'DeleteOptions', preconditions: { uid: 'u' } }
+  t.same(await connection.request({ method: 'DELETE', path: '/x', body }), {
+    ok: true,
+    value: { method: 'DELETE' },
+  })
+  t.same(await get(connection), { ok: true, value: { method: 'GET' } })
+  t.match(api.calls[0], { body })
+})
+
 t.test('one socket serves one request after the other, and another one when it was closed', async (t) => {
   const sockets = new Set<Socket>()
   const { open } = await house(t, () => ({

@@ -53,9 +53,19 @@ export async function openKubeConnection(
   options: KubeClientOptions,
   now: () => number = () => performance.now(),
 ): Asked<KubeConnection> {
+  const opened = await openInNamespace(options, now)
+  return opened.ok ? { ok: true, value: opened.value.connection } : opened
+}
+
+/** As `openKubeConnection`, with the namespace of the context or the Pod; '' where neither says one. */
+export async function openInNamespace(
+  options: KubeClientOptions,
+  now: () => number = () => performance.now(),
+): Asked<{ readonly connection: KubeConnection; readonly namespace: string }> {
   const target = await readKubeTarget(options)
   if (!target.ok) return target
-  return { ok: true, value: connectionOf(target.value, new Credentials(target.value, options, now)) }
+  const connection = connectionOf(target.value, new Credentials(target.value, options, now))
+  return { ok: true, value: { connection, namespace: target.value.namespace } }
 }
 
 function connectionOf(target: KubeTarget, credentials: Credentials): KubeConnection {
@@ -89,7 +99,11 @@ function connectionOf(target: KubeTarget, credentials: Credentials): KubeConnect
     async request({ method, path, body, contentType = 'application/json', accept, timeoutMs = TIMEOUT_MS }) {
       const payload = body === undefined ? undefined : JSON.stringify(body)
       const headers: OutgoingHttpHeaders = { accept: accept ?? 'application/json' }
-      if (payload !== undefined) headers['content-type'] = contentType
+      if (payload !== undefined) {
+        headers['content-type'] = contentType
+        // Said, since Node says it of no DELETE, and its body would be read as the next request.
+        headers['content-length'] = Buffer.byteLength(payload)
+      }
       const signal = AbortSignal.timeout(timeoutMs)
       const opened = await open(path, { method, headers, signal }, payload)
       if (!opened.ok) return withTimeout(opened, signal, place, timeoutMs)

@@ -10,6 +10,8 @@ import type { ProcessEnv } from './exec_credential.ts'
 export type KubeClientOptions = {
   /** A file; absent: KUBECONFIG, ~/.kube/config or the ServiceAccount of the pod, as kubectl does. */
   readonly kubeconfig: string | undefined
+  /** The ServiceAccount of this Pod, whatever kubeconfig there is besides. */
+  readonly inCluster?: boolean
   /** Absent: its current-context. */
   readonly context: string | undefined
   /** Of this process: what an exec plugin of the kubeconfig inherits. */
@@ -37,6 +39,8 @@ export type KubeTarget = {
   /** The kubeconfig's name for people, and the context that was chosen. */
   readonly file: string
   readonly context: string
+  /** Of the context, or of the Pod; '' where neither says one. */
+  readonly namespace: string
   /** Reads files that the two name anew: a token or a certificate may have been renewed. */
   readonly make: (cluster: Cluster, user: User) => KubeConfig
 }
@@ -48,11 +52,15 @@ const NO_KUBECONFIG = 'loaded-context'
 export async function readKubeTarget(options: KubeClientOptions): Asked<KubeTarget> {
   const { KubeConfig: Config } = await import('@kubernetes/client-node')
   const config = new Config()
-  const file = options.kubeconfig ?? 'the default kubeconfig'
+  const inCluster = options.inCluster === true
+  const file = inCluster ? 'the ServiceAccount of the Pod' : (options.kubeconfig ?? 'the default kubeconfig')
+  if (inCluster && (options.env['KUBERNETES_SERVICE_HOST'] ?? '') === '')
+    return kubeconfigFailure('this is no Pod of a cluster: KUBERNETES_SERVICE_HOST is not set')
   try {
-    if (options.kubeconfig === undefined) config.loadFromDefault()
+    if (inCluster) config.loadFromCluster()
+    else if (options.kubeconfig === undefined) config.loadFromDefault()
     else config.loadFromFile(options.kubeconfig)
-    if (config.getCurrentContext() === NO_KUBECONFIG && options.kubeconfig === undefined)
+    if (config.getCurrentContext() === NO_KUBECONFIG && options.kubeconfig === undefined && !inCluster)
       return kubeconfigFailure(
         'no kubeconfig found: name one with --kubeconfig, or set KUBECONFIG (~/.kube/config is not there)',
       )
@@ -61,7 +69,8 @@ export async function readKubeTarget(options: KubeClientOptions): Asked<KubeTarg
     return kubeconfigFailure(`${file} cannot be read: ${textOf(error)}`)
   }
   const context = config.getCurrentContext()
-  if (config.getContextObject(context) === null) {
+  const chosen = config.getContextObject(context)
+  if (chosen === null) {
     const names = config.getContexts().map(({ name }) => name)
     return kubeconfigFailure(
       `${file} has no context "${context}"; it has ${names.length === 0 ? 'none' : names.join(', ')}`,
@@ -79,7 +88,8 @@ export async function readKubeTarget(options: KubeClientOptions): Asked<KubeTarg
   }
   // A user must be there, or the CA of the cluster is not used.
   const user = config.getCurrentUser() ?? { name: 'nobody' }
-  return { ok: true, value: { cluster, user, file, context, make } }
+  const namespace = chosen.namespace?.trim() ?? ''
+  return { ok: true, value: { cluster, user, file, context, namespace, make } }
 }
 
 /** The message of a Status object, as far as one came. */
