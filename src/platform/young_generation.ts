@@ -14,7 +14,10 @@ const STAYS = 1
  * they mark. In steps of its own it marks in a millisecond at a time.
  */
 export function collectInTurn(cores: number): void {
-  if (cores === 1) setFlagsFromString('--single-threaded-gc')
+  if (cores !== 1) return
+  // What --single-threaded-gc stands for, as far as it may change in a process that runs: by itself it is read at the start only.
+  setFlagsFromString('--no-parallel-scavenge')
+  setFlagsFromString('--no-concurrent-marking')
 }
 
 export function boundYoungGeneration(): void {

@@ -1,5 +1,6 @@
 // The bytes of a review: how many there may be, and what JSON they are.
 import type { Result } from '#core/result.ts'
+import { parseWithCommonVersions } from './common_versions.ts'
 import { withoutManagedFields } from './managed_fields.ts'
 import { readReview } from './review.ts'
 import type { Review, ReviewProblem } from './review.ts'
@@ -19,7 +20,7 @@ export function parseReview(body: Uint8Array): Result<Review, ReviewProblem> {
   }
   let value: unknown
   try {
-    value = JSON.parse(withoutManagedFields(utf8.decode(body)))
+    value = parseWithCommonVersions(withoutManagedFields(utf8.decode(body)))
   } catch {
     // What both throw quotes the body, which is no text for a log.
     return refused('not_json', 'the body is no JSON in UTF-8')

@@ -1,0 +1,100 @@
+// An update is reviewed with the object before and after, and nearly always the one list of versions begins as the other does. Of a
+// large review that is nearly all of the text: it is parsed once.
+
+const FIELD = '"versions":['
+/** In the place of what both lists begin with. No character of it can be escaped but by `\u`. */
+const MARK = 'sallyport.dev what both lists begin with'
+/** Between two entries. */
+const BOUNDARY = '},{'
+
+export type CommonVersionsOptions = {
+  /** Characters; a shorter beginning is parsed twice in less time than it is found. */
+  readonly worthIt?: number
+  /** Characters that are compared at once. */
+  readonly step?: number
+}
+
+/** The same value as `JSON.parse(text)`, and throws where that does. Entries that both lists begin with are the same objects in both. */
+export function parseWithCommonVersions(
+  text: string,
+  { worthIt = 32 * 1024, step = 4096 }: CommonVersionsOptions = {},
+): unknown {
+  const common = text.length < 2 * worthIt ? undefined : commonBeginning(text, step)
+  if (common === undefined || common.length < worthIt) return JSON.parse(text)
+  const entries = parsedList(text.slice(common.one, common.one + common.length - 1))
+  if (entries === undefined) return JSON.parse(text)
+  const value: unknown = JSON.parse(marked(text, common))
+  // Whether they are the two lists that they are taken for, the marks say.
+  const [before, after] = [markedSpec(value, 'oldObject'), markedSpec(value, 'object')]
+  if (before === undefined || after === undefined) return JSON.parse(text)
+  for (const spec of [before, after]) spec.versions = entries.concat(spec.versions.slice(1))
+  return value
+}
+
+type Common = {
+  /** Where the first entry of each list stands. */
+  readonly one: number
+  readonly other: number
+  /** With the comma at its end. */
+  readonly length: number
+}
+
+/** Of the only two lists of that name, as kube-apiserver writes them: without blanks. */
+function commonBeginning(text: string, step: number): Common | undefined {
+  const one = endOf(text, 0)
+  const other = endOf(text, one)
+  if (one === -1 || other === -1 || endOf(text, other) !== -1) return undefined
+  // What stands for a mark stands for it once: a text that has it, or could have it in other words, is parsed as it is.
+  if (text.includes(MARK) || text.includes('\\u')) return undefined
+  // Of plain entries, which long lists have, this ends the list: what follows it may be the same, too.
+  const end = text.indexOf('}]', one)
+  let length = 0
+  while (one + length < end) {
+    const compared = Math.min(step, end - one - length)
+    if (!text.startsWith(text.slice(one + length, one + length + compared), other + length)) break
+    length += compared
+  }
+  const boundary = text.lastIndexOf(BOUNDARY, one + length - 2)
+  return boundary < one ? undefined : { one, other, length: boundary + 2 - one }
+}
+
+/** Behind the next list's bracket; -1 where there is none. */
+function endOf(text: string, from: number): number {
+  const at = from === -1 ? -1 : text.indexOf(FIELD, from)
+  return at === -1 ? -1 : at + FIELD.length
+}
+
+/**
+ * `undefined` where a boundary was none: inside of a text, or of an entry. What is a list with a bracket behind it leaves whoever
+ * reads on behind an entry of that list, in both.
+ */
+function parsedList(entries: string): readonly unknown[] | undefined {
+  try {
+    const list: unknown = JSON.parse(`[${entries}]`)
+    return Array.isArray(list) ? list : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function marked(text: string, { one, other, length }: Common): string {
+  const mark = `"${MARK}",`
+  return text.slice(0, one) + mark + text.slice(one + length, other) + mark + text.slice(other + length)
+}
+
+type Spec = { versions: readonly unknown[] }
+
+function markedSpec(value: unknown, object: 'object' | 'oldObject'): Spec | undefined {
+  const spec = own(own(own(value, 'request'), object), 'spec')
+  return isMarked(spec) ? spec : undefined
+}
+
+function isMarked(spec: unknown): spec is Spec {
+  const list = own(spec, 'versions')
+  return Array.isArray(list) && list[0] === MARK
+}
+
+function own(value: unknown, key: string): unknown {
+  const isThere = typeof value === 'object' && value !== null && Object.hasOwn(value, key)
+  return isThere ? Reflect.get(value, key) : undefined
+}
