@@ -86,6 +86,7 @@ export async function explain(
   const deps = {
     ...grants,
     parse,
+    atSigner: <T>(work: () => Promise<Result<T>>) => work(),
     secrets:
       request.clientSecret === undefined
         ? { verify: async () => true, dummy: async () => {} }

@@ -5,12 +5,15 @@ import type { Audience } from '#core/audience.ts'
 import type { Clock, RandomBytes } from '#core/clock.ts'
 import { presetOf } from '#core/issuer/presets.ts'
 import { parseCompact } from '#core/jwt/compact.ts'
+import { deny } from '#core/result.ts'
 import { compilePolicy } from '#core/policy/compile_policy.ts'
 import { indexPolicies } from '#core/policy/decide.ts'
 import type { PolicyIndex } from '#core/policy/decide.ts'
 import type { AuditSink } from '#platform/audit_sink.ts'
 import type { CryptoPool } from '#platform/crypto_pool.ts'
 import type { KeyRing } from '#platform/keys/key_ring.ts'
+import { createSigningQueue } from '#platform/keys/signing_queue.ts'
+import type { SigningQueue } from '#platform/keys/signing_queue.ts'
 import type { Log } from '#platform/log.ts'
 import type { Metrics } from '#platform/metrics.ts'
 import { createGuessLimit } from '#platform/guess_limit.ts'
@@ -50,6 +53,7 @@ export type BrokerParts = {
 export type LiveBroker = {
   readonly config: BrokerConfig
   readonly secrets: SecretCheck
+  readonly signing: SigningQueue
   readonly token: TokenEndpointDeps
   readonly introspection: IntrospectionDeps
   readonly userinfo: UserinfoDeps
@@ -63,16 +67,17 @@ const MAX_LIMITED_KEYS = 50_000
 
 /** `previous`: the configuration that this one follows; what it remembers of callers is kept where its settings are. */
 export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts, previous?: LiveBroker): LiveBroker {
+  const signing = signingQueueFor(config, parts, previous)
   const issuing = {
     issuer: config.issuer,
     defaultTtlSeconds: config.tokens.ttlSeconds,
     clock: parts.clock,
     randomBytes: parts.randomBytes,
-    signingKey: () => parts.keyRing.current(),
+    signingKey: () => signing.watched(parts.keyRing.current()),
   }
   const secrets = secretsFor(config, parts, previous)
   const issue: GrantDeps['issue'] = (order, facts) => issueToken(order, facts, issuing)
-  const grantDeps = { ...buildGrantDeps(config, parts, issue), secrets }
+  const grantDeps = { ...buildGrantDeps(config, parts, issue), secrets, atSigner: placeAt(signing) }
   const ownToken = {
     issuer: config.issuer,
     clock: parts.clock,
@@ -86,7 +91,14 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts, previo
   return {
     config,
     secrets,
-    token: { grants: new Set(config.grants), grantDeps, ...limiting, ...concluding },
+    signing,
+    token: {
+      grants: new Set(config.grants),
+      grantDeps,
+      signerBusy: signing.refusal,
+      ...limiting,
+      ...concluding,
+    },
     introspection: { clientDeps: grantDeps, ownToken, ...limiting, ...concluding },
     userinfo: { ownToken, addressLimit: limiting.addressLimit },
     tokenReview: {
@@ -109,6 +121,31 @@ function secretsFor(
 ): SecretCheck {
   const clients = secretHashes(config)
   return previous?.secrets.withClients(clients) ?? createSecretCheck({ clock, randomBytes, clients })
+}
+
+/** Who waits for a signature goes on waiting over a reload, and counts. */
+function signingQueueFor(
+  { limits: { maxWaitingSignatures } }: BrokerConfig,
+  { metrics }: BrokerParts,
+  previous: LiveBroker | undefined,
+): SigningQueue {
+  if (previous !== undefined) return previous.signing.withLimit(maxWaitingSignatures)
+  const queue = createSigningQueue({ maxWaiting: maxWaitingSignatures })
+  metrics.waitingSignatures(() => queue.length())
+  return queue
+}
+
+function placeAt(signing: SigningQueue): GrantDeps['atSigner'] {
+  return async (work) => {
+    const busy = signing.refusal()
+    if (busy !== undefined) return deny(busy)
+    const leave = signing.join()
+    try {
+      return await work()
+    } finally {
+      leave()
+    }
+  }
 }
 
 /** Buckets stay as full as they are for as long as their rates do, also when only the key set changed. */
@@ -142,7 +179,7 @@ export function buildGrantDeps(
   config: BrokerConfig,
   parts: GrantParts,
   issue: GrantDeps['issue'],
-): Omit<GrantDeps, 'secrets'> {
+): Omit<GrantDeps, 'secrets' | 'atSigner'> {
   const { clock, store } = parts
   const policies = compilePolicies(config)
   const connectors = new Map(config.connectors.map((connector) => [connector.id, connector]))

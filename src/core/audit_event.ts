@@ -106,6 +106,7 @@ const FAULTS: ReadonlySet<DenialReason> = new Set<Fault['reason']>([
   'store_unavailable',
   'client_check_busy',
   'too_busy',
+  'signer_busy',
   'signing_failed',
   'audit_unavailable',
 ])
@@ -237,6 +238,7 @@ export function stepOf(reason: DenialReason): Step {
     case 'subject_replayed':
       return 'replay'
     case 'store_unavailable':
+    case 'signer_busy':
     case 'signing_failed':
     case 'audit_unavailable':
       return 'mint'

@@ -97,6 +97,7 @@ export type Fault =
   | { reason: 'store_unavailable'; detail: string }
   | { reason: 'client_check_busy' }
   | { reason: 'too_busy'; maxRequests: number }
+  | { reason: 'signer_busy'; waiting: number; waitedMs: number; retryAfterSeconds: number }
   | { reason: 'signing_failed'; detail: string }
   | { reason: 'audit_unavailable'; detail: string }
 

@@ -279,6 +279,11 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
     means: 'more requests were in work than limits.maxConcurrentRequests allows',
     wayOut: 'wait for Retry-After; raise the limit, or add a replica',
   },
+  signer_busy: {
+    means:
+      'as many tokens wait for their signature as limits.maxWaitingSignatures allows, or one has waited for a second',
+    wayOut: 'wait for Retry-After; sign with ES256, add a replica, or look why the signer is slow',
+  },
   signing_failed: { means: 'the signature could not be made', wayOut: 'look at the log' },
   audit_unavailable: {
     means: 'the audit event could not be written, so nothing was issued',

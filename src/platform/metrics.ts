@@ -11,6 +11,8 @@ export type Metrics = {
   readonly decision: (event: AuditEvent, seconds: number) => void
   /** One HTTP request under Dex's names. `handler` is a route, never a raw path. */
   readonly http: (handler: string, method: string, code: number, seconds: number, bytes: number) => void
+  /** `count` is asked at each scrape. */
+  readonly waitingSignatures: (count: () => number) => void
   readonly configReload: (succeeded: boolean) => void
   /** Seconds since the epoch at which the present configuration was loaded. */
   readonly configLoadedAt: (seconds: number) => void
@@ -114,6 +116,18 @@ export function createMetrics(version: string): Metrics {
       httpRequests.count(known, labels)
       httpSeconds.tally(known, labels, seconds)
       httpBytes.tally(known, labels, bytes)
+    },
+    waitingSignatures(count) {
+      registry.registerMetric(
+        new Gauge({
+          name: 'sallyport_waiting_signatures',
+          help: 'Tokens that have a place at the signer: limits.maxWaitingSignatures at most.',
+          registers: [],
+          collect() {
+            this.set(count())
+          },
+        }),
+      )
     },
     configReload(succeeded) {
       reloads.inc({ result: succeeded ? 'success' : 'failure' })

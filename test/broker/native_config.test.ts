@@ -143,6 +143,7 @@ t.test('a file that uses every section loads without a finding', (t) => {
     clientRate: 100,
     clientBurst: 1000,
     maxConcurrentRequests: 5,
+    maxWaitingSignatures: 1000,
   })
   t.equal(config?.audit.destination, '/etc/sallyport/audit.log')
   t.same(config?.kube, {

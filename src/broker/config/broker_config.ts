@@ -92,4 +92,5 @@ export type LimitsConfig = {
   readonly clientRate: number
   readonly clientBurst: number
   readonly maxConcurrentRequests: number
+  readonly maxWaitingSignatures: number
 }

@@ -284,6 +284,7 @@ function readLimits(context: LoadContext): LimitsConfig {
     clientRate: limits.clientRate ?? DEFAULTS.clientRate,
     clientBurst: limits.clientBurst ?? DEFAULTS.clientBurst,
     maxConcurrentRequests: limits.maxConcurrentRequests ?? DEFAULTS.maxConcurrentRequests,
+    maxWaitingSignatures: limits.maxWaitingSignatures ?? DEFAULTS.maxWaitingSignatures,
   }
 }
 

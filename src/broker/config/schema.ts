@@ -21,6 +21,7 @@ export const DEFAULTS = {
   clientRate: 100,
   clientBurst: 1000,
   maxConcurrentRequests: 1024,
+  maxWaitingSignatures: 1000,
   logLevel: 'info',
   logFormat: 'json',
   audit: 'stdout',
@@ -409,6 +410,11 @@ export const LimitsSchema = Type.Object(
     maxConcurrentRequests: rate(
       DEFAULTS.maxConcurrentRequests,
       'Requests in work at once; more are answered 503. 0: no limit.',
+    ),
+    maxWaitingSignatures: rate(
+      DEFAULTS.maxWaitingSignatures,
+      'Tokens that may wait for their signature at once; more are answered 429, as they are while one has waited for a second. ' +
+        '0: only that.',
     ),
   },
   {

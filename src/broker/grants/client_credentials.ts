@@ -49,12 +49,8 @@ export async function grantClientCredentials(
   facts.audiences = target.value.audiences
   facts.profile = target.value.profile
 
-  // 4. not twice, where a job's token is the credential
-  if (job !== undefined) {
-    const use = useOf(job.subject, job.connector, job.grant, deps.clock)
-    const claim = await claimUses([use], placesOf(target.value, client.id), deps.store)
-    if (!claim.ok) return claim
-  }
+  // 4. not twice, where a job's token is the credential: claimed last
+  const uses = job === undefined ? [] : [useOf(job.subject, job.connector, job.grant, deps.clock)]
 
   // 5. mint
   const order: TokenOrder = {
@@ -78,7 +74,10 @@ export async function grantClientCredentials(
     tokenType: ACCESS_TOKEN_TYPE,
     withIdToken: request.scopes.openid && target.value.profile === 'dex',
   }
-  return deps.issue(order, facts)
+  return deps.atSigner(async () => {
+    const claim = await claimUses(uses, placesOf(target.value, client.id), deps.store)
+    return claim.ok ? deps.issue(order, facts) : claim
+  })
 }
 
 function noteJob(facts: DecisionFacts, job: AuthenticatedClient['job']): void {

@@ -14,5 +14,7 @@ export type GrantDeps = ClientDeps & {
   readonly policies: PolicyIndex
   readonly store: Pick<Store, 'claimAllOnce'>
   readonly clock: Clock
+  /** Runs what burns a token and signs one with a place at the signer; denies `signer_busy` before anything is burned. */
+  readonly atSigner: <T>(work: () => Promise<Result<T>>) => Promise<Result<T>>
   readonly issue: (order: TokenOrder, facts: DecisionFacts) => Promise<Result<Issued>>
 }

@@ -62,12 +62,11 @@ export async function exchangeToken(
   facts.audiences = target.value.audiences
   facts.profile = target.value.profile
 
-  // 6. not twice: last, so that a refused request burns nothing
+  // 6. not twice: claimed last, so that a refused request burns nothing
   const use = useOf(subject.value, connector, grant.value, deps.clock)
   const asCredential = job && useOf(job.subject, job.connector, job.grant, deps.clock)
   const places = placesOf(target.value, client.id)
-  const claim = await claimUses(strictestUse(use, asCredential), places, deps.store)
-  if (!claim.ok) return claim
+  const uses = strictestUse(use, asCredential)
 
   // 7. mint
   const { identity } = subject.value
@@ -88,7 +87,10 @@ export async function exchangeToken(
     tokenType: requestedType.value,
     withIdToken: false,
   }
-  return deps.issue(order, facts)
+  return deps.atSigner(async () => {
+    const claim = await claimUses(uses, places, deps.store)
+    return claim.ok ? deps.issue(order, facts) : claim
+  })
 }
 
 type Source = { readonly connector: Connector; readonly presented: PresentedToken }

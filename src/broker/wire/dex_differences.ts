@@ -236,7 +236,8 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     title: 'Too many requests',
     dex: 'no limit: secrets may be guessed as fast as the network carries them',
     sallyport:
-      '429 `temporarily_unavailable` with `Retry-After`, by address and by client and address; 503 above a limit of requests at once',
+      '429 `temporarily_unavailable` with `Retry-After`, by address and by client and address, and while the signer does not keep up; 503 above ' +
+      'a limit of requests at once',
     why: 'One caller must not take the service from the others.',
     probes: [],
   },

@@ -10,6 +10,7 @@ import type { SERVED_GRANTS } from '#core/oauth/names.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 import { callerNetwork } from '#platform/http/client_address.ts'
+import type { SigningQueue } from '#platform/keys/signing_queue.ts'
 import type { RateLimit } from '#platform/rate_limit.ts'
 import { limitClient } from '../clients/limit_client.ts'
 import type { ClientLimits } from '../clients/limit_client.ts'
@@ -47,6 +48,7 @@ export type TokenEndpointDeps = ConcludeDeps &
     readonly grants: ReadonlySet<string>
     readonly grantDeps: GrantDeps
     readonly addressLimit: RateLimit
+    readonly signerBusy: SigningQueue['refusal']
   }
 
 export async function answerToken(raw: RawRequest, deps: TokenEndpointDeps): Promise<Answer> {
@@ -87,6 +89,9 @@ async function decideToken(
   if (raw.method !== 'POST') return deny({ reason: 'method_not_allowed', method: raw.method })
   const addressWait = deps.addressLimit.take(callerNetwork(raw.peer))
   if (addressWait > 0) return deny({ reason: 'rate_limited', key: 'address', retryAfterSeconds: addressWait })
+  // Before anything is read: what is refused must cost next to nothing.
+  const busy = deps.signerBusy()
+  if (busy !== undefined) return deny(busy)
   // A token that is bound to no key must not be taken for one that is.
   if (raw.hasDpopProof) return deny({ reason: 'dpop_unsupported' })
   const form = readForm(raw)

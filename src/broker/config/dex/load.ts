@@ -129,6 +129,7 @@ function readConfig(
       clientRate: DEFAULTS.clientRate,
       clientBurst: DEFAULTS.clientBurst,
       maxConcurrentRequests: DEFAULTS.maxConcurrentRequests,
+      maxWaitingSignatures: DEFAULTS.maxWaitingSignatures,
     },
     log: readLog(root, report),
     audit: { destination: DEFAULTS.audit },

@@ -123,8 +123,16 @@ function nativeWeb({ web }: BrokerConfig, left: string[]): Section {
 }
 
 function nativeLimits({ limits }: BrokerConfig): Section {
-  const { addressRate, addressBurst, clientRate, clientBurst, maxConcurrentRequests } = DEFAULTS
-  const usual = { addressRate, addressBurst, clientRate, clientBurst, maxConcurrentRequests }
+  const { addressRate, addressBurst, clientRate, clientBurst, maxConcurrentRequests, maxWaitingSignatures } =
+    DEFAULTS
+  const usual = {
+    addressRate,
+    addressBurst,
+    clientRate,
+    clientBurst,
+    maxConcurrentRequests,
+    maxWaitingSignatures,
+  }
   return JSON.stringify(limits) === JSON.stringify(usual) ? undefined : limits
 }
 
