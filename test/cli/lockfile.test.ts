@@ -117,6 +117,7 @@ t.test('dependencies are what the bundle is made of, and nothing else', async (t
       'src/main.ts',
       'src/cli/credential/quick.ts',
       'src/platform/signature_thread/thread.ts',
+      'src/platform/remote_signer/pkcs11/thread.ts',
       'webhook/judge/large_review_thread.ts',
     ],
     bundle: true,

@@ -1,12 +1,12 @@
 #!/bin/sh
 # Installs the Debian packages that tests look for and skip without: the shells of the exchange script, the shells of
-# the completion scripts, curl, jq, the load generator of the bench, what stands beside Argo CD (redis, git), and PostgreSQL,
-# whose programs are in no path. Needs root; does nothing where all are there.
+# the completion scripts, curl, jq, the load generator of the bench, what stands beside Argo CD (redis, git), SoftHSM, and
+# PostgreSQL, whose programs are in no path. Needs root; does nothing where all are there.
 set -eu
 
 missing=''
 for pair in busybox:busybox dash:dash bash:bash curl:curl jq:jq wrk:wrk zsh:zsh fish:fish \
-  redis-server:redis-server git:git; do
+  redis-server:redis-server git:git softhsm2-util:softhsm2; do
   command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql-15"

@@ -85,6 +85,7 @@ const result = await build({
   entryPoints: [
     { in: 'src/main.ts', out: 'sallyport' },
     { in: 'src/platform/signature_thread/thread.ts', out: 'signature_thread' },
+    { in: 'src/platform/remote_signer/pkcs11/thread.ts', out: 'pkcs11_thread' },
     { in: 'webhook/judge/large_review_thread.ts', out: 'large_review_thread' },
   ],
   chunkNames: '[name]-[hash]',

@@ -1,5 +1,6 @@
-// The only way out to an issuer: one GET, bounded in time, size and reach. No redirect, no compression, no proxy from
-// the environment, no global agent. What goes wrong is a value, because a dead issuer is expected.
+// The only way out to an issuer, and to a signer elsewhere: one request, bounded in time, size and reach. No redirect,
+// no compression, no proxy from the environment, no global agent. What goes wrong is a value, because a dead issuer is
+// expected.
 import http from 'node:http'
 import https from 'node:https'
 import { createSecureContext, getCACertificates } from 'node:tls'
@@ -44,6 +45,8 @@ export type FetchFailure = {
 export interface BoundedFetch {
   /** GETs `url`. Any status but a redirect is a fetched answer. Never rejects. */
   get(url: string, options?: FetchOptions): Promise<Fetched | FetchFailure>
+  /** POSTs JSON. Sent a second time when an idle connection was closed under it, so only for what may be done twice. */
+  post(url: string, json: string, options?: FetchOptions): Promise<Fetched | FetchFailure>
   /** Closes idle connections and fails running requests. */
   close(): void
 }
@@ -73,25 +76,31 @@ export function createBoundedFetch({
 }: BoundedFetchConfig): BoundedFetch {
   const agents = createAgents(tls)
   const resolveOnce = sharedResolve(resolve)
-  const get = async (raw: string, options: FetchOptions = {}): Promise<Fetched | FetchFailure> => {
+  const ask = async (
+    raw: string,
+    options: FetchOptions = {},
+    json?: string,
+  ): Promise<Fetched | FetchFailure> => {
     const permit = permitUrl(raw, rules)
     if (!('url' in permit)) return { ok: false, ...permit }
     const deadline = performance.now() + Math.min(options.timeoutMs ?? limits.totalMs, limits.totalMs)
-    const send = (): Promise<Fetched | FetchFailure> =>
-      sendGet({
+    const once = (): Promise<Fetched | FetchFailure> =>
+      send({
         ...permit,
+        json,
         agents,
         resolve: resolveOnce,
         headers: options.headers ?? {},
         deadline,
         maxBodyBytes: limits.maxBodyBytes,
       })
-    const first = await send()
+    const first = await once()
     // The peer closed an idle connection in the moment it was used again: nothing was lost but the connection.
-    return !first.ok && first.detail === REUSED_RESET ? send() : first
+    return !first.ok && first.detail === REUSED_RESET ? once() : first
   }
   return {
-    get,
+    get: (url, options) => ask(url, options),
+    post: (url, json, options) => ask(url, options, json),
     close() {
       agents.http.destroy()
       agents.https.destroy()
@@ -129,8 +138,10 @@ function contextOf(caPem: string, withSystemRoots = true): SecureContext {
   return createSecureContext({ ca: [...roots, caPem], minVersion: 'TLSv1.2' })
 }
 
-type GetRequest = {
+type Outgoing = {
   readonly url: URL
+  /** Body of a POST; without one it is a GET. */
+  readonly json: string | undefined
   readonly reach: AddressReach
   readonly agents: Agents
   readonly resolve: ResolveHost
@@ -142,23 +153,27 @@ type GetRequest = {
 
 const REUSED_RESET = 'idle connection was closed'
 
-async function sendGet(get: GetRequest): Promise<Fetched | FetchFailure> {
+async function send(outgoing: Outgoing): Promise<Fetched | FetchFailure> {
   return new Promise((resolve) => {
     const options = {
-      method: 'GET',
-      lookup: guardedLookup(get.reach, get.resolve),
+      method: outgoing.json === undefined ? 'GET' : 'POST',
+      lookup: guardedLookup(outgoing.reach, outgoing.resolve),
       maxHeaderSize: MAX_HEADER_BYTES,
       headers: {
         accept: 'application/json',
         'accept-encoding': 'identity',
         'user-agent': 'sallyport',
-        ...get.headers,
+        ...(outgoing.json !== undefined && {
+          'content-type': 'application/json',
+          'content-length': String(Buffer.byteLength(outgoing.json)),
+        }),
+        ...outgoing.headers,
       },
     }
     const request =
-      get.url.protocol === 'https:'
-        ? https.request(get.url, { ...options, agent: get.agents.https })
-        : http.request(get.url, { ...options, agent: get.agents.http })
+      outgoing.url.protocol === 'https:'
+        ? https.request(outgoing.url, { ...options, agent: outgoing.agents.https })
+        : http.request(outgoing.url, { ...options, agent: outgoing.agents.http })
     const finish = (result: Fetched | FetchFailure): void => {
       clearTimeout(timer)
       resolve(result)
@@ -166,11 +181,11 @@ async function sendGet(get: GetRequest): Promise<Fetched | FetchFailure> {
     }
     const timer = setTimeout(
       () => finish(failure('timeout', 'no whole answer in time')),
-      Math.max(0, get.deadline - performance.now()),
+      Math.max(0, outgoing.deadline - performance.now()),
     )
     request.on('error', (error) => finish(networkFailure(error, request.reusedSocket)))
-    request.on('response', (response) => receive(response, get.maxBodyBytes, finish))
-    request.end()
+    request.on('response', (response) => receive(response, outgoing.maxBodyBytes, finish))
+    request.end(outgoing.json)
   })
 }
 
