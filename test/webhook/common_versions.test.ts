@@ -14,11 +14,11 @@ function versions(count: number): Entries {
 }
 
 function update(before: unknown, after: unknown): Record<string, unknown> {
-  const object = (list: unknown): object => ({
-    metadata: { name: 'vpc' },
-    spec: { moduleConfig: {}, versions: list },
-  })
-  return { request: { uid: 'u', object: object(after), oldObject: object(before) } }
+  return { request: { uid: 'u', object: listing(after), oldObject: listing(before) } }
+}
+
+function listing(list: unknown): object {
+  return { metadata: { name: 'vpc' }, spec: { moduleConfig: {}, versions: list } }
 }
 
 function isShared(value: unknown): boolean {
