@@ -18,6 +18,7 @@ import type { ServedDocument } from './document_server.ts'
 import { brokerPaths } from './wire/documents.ts'
 import type { BrokerPaths } from './wire/documents.ts'
 import { answerBusyIntrospection, answerIntrospection } from './wire/introspection_endpoint.ts'
+import { answerBusyRevocation, answerRevocation } from './wire/revocation_endpoint.ts'
 import { answerRejected, answerToken } from './wire/token_endpoint.ts'
 import type { RawRequest } from './wire/token_endpoint.ts'
 import { answerBusyReview, answerTokenReview } from './wire/token_review_endpoint.ts'
@@ -99,6 +100,13 @@ export async function createPublicApp(
       limited(
         (raw) => answerIntrospection(raw, broker.live().introspection),
         (raw, busy) => answerBusyIntrospection(raw, busy, broker.live().introspection),
+      ),
+    )
+    scope.all(
+      paths.revoke,
+      limited(
+        (raw) => answerRevocation(raw, broker.live().revocation),
+        (raw, busy) => answerBusyRevocation(raw, busy, broker.live().revocation),
       ),
     )
     scope.all(

@@ -6,12 +6,14 @@ import type { Clock, RandomBytes } from '#core/clock.ts'
 import { presetOf } from '#core/issuer/presets.ts'
 import { parseCompact } from '#core/jwt/compact.ts'
 import { deny } from '#core/result.ts'
+import type { Levers } from '#core/levers.ts'
 import { compilePolicy } from '#core/policy/compile_policy.ts'
 import { indexPolicies } from '#core/policy/decide.ts'
 import type { PolicyIndex } from '#core/policy/decide.ts'
 import type { AuditSink } from '#platform/audit_sink.ts'
 import type { CryptoPool } from '#platform/crypto_pool.ts'
 import type { KeyRing } from '#platform/keys/key_ring.ts'
+import type { LeverBook } from '#platform/levers/lever_book.ts'
 import { createSigningQueue } from '#platform/keys/signing_queue.ts'
 import type { SigningQueue } from '#platform/keys/signing_queue.ts'
 import type { Log } from '#platform/log.ts'
@@ -30,6 +32,7 @@ import type { GrantDeps } from './grants/grant_deps.ts'
 import { issueToken } from './tokens/issue.ts'
 import { discoveryDocument, metadataDocument } from './wire/documents.ts'
 import type { IntrospectionDeps } from './wire/introspection_endpoint.ts'
+import type { RevocationDeps } from './wire/revocation_endpoint.ts'
 import type { TokenEndpointDeps } from './wire/token_endpoint.ts'
 import type { TokenReviewDeps } from './wire/token_review_endpoint.ts'
 import type { UserinfoDeps } from './wire/userinfo_endpoint.ts'
@@ -42,6 +45,8 @@ export type BrokerParts = {
   readonly userinfo: SubjectDeps['userinfo']
   readonly gitlabIdentity: SubjectDeps['gitlabIdentity']
   readonly audit: AuditSink
+  /** What was switched off in an emergency. */
+  readonly levers: LeverBook
   readonly metrics: Metrics
   readonly log: Log
   readonly clock: Clock
@@ -56,6 +61,7 @@ export type LiveBroker = {
   readonly signing: SigningQueue
   readonly token: TokenEndpointDeps
   readonly introspection: IntrospectionDeps
+  readonly revocation: RevocationDeps
   readonly userinfo: UserinfoDeps
   readonly tokenReview: TokenReviewDeps
   readonly discovery: string
@@ -82,6 +88,7 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts, previo
     issuer: config.issuer,
     clock: parts.clock,
     publicKey: (kid: string) => parts.keyRing.publicKey(kid),
+    levers: () => parts.levers.current(),
     pool: parts.pool,
   }
   const limiting = limitsFor(config, parts, previous)
@@ -100,7 +107,8 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts, previo
       ...concluding,
     },
     introspection: { clientDeps: grantDeps, ownToken, ...limiting, ...concluding },
-    userinfo: { ownToken, addressLimit: limiting.addressLimit },
+    revocation: { clientDeps: grantDeps, ownToken, levers: parts.levers, ...limiting, ...concluding },
+    userinfo: { ownToken, addressLimit: limiting.addressLimit, ...concluding },
     tokenReview: {
       clientDeps: grantDeps,
       ownToken,
@@ -172,7 +180,10 @@ function limitsFor(
 export type GrantParts = Pick<
   BrokerParts,
   'verifier' | 'userinfo' | 'gitlabIdentity' | 'clock' | 'randomBytes' | 'pool'
-> & { readonly store: Pick<Store, 'claimOnce' | 'claimAllOnce'> }
+> & {
+  readonly store: Pick<Store, 'claimOnce' | 'claimAllOnce'>
+  readonly levers: Pick<LeverBook, 'current'>
+}
 
 /** The grants' world; explain puts a store that writes nothing and an `issue` that signs nothing in. */
 export function buildGrantDeps(
@@ -181,6 +192,7 @@ export function buildGrantDeps(
   issue: GrantDeps['issue'],
 ): Omit<GrantDeps, 'secrets' | 'atSigner'> {
   const { clock, store } = parts
+  const levers = (): Levers => parts.levers.current()
   const policies = compilePolicies(config)
   const connectors = new Map(config.connectors.map((connector) => [connector.id, connector]))
   const assertions = { issuer: config.issuer, clock, store, pool: parts.pool }
@@ -197,7 +209,8 @@ export function buildGrantDeps(
       hashOpaque: (token) => hash('sha256', token, 'base64url'),
     },
     decide: (subject, client, connector, named) =>
-      decideNamed(subject, client, connector, named, { policies, clock }),
+      decideNamed(subject, client, connector, named, { policies, clock, levers }),
+    levers,
     checkAssertion: (token, client) => checkClientAssertion(token, client, assertions),
     store,
     clock,

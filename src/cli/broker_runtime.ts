@@ -1,7 +1,9 @@
 // Puts the broker's parts together for the commands that need them: serve, explain, keys. The order of opening is the
 // order of closing, backwards.
 import type { Clock, RandomBytes } from '#core/clock.ts'
+import { emergencyEvent } from '#core/audit_event.ts'
 import { openAuditSink } from '#platform/audit_sink.ts'
+import type { AuditSink } from '#platform/audit_sink.ts'
 import { createCryptoPool } from '#platform/crypto_pool.ts'
 import type { CryptoPool } from '#platform/crypto_pool.ts'
 import { startSignatureThread } from '#platform/signature_thread/signature_thread.ts'
@@ -13,6 +15,8 @@ import type { IssuerKeysEvent } from '#platform/issuer_keys/issuer_keys.ts'
 import type { IssuerKeysRegistry } from '#platform/issuer_keys/registry.ts'
 import { openKeyRing } from '#platform/keys/key_ring.ts'
 import type { KeyRing } from '#platform/keys/key_ring.ts'
+import { openLeverBook } from '#platform/levers/lever_book.ts'
+import type { LeverBook } from '#platform/levers/lever_book.ts'
 import type { Log } from '#platform/log.ts'
 import { createMetrics } from '#platform/metrics.ts'
 import { createMemoryStore } from '#platform/store/memory_store.ts'
@@ -60,6 +64,12 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
     audit.close()
     throw error
   })
+  const levers = await openLevers(store, keyRing, audit, world).catch(async (error: unknown) => {
+    keyRing.close()
+    await store.close()
+    audit.close()
+    throw error
+  })
   const metrics = createMetrics(world.version)
   const issuers = createIssuerKeysRegistry({ clock, onEvent: (event) => tellIssuerKeys(event, log) })
   return {
@@ -68,6 +78,7 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
     parts: {
       store,
       keyRing,
+      levers,
       verifier: createSubjectVerifier({ clock, issuerKeys: issuers, pool }),
       userinfo: (token, connector) => readUserinfo(token, connector, issuers),
       gitlabIdentity: (token, connector) => readGitlabIdentity(token, connector, issuers),
@@ -82,6 +93,7 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
       gauge.close()
       pool.close()
       issuers.close()
+      levers.close()
       keyRing.close()
       await store.close()
       audit.close()
@@ -121,6 +133,22 @@ export async function openKeys(
     maxTokenTtlSeconds: longestLifetime(config),
     log: world.log,
     ...(pool === undefined ? {} : { pool }),
+  })
+}
+
+function openLevers(
+  store: Store,
+  keyRing: KeyRing,
+  audit: AuditSink,
+  { clock, randomBytes, log }: World,
+): Promise<LeverBook> {
+  return openLeverBook({
+    store,
+    clock,
+    randomBytes,
+    log,
+    onStamp: () => keyRing.refresh(),
+    tell: (event) => audit.write(emergencyEvent(event)),
   })
 }
 

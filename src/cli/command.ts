@@ -94,6 +94,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./keys.ts')).keys,
   },
   {
+    name: 'emergency',
+    summary: 'switch a client, connector or policy off, and deny tokens that were issued',
+    load: async () => (await import('./emergency.ts')).emergency,
+  },
+  {
     name: 'store',
     summary: 'make the tables of a PostgreSQL store, or bring them up to date',
     load: async () => (await import('./store.ts')).store,

@@ -1,15 +1,18 @@
 // `sallyport keys`: what an operator does with the signing keys. It works on the store that the configuration names; a
-// running broker sees a change within ten seconds.
+// running broker sees a revocation within two seconds, any other change within ten.
 import type { CommandIo, CommandModule, ExitCode } from './command.ts'
 import { addConfigFlags } from './config_source.ts'
 import type { ConfigFlags } from './config_source.ts'
 
 export type KeysFlags = ConfigFlags & { readonly json?: boolean }
 
+/** For the audit event. */
+type KeysPerson = { readonly why?: string | undefined; readonly by?: string | undefined }
+
 export type KeysJob =
   | { readonly job: 'list' }
   | { readonly job: 'rotate' }
-  | { readonly job: 'revoke'; readonly kid: string; readonly flush: boolean }
+  | ({ readonly job: 'revoke'; readonly kid: string; readonly flush: boolean } & KeysPerson)
   | { readonly job: 'flush' }
 
 export const keys: CommandModule = {
@@ -45,9 +48,12 @@ export const keys: CommandModule = {
     )
     sub('revoke <kid>', 'take a key out at once')
       .option('--flush', 'make every kube-apiserver under kube.apiservers forget it; takes a minute')
-      .action(async (kid: string, flags: KeysFlags & { readonly flush?: boolean }) =>
-        end(await run({ job: 'revoke', kid, flush: flags.flush === true }, flags, io)),
-      )
+      .option('--why <text>', 'reason, for the audit event')
+      .option('--by <name>', 'who does this (default: the user of the shell)')
+      .action(async (kid: string, flags: KeysFlags & KeysPerson & { readonly flush?: boolean }) => {
+        const { flush = false, why, by } = flags
+        end(await run({ job: 'revoke', kid, flush, why, by }, flags, io))
+      })
     sub('flush', 'make every kube-apiserver fetch the keys anew, as after a revocation').action(
       async (flags: KeysFlags) => end(await run({ job: 'flush' }, flags, io)),
     )

@@ -1,11 +1,16 @@
 // Runs `sallyport keys`: opens the ring of the configured store, does one thing, says what it did.
 import { existsSync } from 'node:fs'
 import { flushDeadlineSeconds } from '#core/kube/key_flush.ts'
+import { MAX_LEVER_TEXT } from '#core/levers.ts'
+import { uuidV4 } from '#core/token/uuid.ts'
 import { KeyFailure } from '#platform/keys/key_failure.ts'
 import type { KeyDescription, KeyRing } from '#platform/keys/key_ring.ts'
 import { ringStoreKey } from '#platform/keys/ring_state.ts'
+import { announce, writeStamp } from '#platform/levers/lever_store.ts'
+import type { LeverEvent } from '#platform/levers/lever_store.ts'
 import { createLog } from '#platform/log.ts'
 import { StoreFailure } from '#platform/store/store.ts'
+import type { Store } from '#platform/store/store.ts'
 import type { BrokerConfig, StoreConfig } from '../broker/config/broker_config.ts'
 import { openKeys, openStore } from './broker_runtime.ts'
 import { EXIT } from './command.ts'
@@ -13,6 +18,7 @@ import type { CommandIo, ExitCode } from './command.ts'
 import { loadConfig, tellFindings } from './config_source.ts'
 import type { KeysFlags, KeysJob } from './keys.ts'
 import type { FlushResult } from './keys_flush.ts'
+import { personOf } from './person.ts'
 
 type Output = Pick<CommandIo, 'stdout' | 'stderr'> & { readonly json: boolean }
 
@@ -42,7 +48,7 @@ export async function runKeys(job: KeysJob, flags: KeysFlags, io: CommandIo): Pr
         throw new StoreFailure('there are no keys in the store yet: start the broker once')
       const ring = await openKeys(config, store, { ...io, log, version: '' })
       ring.close()
-      return await runJob(job, { ring, output, config, io })
+      return await runJob(job, { ring, output, config, io, store })
     } finally {
       await store.close()
     }
@@ -67,11 +73,13 @@ async function rotateKeys(ring: KeyRing, output: Output): Promise<ExitCode> {
   return EXIT.ok
 }
 
-async function revokeKey(ring: KeyRing, kid: string, output: Output): Promise<ExitCode> {
+async function revokeKey(job: Revocation, { ring, output, io, store }: Work): Promise<ExitCode> {
+  const { kid } = job
   if (!(await ring.revoke(kid))) {
     output.stderr.write(`sallyport keys: ${unknownKey(ring, kid)}\n`)
     return EXIT.denied
   }
+  await announce(store, revocationEvent(job, io))
   const signing = ring.list().find((key) => key.state === 'signing')
   if (output.json) {
     writeJson({ revoked: kid, signing: signing === undefined ? undefined : asJson(signing) }, output)
@@ -80,17 +88,27 @@ async function revokeKey(ring: KeyRing, kid: string, output: Output): Promise<Ex
   output.stdout.write(`revoked  ${kid}\n${signing === undefined ? '' : `${asLine(signing)}\n`}`)
   // reference: a kube-apiserver keeps the keys it fetched until a token with a key it does not know makes it look.
   output.stderr.write(
-    'A running broker follows within 10 s. Verifiers may hold the old key in their cache: present one token of the\n' +
+    'Every running broker follows within 2 s. Verifiers may hold the old key in their cache: present one token of the\n' +
       'new key to every kube-apiserver replica, which makes it fetch the keys again (`sallyport keys flush` does).\n',
   )
   return EXIT.ok
 }
+
+type Revocation = Extract<KeysJob, { job: 'revoke' }>
 
 type Work = {
   readonly ring: KeyRing
   readonly output: Output
   readonly config: BrokerConfig
   readonly io: CommandIo
+  readonly store: Store
+}
+
+/** By whom and why, for the audit log of the brokers; it makes them look at the keys at once, too. */
+function revocationEvent({ kid, why, by }: Revocation, io: CommandIo): LeverEvent {
+  const lever = { did: 'revoked', action: 'revoke', kind: 'key', id: kid } as const
+  const said = { by: personOf(by, io), why: (why ?? '').slice(0, MAX_LEVER_TEXT) }
+  return { id: uuidV4(io.randomBytes), at: io.clock(), lever: { ...lever, ...said } }
 }
 
 function needsApiservers(job: KeysJob): boolean {
@@ -105,14 +123,18 @@ async function runJob(job: KeysJob, work: Work): Promise<ExitCode> {
     case 'rotate':
       return rotateKeys(ring, output)
     case 'revoke':
-      return job.flush ? flushKeys(job.kid, work) : revokeKey(ring, job.kid, output)
+      return job.flush ? flushKeys(job, work) : revokeKey(job, work)
     case 'flush':
       return flushKeys(undefined, work)
   }
 }
 
 /** Takes `revoked` out, if one is named, and tells of every kube-apiserver whether it has fetched the keys since. */
-async function flushKeys(revoked: string | undefined, { ring, output, config, io }: Work): Promise<ExitCode> {
+async function flushKeys(
+  job: Revocation | undefined,
+  { ring, output, config, io, store }: Work,
+): Promise<ExitCode> {
+  const revoked = job?.kid
   const { flushApiservers, makeOldTokens } = await import('./keys_flush.ts')
   const { issuer, kube } = config
   const order = { issuer, apiservers: kube.apiservers }
@@ -125,6 +147,8 @@ async function flushKeys(revoked: string | undefined, { ring, output, config, io
     output.stderr.write(`sallyport keys: ${unknownKey(ring, revoked ?? '')}\n`)
     return EXIT.denied
   }
+  if (job === undefined) await writeStamp(store, uuidV4(io.randomBytes))
+  else await announce(store, revocationEvent(job, io))
   const signing = ring.list().find((key) => key.state === 'signing')
   if (!output.json) {
     if (revoked !== undefined) output.stdout.write(`revoked  ${revoked}\n`)
@@ -161,7 +185,7 @@ function flushJson(result: FlushResult): object {
 }
 
 /** Why the store holds no keys to work on. Opening a file would make it. */
-function unfitStore(store: StoreConfig): string | undefined {
+export function unfitStore(store: StoreConfig): string | undefined {
   if (store.type === 'memory') return 'the store is memory: its keys live and die with the running broker'
   if (store.type === 'sqlite' && !existsSync(store.file))
     return `there is no store at ${store.file} yet: start the broker once`

@@ -28,6 +28,7 @@ export type DecisionFacts = {
   audiences?: readonly string[]
   profile?: AudienceProfile
   issued?: IssuedFacts
+  lever?: LeverFacts
 }
 
 type SubjectFacts = {
@@ -37,6 +38,18 @@ type SubjectFacts = {
   /** base64url SHA-256 of the signed part; finds the token again without holding it. */
   readonly hash: string
   readonly kid?: string
+}
+
+/** What a person did in an emergency. `until`: RFC 3339; absent where it stays until it is lifted. */
+export type LeverFacts = {
+  readonly did: 'disabled' | 'denied' | 'revoked' | 'lifted'
+  readonly action: 'disable' | 'deny' | 'revoke'
+  readonly kind: 'client' | 'connector' | 'policy' | 'token' | 'key'
+  readonly id: string
+  readonly until?: string
+  /** As that person says. */
+  readonly by: string
+  readonly why: string
 }
 
 /** `exp` in seconds since the epoch. */
@@ -50,8 +63,11 @@ type IssuedFacts = {
 export type AuditEvent = {
   /** RFC 3339, milliseconds, UTC. */
   readonly time: string
-  /** `introspection`: only what was refused there. `review`: a kube-apiserver asked about a token. */
-  readonly event: 'token' | 'introspection' | 'review'
+  /**
+   * `introspection`, `userinfo`: only what was refused there; of tokens only those that a lever denies. `review`: a
+   * kube-apiserver asked about a token. `revocation`: RFC 7009. `emergency`: a person pulled or lifted a lever.
+   */
+  readonly event: 'token' | 'introspection' | 'userinfo' | 'review' | 'revocation' | 'emergency'
   readonly requestId: string
   readonly peer: string
   /** `deny`: by rule, or malformed. `fail`: our fault, nothing was decided about the caller. */
@@ -79,15 +95,29 @@ export function denyEvent(context: AuditContext, facts: DecisionFacts, denial: D
   }
 }
 
+/** What a person did with the CLI. It has the id of the change for a request's. */
+export function emergencyEvent(change: {
+  readonly id: string
+  readonly at: number
+  readonly lever: LeverFacts
+}): AuditEvent {
+  const time = new Date(change.at).toISOString()
+  const context: AuditContext = { event: 'emergency', time, requestId: change.id, peer: '' }
+  return allowEvent(context, { grant: 'emergency', lever: change.lever })
+}
+
 /** Of the facts, what was asked for and the subject's own words are chosen by callers. */
 function clipFacts(facts: DecisionFacts): DecisionFacts {
-  const { subject, audiencesRequested } = facts
+  const { subject, audiencesRequested, lever } = facts
   return {
     ...facts,
     ...(subject === undefined ? {} : { subject: clipSubject(subject) }),
     ...(audiencesRequested === undefined
       ? {}
       : { audiencesRequested: audiencesRequested.slice(0, MAX_ITEMS).map(clip) }),
+    ...(lever === undefined
+      ? {}
+      : { lever: { ...lever, id: clip(lever.id), by: clip(lever.by), why: clip(lever.why) } }),
   }
 }
 
@@ -105,6 +135,7 @@ const FAULTS: ReadonlySet<DenialReason> = new Set<Fault['reason']>([
   'issuer_keys_unavailable',
   'store_unavailable',
   'client_check_busy',
+  'deny_list_full',
   'too_busy',
   'signer_busy',
   'signing_failed',
@@ -185,6 +216,7 @@ export function stepOf(reason: DenialReason): Step {
     case 'client_assertion_invalid':
     case 'client_grant_not_allowed':
     case 'client_public':
+    case 'client_disabled':
     case 'client_check_busy':
     case 'review_not_allowed':
       return 'client'
@@ -193,6 +225,7 @@ export function stepOf(reason: DenialReason): Step {
     case 'connector_missing':
     case 'connector_grant_not_allowed':
     case 'connector_without_exchange':
+    case 'connector_disabled':
     case 'subject_token_missing':
     case 'subject_token_type_unsupported':
     case 'requested_token_type_unsupported':
@@ -221,10 +254,14 @@ export function stepOf(reason: DenialReason): Step {
     case 'issuer_keys_unavailable':
     case 'review_token_use':
     case 'review_name_reserved':
+    case 'token_denied':
+    case 'token_of_another_client':
+    case 'deny_list_full':
       return 'subject'
     case 'policy_none_matched':
     case 'policy_unknown':
     case 'policy_output_refused':
+    case 'policy_disabled':
       return 'policy'
     case 'audience_not_trusted':
     case 'audience_not_granted':

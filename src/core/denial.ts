@@ -26,6 +26,7 @@ export type ClientDenial =
   | { reason: 'client_assertion_invalid'; client: string; cause: Denial | string }
   | { reason: 'client_grant_not_allowed'; client: string; grant: string }
   | { reason: 'client_public'; client: string }
+  | { reason: 'client_disabled'; client: string }
 
 /** Where the subject token comes from. */
 type ConnectorDenial =
@@ -34,6 +35,7 @@ type ConnectorDenial =
   | { reason: 'connector_missing'; candidates: number }
   | { reason: 'connector_grant_not_allowed'; connector: string; grant: string }
   | { reason: 'connector_without_exchange'; connector: string; type: string }
+  | { reason: 'connector_disabled'; connector: string }
   | { reason: 'subject_token_missing' }
   | { reason: 'subject_token_type_unsupported'; got: string }
   | { reason: 'requested_token_type_unsupported'; got: string }
@@ -68,6 +70,7 @@ type PolicyDenial =
   | { reason: 'policy_none_matched'; connector: string; tried: readonly PolicyMiss[] }
   | { reason: 'policy_unknown'; policy: string }
   | { reason: 'policy_output_refused'; policy: string; detail: string }
+  | { reason: 'policy_disabled'; policy: string }
 
 /** Why one policy did not hold; `step` names the pin, condition or limit that failed first. */
 export type PolicyMiss = { readonly policy: string; readonly step: string; readonly detail: string }
@@ -91,11 +94,17 @@ type ReviewDenial =
   | { reason: 'review_token_use'; got: string }
   | { reason: 'review_name_reserved'; name: string }
 
+/** What is wrong with a token of ours that is shown to us again. */
+type OwnTokenDenial =
+  | { reason: 'token_denied'; by: 'token' | 'client' | 'policy'; id: string; jti: string }
+  | { reason: 'token_of_another_client'; client: string; issuedTo: string }
+
 /** Ours or the network's fault: nothing was decided about the caller. */
 export type Fault =
   | { reason: 'issuer_keys_unavailable'; connector: string; detail: string }
   | { reason: 'store_unavailable'; detail: string }
   | { reason: 'client_check_busy' }
+  | { reason: 'deny_list_full'; client: string }
   | { reason: 'too_busy'; maxRequests: number }
   | { reason: 'signer_busy'; waiting: number; waitedMs: number; retryAfterSeconds: number }
   | { reason: 'signing_failed'; detail: string }
@@ -109,6 +118,7 @@ export type Denial =
   | PolicyDenial
   | TargetDenial
   | ReviewDenial
+  | OwnTokenDenial
   | Fault
 
 export type DenialReason = Denial['reason']

@@ -86,6 +86,10 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
     means: 'a public client asked for what only a confidential one may have',
     wayOut: 'give the client a secret or federated_jwt',
   },
+  client_disabled: {
+    means: 'the client proved itself, and is switched off in an emergency',
+    wayOut: 'sallyport emergency list says by whom and why; sallyport emergency lift disable client ID',
+  },
   connector_not_allowed: {
     means: 'the client’s connectors do not list this connector',
     wayOut: 'add it to connectors (Dex: allowedConnectors) of the client',
@@ -106,6 +110,10 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
   connector_without_exchange: {
     means: 'tokens of this type of connector cannot be exchanged',
     wayOut: 'use a connector of type oidc or of the CI’s own type',
+  },
+  connector_disabled: {
+    means: 'the connector is switched off in an emergency',
+    wayOut: 'sallyport emergency list says by whom and why; sallyport emergency lift disable connector ID',
   },
   subject_token_missing: {
     means: 'the request has no subject_token',
@@ -220,6 +228,10 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
     means: 'a policy holds, but what it would put into the token is not fit',
     wayOut: 'the evidence names the template and what is wrong with its value',
   },
+  policy_disabled: {
+    means: 'a policy holds that is switched off in an emergency, and no other one does',
+    wayOut: 'sallyport emergency list says by whom and why; sallyport emergency lift disable policy ID',
+  },
   audience_not_trusted: {
     means: 'an audience is unknown or does not trust the client',
     wayOut: 'add the client to clients (Dex: trustedPeers) of the audience',
@@ -266,6 +278,14 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
     means: 'with the cluster’s prefixes the user or a group would have a reserved name',
     wayOut: 'give usernamePrefix and groupsPrefix in kube.tokenReview.clients',
   },
+  token_denied: {
+    means: 'the token is ours and alive, and it, its client or its policy is on the deny-list',
+    wayOut: 'find out who still shows it; sallyport emergency list says why it is there',
+  },
+  token_of_another_client: {
+    means: 'a client wants to revoke a token that was issued to another one',
+    wayOut: 'let its own client revoke it, or deny it: sallyport emergency deny token JTI',
+  },
   issuer_keys_unavailable: {
     means: 'the issuer’s keys, or its userinfo, cannot be had right now',
     wayOut: 'look at the log line of the connector; the caller may try again',
@@ -274,6 +294,11 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
   client_check_busy: {
     means: 'too many slow secret checks wait',
     wayOut: 'use generated secrets: their check costs a microsecond',
+  },
+  deny_list_full: {
+    means: 'so many revoked tokens are remembered that there is no room for one more',
+    wayOut:
+      'deny the client or the policy as a whole: sallyport emergency deny; room comes back as they expire',
   },
   too_busy: {
     means: 'more requests were in work than limits.maxConcurrentRequests allows',

@@ -35,6 +35,7 @@ t.test(
       exp: seconds - 5 + 600,
       iat: seconds - 5,
       nbf: seconds - 5,
+      azp: 'ci',
       token_use: 'kube',
       username: 'gitlab:acme-platform/terraform-aws-eks',
       uid: '48291',

@@ -41,6 +41,7 @@ t.test('every subcommand helps with examples of its own, and a mistake points to
   for (const [name, subs] of [
     ['config', ['check', 'from-dex']],
     ['keys', ['list', 'rotate', 'revoke', 'flush']],
+    ['emergency', ['disable', 'deny', 'lift', 'list']],
     ['store', ['migrate']],
     ['ledger', ['export', 'show', 'rebuild']],
     ['kube', ['auth-config', 'lint', 'explain', 'rbac', 'kubeconfig']],

@@ -39,7 +39,7 @@ function present(contents: TokenContents): Record<string, unknown> {
   return JSON.parse(JSON.stringify(tokenClaims(contents)))
 }
 
-t.test('the dex profile writes Dex’s claims in Dex’s order', async (t) => {
+t.test('the dex profile writes Dex’s claims in Dex’s order, and then the policy if one granted it', async (t) => {
   const claims = present(VALID)
   t.same(Object.keys(claims), [
     'iss',
@@ -57,6 +57,7 @@ t.test('the dex profile writes Dex’s claims in Dex’s order', async (t) => {
     'name',
     'preferred_username',
     'federated_claims',
+    'policy',
   ])
   t.match(claims, {
     sub: 'CgEx',
@@ -70,7 +71,7 @@ t.test('the dex profile writes Dex’s claims in Dex’s order', async (t) => {
 
 t.test('without a scope its claims are absent; email_verified stands even without an address', async (t) => {
   const bare = { ...VALID, scopes: parseScopes(''), nonce: '', atHash: undefined }
-  t.same(Object.keys(present(bare)), ['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'azp'])
+  t.same(Object.keys(present(bare)), ['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'azp', 'policy'])
   const empty = {
     ...VALID.identity,
     username: '',
@@ -106,6 +107,7 @@ t.test('the kubernetes profile is flat text for one audience', async (t) => {
     iat: 95,
     nbf: 95,
     jti: 'j',
+    azp: 'ci',
     token_use: 'kube',
     username: 'gitlab:1',
     uid: '1',

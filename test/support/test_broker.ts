@@ -9,6 +9,7 @@ import { inPlacePool } from '../../src/platform/crypto_pool.ts'
 import { existsSync, readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
+import { emergencyEvent } from '../../src/core/audit_event.ts'
 import type { AuditEvent } from '../../src/core/audit_event.ts'
 import { CLIENT_CREDENTIALS, ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '../../src/core/oauth/names.ts'
 import { createPublicApp } from '../../src/broker/app.ts'
@@ -25,6 +26,7 @@ import { readGitlabIdentity } from '../../src/platform/gitlab_identity.ts'
 import { createIssuerKeysRegistry } from '../../src/platform/issuer_keys/registry.ts'
 import type { IssuerKeysRegistry } from '../../src/platform/issuer_keys/registry.ts'
 import { openKeyRing } from '../../src/platform/keys/key_ring.ts'
+import { openLeverBook } from '../../src/platform/levers/lever_book.ts'
 import type { Log } from '../../src/platform/log.ts'
 import { createMetrics } from '../../src/platform/metrics.ts'
 import { createRandomBytes } from '../../src/platform/random.ts'
@@ -138,8 +140,19 @@ export async function startTestBroker(t: Test, options: TestBrokerOptions = {}):
     refreshSeconds: 0,
   })
   const issuers = createIssuerKeysRegistry({ clock: now })
+  const audit = collectingSink(events, said, faults)
+  const levers = await openLeverBook({
+    store,
+    clock: now,
+    randomBytes,
+    log,
+    onStamp: () => keyRing.refresh(),
+    tell: (event) => audit.write(emergencyEvent(event)),
+    lookEveryMs: 0,
+  })
   const parts: BrokerParts = {
     store,
+    levers,
     keyRing: {
       ...keyRing,
       current: () =>
@@ -150,7 +163,7 @@ export async function startTestBroker(t: Test, options: TestBrokerOptions = {}):
     verifier: createSubjectVerifier({ clock: now, issuerKeys: issuers }),
     userinfo: (token, connector) => readUserinfo(token, connector, issuers),
     gitlabIdentity: (token, connector) => readGitlabIdentity(token, connector, issuers),
-    audit: collectingSink(events, said, faults),
+    audit,
     metrics: createMetrics('0.0.0-test'),
     log,
     clock: now,
@@ -390,6 +403,14 @@ function faultyStore(store: Store, faults: Faults): Store {
   }
   return {
     ...store,
+    async get(key) {
+      check()
+      return store.get(key)
+    },
+    async put(key, value, expiresAt) {
+      check()
+      return store.put(key, value, expiresAt)
+    },
     async claimAllOnce(claims) {
       check()
       if (faults.broken) throw new Error('secret /path/to/db')

@@ -5,6 +5,7 @@ import type { Client } from '#core/client.ts'
 import type { Connector } from '#core/connector.ts'
 import type { ClientDenial } from '#core/denial.ts'
 import type { ParsedToken } from '#core/jwt/compact.ts'
+import type { Levers } from '#core/levers.ts'
 import type { Credentials } from '#core/oauth/credentials.ts'
 import type { PolicyGrant } from '#core/policy/trust_policy.ts'
 import { deny, ok } from '#core/result.ts'
@@ -42,6 +43,8 @@ export type ClientDeps = {
     connector: Connector,
     named: string,
   ) => Result<PolicyGrant>
+  /** What is switched off at this moment. */
+  readonly levers: () => Levers
   /** RFC 7523 §3 for `private_key_jwt`: signature, iss = sub = client, aud = this issuer alone, jti once. */
   readonly checkAssertion: (token: ParsedToken, client: Client) => Promise<Result<undefined>>
 }
@@ -56,6 +59,21 @@ export async function authenticateClient(
   subjectToken: string,
   deps: ClientDeps,
   facts: DecisionFacts = { grant: 'unknown' },
+): Promise<Result<AuthenticatedClient>> {
+  const proven = await proveClient(credentials, subjectToken, deps, facts)
+  if (!proven.ok) return proven
+  // Only now, and in the words of a wrong secret: a guess must not learn by time or text that the client is switched off.
+  const { client } = proven.value
+  return deps.levers().disabled('client').has(client.id)
+    ? deny({ reason: 'client_disabled', client: client.id })
+    : proven
+}
+
+async function proveClient(
+  credentials: Credentials,
+  subjectToken: string,
+  deps: ClientDeps,
+  facts: DecisionFacts,
 ): Promise<Result<AuthenticatedClient>> {
   const token = credentials.kind === 'assertion' ? credentials.assertion : subjectToken
   const client = deps.clients.get(clientIdOf(credentials, deps))
@@ -133,6 +151,9 @@ async function authenticateJob(
 ): Promise<Result<AuthenticatedClient>> {
   const connector = deps.connectors.get(auth.connector)
   if (connector === undefined) return deny({ reason: 'connector_unknown', connector: auth.connector })
+  // Before its issuer is asked for anything: it may be the one that was taken over.
+  if (deps.levers().disabled('connector').has(connector.id))
+    return notProven(client, deny({ reason: 'connector_disabled', connector: connector.id }))
   const presented: PresentedToken = { text: token, type: undefined, parsed: deps.parse(token) }
   const subject = await readSubject(presented, connector, deps.subject)
   if (!subject.ok) return notProven(client, subject)

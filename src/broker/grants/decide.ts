@@ -3,6 +3,7 @@
 import type { Client } from '#core/client.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Connector } from '#core/connector.ts'
+import type { Levers } from '#core/levers.ts'
 import { decidePolicies, policiesOf } from '#core/policy/decide.ts'
 import type { PolicyIndex } from '#core/policy/decide.ts'
 import type { PolicyGrant } from '#core/policy/trust_policy.ts'
@@ -10,13 +11,19 @@ import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 import type { Subject } from '../connectors/subject.ts'
 
+export type DecideDeps = {
+  readonly policies: PolicyIndex
+  readonly clock: Clock
+  readonly levers: () => Levers
+}
+
 /** The grant of the first policy that holds; `undefined` where no policy is needed. */
 export function decideGrant(
   subject: Subject,
   client: Client,
   connector: Connector,
   named: string,
-  deps: { readonly policies: PolicyIndex; readonly clock: Clock },
+  deps: DecideDeps,
 ): Result<PolicyGrant | undefined> {
   const policies = policiesOf(deps.policies, connector.id)
   if (policies.length === 0 && !connector.needsPolicy) {
@@ -29,6 +36,7 @@ export function decideGrant(
     issuer: connector.issuer,
     now: deps.clock(),
     named: named === '' ? undefined : named,
+    switchedOff: deps.levers().disabled('policy'),
   })
 }
 
@@ -38,7 +46,7 @@ export function decideNamed(
   client: Client,
   connector: Connector,
   named: string,
-  deps: { readonly policies: PolicyIndex; readonly clock: Clock },
+  deps: DecideDeps,
 ): Result<PolicyGrant> {
   const grant = decideGrant(subject, client, connector, named, deps)
   if (!grant.ok) return grant

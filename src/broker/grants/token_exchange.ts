@@ -40,6 +40,8 @@ export async function exchangeToken(
   if (!source.ok) return source
   const { connector, presented } = source.value
   facts.connector = connector.id
+  if (deps.levers().disabled('connector').has(connector.id))
+    return deny({ reason: 'connector_disabled', connector: connector.id })
 
   // 3. what it proves (signature, time, audience): the first step that costs anything
   const subject = await readSubject(presented, connector, deps.subject)

@@ -1,11 +1,14 @@
 // Verifying a token that this broker issued, for userinfo and introspection: any algorithm that the key set holds, ES256
 // as well as RS256 (Dex's verifier knows RS256 only).
+import { hash } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Claims } from '#core/claims.ts'
 import type { Clock } from '#core/clock.ts'
 import { algorithmOf } from '#core/jwt/algorithms.ts'
 import { checkIssuer } from '#core/jwt/claim_rules.ts'
 import { decodeSegment, parseCompact } from '#core/jwt/compact.ts'
+import type { Levers } from '#core/levers.ts'
 import type { VerificationKey } from '#core/jwt/public_key.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
@@ -17,6 +20,8 @@ export type OwnTokenDeps = {
   readonly clock: Clock
   readonly publicKey: (kid: string) => KeyObject | undefined
   readonly pool: CryptoPool
+  /** What is denied at this moment. */
+  readonly levers: () => Levers
 }
 
 export type OwnToken = {
@@ -25,13 +30,7 @@ export type OwnToken = {
   readonly payload: string
 }
 
-/** The token when it is ours and alive at this moment; `undefined` for everything else, whatever the reason. */
-export async function verifyOwnToken(token: string, deps: OwnTokenDeps): Promise<OwnToken | undefined> {
-  const checked = await checkOwnToken(token, deps)
-  return checked.ok ? checked.value : undefined
-}
-
-/** The same with its reason, for the audit log alone. */
+/** The token when it is ours, alive at this moment and not denied. The reason is for the audit log alone. */
 export async function checkOwnToken(token: string, deps: OwnTokenDeps): Promise<Result<OwnToken>> {
   const parsed = parseCompact(token)
   if (!parsed.ok) return parsed
@@ -51,10 +50,23 @@ export async function checkOwnToken(token: string, deps: OwnTokenDeps): Promise<
     return deny({ reason: 'subject_claim_invalid', claim: 'exp', detail: 'missing' })
   const now = deps.clock() / 1000
   if (exp <= now) return deny({ reason: 'subject_expired', exp, now: Math.floor(now) })
+  const denied = deps.levers().denialOf(claims)
+  if (denied !== undefined) return deny(denied)
   const payload = decodeSegment(signingInput.slice(signingInput.indexOf('.') + 1))
   return payload === undefined
     ? deny({ reason: 'subject_malformed', detail: 'payload' })
     : ok({ claims, payload: payload.toString('utf8') })
+}
+
+/** Of a token that proved to be ours, for the audit event. */
+export function ownTokenFacts(token: string, { iss, sub, jti }: Claims): NonNullable<DecisionFacts['subject']> {
+  const signed = token.slice(0, token.lastIndexOf('.'))
+  return {
+    iss: typeof iss === 'string' ? iss : '',
+    sub: typeof sub === 'string' ? sub : '',
+    ...(typeof jti === 'string' ? { jti } : {}),
+    hash: hash('sha256', signed, 'base64url'),
+  }
 }
 
 /** Our keys are RSA or P-256, and no others are ever published. */

@@ -38,6 +38,24 @@ export const DEX_DIFFERENCES: readonly DexDifference[] = [
     probes: ['introspect *, anonymous'],
   },
   {
+    id: 'revocation',
+    title: 'Revocation (RFC 7009)',
+    dex: '404',
+    sallyport:
+      '`POST /token/revoke`: a client takes its own token back; userinfo and introspection refuse it from then on',
+    why: 'A token that was seen by others should not live until it ends by itself.',
+    probes: ['revoke without a token'],
+  },
+  {
+    id: 'policy-claim',
+    title: 'Who granted a token',
+    dex: 'it has no policies',
+    sallyport:
+      'where a policy of ours granted it, `policy` names it, behind all claims of Dex; a Dex configuration without an overlay has none',
+    why: 'In an emergency all that a policy granted can be denied.',
+    probes: [],
+  },
+  {
     id: 'cache-headers',
     title: 'Cache headers',
     dex: 'none on errors, userinfo and active introspection answers',

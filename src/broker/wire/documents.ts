@@ -12,6 +12,7 @@ export type BrokerPaths = {
   readonly keys: string
   readonly userinfo: string
   readonly introspect: string
+  readonly revoke: string
   readonly tokenReview: string
   readonly health: string
 }
@@ -27,6 +28,7 @@ export function brokerPaths(issuer: string): BrokerPaths {
     keys: `${base}/keys`,
     userinfo: `${base}/userinfo`,
     introspect: `${base}/token/introspect`,
+    revoke: `${base}/token/revoke`,
     tokenReview: `${base}/kubernetes/token-review`,
     health: `${base}/healthz`,
   }
@@ -55,6 +57,7 @@ function discoveryFields(config: BrokerConfig, algorithms: readonly string[]) {
     jwks_uri: at('/keys'),
     userinfo_endpoint: at('/userinfo'),
     introspection_endpoint: at('/token/introspect'),
+    revocation_endpoint: at('/token/revoke'),
     grant_types_supported: [...config.grants].sort(),
     // Required by both documents, and there is no authorization endpoint: what Kubernetes' own issuer says here.
     response_types_supported: ['id_token'],

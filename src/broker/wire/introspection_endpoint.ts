@@ -1,27 +1,20 @@
 // POST /token/introspect (RFC 7662) in Dex's shape, for authenticated confidential clients only. Everything that is not a
 // living token of ours is `{"active":false}`.
-import { isFault } from '#core/audit_event.ts'
 import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Claims, JsonValue } from '#core/claims.ts'
-import type { Client } from '#core/client.ts'
 import type { Denial, Fault } from '#core/denial.ts'
 import { goJson } from '#core/dex/go_text.ts'
-import { readCredentials } from '#core/oauth/credentials.ts'
-import type { Form } from '#core/oauth/form.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 import { callerNetwork } from '#platform/http/client_address.ts'
 import type { RateLimit } from '#platform/rate_limit.ts'
-import { authenticateClient } from '../clients/authenticate_client.ts'
-import type { ClientDeps, JobCredential } from '../clients/authenticate_client.ts'
-import { limitClient } from '../clients/limit_client.ts'
 import type { ClientLimits } from '../clients/limit_client.ts'
-import type { GrantDeps } from '../grants/grant_deps.ts'
-import { claimUses, useOf } from '../grants/replay.ts'
-import { verifyOwnToken } from '../tokens/own_token.ts'
+import { checkOwnToken } from '../tokens/own_token.ts'
 import type { OwnTokenDeps } from '../tokens/own_token.ts'
 import { errorAnswer, jsonAnswer } from './answer.ts'
 import type { Answer } from './answer.ts'
+import { authenticateAsker } from './authenticate_asker.ts'
+import type { AskerDeps } from './authenticate_asker.ts'
 import { conclude } from './conclude.ts'
 import type { ConcludeDeps } from './conclude.ts'
 import { toOAuthError } from './oauth_error.ts'
@@ -31,13 +24,14 @@ import type { RawRequest } from './token_endpoint.ts'
 
 export type IntrospectionDeps = ConcludeDeps &
   ClientLimits & {
-    readonly clientDeps: ClientDeps & Pick<GrantDeps, 'audiences' | 'store' | 'clock'>
+    readonly clientDeps: AskerDeps
     readonly ownToken: OwnTokenDeps
     /** The token endpoint's own. */
     readonly addressLimit: RateLimit
   }
 
 const NO_STORE = { 'cache-control': 'no-store', pragma: 'no-cache' }
+const INACTIVE = jsonAnswer(200, '{"active":false}\n', NO_STORE)
 
 /** What was refused is an audit event; an authenticated question decides nothing. */
 export async function answerIntrospection(raw: RawRequest, deps: IntrospectionDeps): Promise<Answer> {
@@ -63,7 +57,7 @@ function concludeIntrospection(
   startedAt: number,
   deps: IntrospectionDeps,
 ): Promise<Answer> {
-  const answer = errorAnswer(toIntrospectionError(denial))
+  const answer = denial.reason === 'token_denied' ? INACTIVE : errorAnswer(toIntrospectionError(denial))
   return conclude({ event: 'introspection', requestId, peer, startedAt, facts, denial, answer }, deps)
 }
 
@@ -82,15 +76,18 @@ async function decideIntrospection(
   if (!form.value.has('token')) return deny({ reason: 'form_malformed', detail: NO_TOKEN })
 
   // 2. who asks
-  const client = await authenticate(raw, form.value, deps, facts)
-  if (!client.ok) return client
+  const asker = await authenticateAsker(raw, form.value, INTROSPECTION_PLACE, deps, facts)
+  if (!asker.ok) return asker
+  const { client, method } = asker.value
+  // A public client's id is no secret: whoever knows it could ask for anybody's token.
+  if (method === 'none') return deny({ reason: 'client_public', client: client.id })
 
   // 3. what the token is
-  const token = await verifyOwnToken(form.value.get('token'), deps.ownToken)
-  if (token === undefined || !isKnown(token.claims, deps)) {
-    return ok(jsonAnswer(200, '{"active":false}\n', NO_STORE))
-  }
-  return ok(jsonAnswer(200, goJson(introspection(token.claims)), NO_STORE))
+  const token = await checkOwnToken(form.value.get('token'), deps.ownToken)
+  // Somebody uses what an operator or its client took back: that is worth an event.
+  if (!token.ok && token.denial.reason === 'token_denied') return token
+  if (!token.ok || !isKnown(token.value.claims, deps)) return ok(INACTIVE)
+  return ok(jsonAnswer(200, goJson(introspection(token.value.claims)), NO_STORE))
 }
 
 const EMPTY = 'The POST body can not be empty.'
@@ -110,39 +107,7 @@ function toIntrospectionError(denial: Denial): OAuthError {
 
 const UNPARSABLE = 'Unable to parse HTTP body, make sure to send a properly formatted form request body.'
 
-async function authenticate(
-  raw: RawRequest,
-  form: Form,
-  deps: IntrospectionDeps,
-  facts: DecisionFacts,
-): Promise<Result<undefined>> {
-  const credentials = readCredentials(raw.authorization, form)
-  if (!credentials.ok) return credentials
-  const limited = limitClient(credentials.value, raw.peer, deps.clientDeps.clients, deps)
-  if (!limited.ok) return limited
-  const authenticated = await authenticateClient(credentials.value, '', deps.clientDeps)
-  if (!authenticated.ok) return authenticated
-  const { client, method, job } = authenticated.value
-  facts.client = client.id
-  facts.clientAuth = method
-  if (method === 'client_secret') limited.value()
-  // A public client's id is no secret: whoever knows it could ask for anybody's token.
-  if (method === 'none') return deny({ reason: 'client_public', client: client.id })
-  return job === undefined ? ok(undefined) : claimJob(client, job, deps)
-}
-
-/** A job's token that is good once is used by asking, too: here is a place of its own beside all audiences. */
-async function claimJob(
-  client: Client,
-  job: JobCredential,
-  { clientDeps }: IntrospectionDeps,
-): Promise<Result<undefined>> {
-  const use = useOf(job.subject, job.connector, job.grant, clientDeps.clock)
-  const claim = await claimUses([use], [INTROSPECTION_PLACE], clientDeps.store)
-  if (claim.ok || isFault(claim.denial)) return claim
-  return deny({ reason: 'client_assertion_invalid', client: client.id, cause: claim.denial })
-}
-
+/** Where a job's token that is good once is used by asking. */
 const INTROSPECTION_PLACE = 'token/introspect'
 
 /** A token whose client was removed is dead with it; Dex answers 500 there. A Kubernetes token names its audience only. */

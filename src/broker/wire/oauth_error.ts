@@ -64,6 +64,7 @@ export function toOAuthError(denial: Denial): OAuthError {
     case 'client_secret_missing':
     case 'client_auth_method_wrong':
     case 'client_assertion_invalid':
+    case 'client_disabled':
       return INVALID_CLIENT
     case 'client_grant_not_allowed':
       return {
@@ -82,6 +83,7 @@ export function toOAuthError(denial: Denial): OAuthError {
     case 'connector_unknown':
     case 'connector_missing':
     case 'connector_without_exchange':
+    case 'connector_disabled':
       return invalidRequest('Requested connector does not exist.')
     case 'connector_grant_not_allowed':
       return invalidRequest('Requested connector does not support this grant type.')
@@ -116,6 +118,7 @@ export function toOAuthError(denial: Denial): OAuthError {
     case 'policy_none_matched':
     case 'policy_unknown':
     case 'policy_output_refused':
+    case 'policy_disabled':
     case 'audience_not_granted':
       return ACCESS_DENIED
     case 'audience_not_trusted':
@@ -141,9 +144,14 @@ export function toOAuthError(denial: Denial): OAuthError {
     case 'review_token_use':
     case 'review_name_reserved':
       return ACCESS_DENIED
+    // Endpoints that are shown a token of ours have answers of their own for one that is not good.
+    case 'token_denied':
+    case 'token_of_another_client':
+      return ACCESS_DENIED
     case 'issuer_keys_unavailable':
     case 'store_unavailable':
     case 'client_check_busy':
+    case 'deny_list_full':
     case 'audit_unavailable':
       return { status: 503, error: 'temporarily_unavailable', retryAfterSeconds: FAULT_RETRY_SECONDS }
     case 'too_busy':

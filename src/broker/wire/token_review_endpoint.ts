@@ -1,10 +1,9 @@
 // POST /kubernetes/token-review: a kube-apiserver that cannot take an AuthenticationConfiguration asks about each token
 // (--authentication-token-webhook-config-file). Only clients that the configuration lists may ask, each for the tokens of
 // its own cluster; to them every refused token is the same answer.
-import { hash } from 'node:crypto'
 import { isFault, stepOf } from '#core/audit_event.ts'
 import type { DecisionFacts } from '#core/audit_event.ts'
-import type { Claims, JsonObject } from '#core/claims.ts'
+import type { JsonObject } from '#core/claims.ts'
 import type { Denial, Fault } from '#core/denial.ts'
 import type { KubeUser } from '#core/kube/kube_user.ts'
 import { readTokenReview, reviewAnswer, reviewedUser, statusAnswer } from '#core/kube/token_review.ts'
@@ -19,7 +18,7 @@ import { authenticateClient } from '../clients/authenticate_client.ts'
 import type { ClientDeps } from '../clients/authenticate_client.ts'
 import { limitClient } from '../clients/limit_client.ts'
 import type { ClientLimits } from '../clients/limit_client.ts'
-import { checkOwnToken } from '../tokens/own_token.ts'
+import { checkOwnToken, ownTokenFacts } from '../tokens/own_token.ts'
 import type { OwnTokenDeps } from '../tokens/own_token.ts'
 import { jsonAnswer } from './answer.ts'
 import type { Answer } from './answer.ts'
@@ -90,7 +89,7 @@ async function decideReview(
   // 3. what the token proves, and who that is there
   const own = await checkOwnToken(token.value, deps.ownToken)
   if (!own.ok) return own
-  facts.subject = subjectFacts(token.value, own.value.claims)
+  facts.subject = ownTokenFacts(token.value, own.value.claims)
   const user = reviewedUser(own.value.claims, cluster.value)
   if (user.ok) Object.assign(facts, { audiences: [cluster.value.audience], profile: 'kubernetes' })
   return user
@@ -118,16 +117,6 @@ async function authenticateCluster(
   return cluster === undefined || method !== 'client_secret'
     ? deny({ reason: 'review_not_allowed', client: client.id })
     : ok(cluster)
-}
-
-function subjectFacts(token: string, { iss, sub, jti }: Claims): NonNullable<DecisionFacts['subject']> {
-  const signed = token.slice(0, token.lastIndexOf('.'))
-  return {
-    iss: typeof iss === 'string' ? iss : '',
-    sub: typeof sub === 'string' ? sub : '',
-    ...(typeof jti === 'string' ? { jti } : {}),
-    hash: hash('sha256', signed, 'base64url'),
-  }
 }
 
 /** The one place where a denial becomes an answer to a kube-apiserver: what is wrong with the token stays here. */

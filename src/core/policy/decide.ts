@@ -17,6 +17,8 @@ export type PolicyInput = {
   readonly now: number
   /** The one policy that the request names (`policy=`); only that one is evaluated. */
   readonly named: string | undefined
+  /** Policies that are switched off in an emergency, by name. */
+  readonly switchedOff?: ReadonlySet<string>
 }
 
 /** Compiled policies by connector, each list in file order. */
@@ -37,21 +39,28 @@ export function policiesOf(index: PolicyIndex, connector: string): readonly Comp
 
 /**
  * The grant of the first policy that holds. `policies` may hold those of other connectors; they never take part.
- * Denies with `policy_unknown`, `policy_none_matched` (each policy tried and its first missing step) or
- * `policy_output_refused` (it holds, but what it would put out is not fit).
+ * Denies with `policy_unknown`, `policy_none_matched` (each policy tried and its first missing step), `policy_disabled` (the
+ * only one that holds is switched off) or `policy_output_refused` (it holds, but what it would put out is not fit).
  */
 export function decidePolicies(policies: readonly CompiledPolicy[], input: PolicyInput): Result<PolicyGrant> {
   const tried: PolicyMiss[] = []
   let known = false
+  let switchedOff: string | undefined
   for (const policy of policies) {
     if (policy.connector !== input.connector) continue
     if (input.named !== undefined && policy.name !== input.named) continue
     known = true
     const miss = missOf(policy, input)
-    if (miss === undefined) return policy.grant(input.claims)
+    if (miss === undefined) {
+      // As if it were not there, so that another one may hold; remembered, so that the event tells why nothing did.
+      if (input.switchedOff?.has(policy.name) !== true) return policy.grant(input.claims)
+      switchedOff ??= policy.name
+      continue
+    }
     if (tried.length < MAX_TRIED) tried.push(miss)
   }
   if (input.named !== undefined && !known) return deny({ reason: 'policy_unknown', policy: input.named })
+  if (switchedOff !== undefined) return deny({ reason: 'policy_disabled', policy: switchedOff })
   return deny({ reason: 'policy_none_matched', connector: input.connector, tried })
 }
 

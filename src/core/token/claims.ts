@@ -104,6 +104,8 @@ function dexClaims(contents: TokenContents): Record<string, JsonValue | undefine
     name: scopes.profile && name !== '' ? name : undefined,
     preferred_username: scopes.profile && preferredUsername !== '' ? preferredUsername : undefined,
     federated_claims: scopes.federatedId ? federatedClaims(contents) : undefined,
+    // Dex knows no policies, and its configurations without ours give none.
+    policy: contents.policy,
   }
 }
 
@@ -117,6 +119,7 @@ function federatedClaims(contents: TokenContents): JsonObject {
 function kubernetesClaims(contents: TokenContents): Record<string, JsonValue | undefined> {
   return {
     ...registeredClaims(contents),
+    azp: contents.client,
     token_use: 'kube',
     username: contents.username ?? contents.subject.plain,
     uid: contents.identity.userId,

@@ -91,6 +91,17 @@ function introspectRequest(name: string, dex: Expected, rest: Partial<Probe>): P
 
 const noToken = refused(400, 'invalid_request', "The POST body doesn't contain 'token' parameter.")
 const emptyBody = refused(400, 'invalid_request', 'The POST body can not be empty.')
+const revocation: Probe = {
+  name: 'revoke without a token',
+  proves: 'RFC 7009 §2.1',
+  method: 'POST',
+  path: '/token/revoke',
+  headers: authenticated,
+  form: fields({ x: '1' }),
+  dex: { status: 404, has: '404 page not found' },
+  ours: refused(400, 'invalid_request'),
+}
+
 const introspectionProbes: readonly Probe[] = [
   ...introspection('exchange id token', '@issued te id token requested', active, 'main'),
   ...introspection('exchange access token', '@issued te access token requested', active, 'main'),
@@ -131,4 +142,4 @@ const introspectionProbes: readonly Probe[] = [
   }),
 ]
 
-export const ownTokenProbes: readonly Probe[] = [...userinfoProbes, ...introspectionProbes]
+export const ownTokenProbes: readonly Probe[] = [...userinfoProbes, ...introspectionProbes, revocation]
