@@ -8,20 +8,23 @@ import type { Broker } from './broker.ts'
 
 type IssuerStatuses = () => readonly IssuerKeysStatus[]
 
+/** Of a server that still answers, and wants no more to do. */
+export const ENDING: Check = { name: 'server', ok: false, detail: 'is ending', isRequired: true }
+
 /** `isEnding`: the server still answers, and wants no more to do. */
 export function createOpsApp(
   broker: Broker,
   issuers: IssuerStatuses,
   isEnding: () => boolean = () => false,
 ): FastifyInstance {
-  const ending = { name: 'server', ok: false, detail: 'is ending', isRequired: true }
   return opsApp({
     registry: broker.parts.metrics.registry,
-    checks: async () => [...(isEnding() ? [ending] : []), ...(await checks(broker, issuers))],
+    checks: async () => [...(isEnding() ? [ENDING] : []), ...(await brokerChecks(broker, issuers))],
   })
 }
 
-async function checks(broker: Broker, issuers: IssuerStatuses): Promise<readonly Check[]> {
+/** What the broker needs, and how its issuers are. */
+export async function brokerChecks(broker: Broker, issuers: IssuerStatuses): Promise<readonly Check[]> {
   const { store, keyRing, audit } = broker.parts
   const auditFailure = audit.failure()
   const storeCheck = await store.ping().then(

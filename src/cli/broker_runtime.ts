@@ -41,13 +41,19 @@ export type World = {
   readonly randomBytes: RandomBytes
   readonly log: Log
   readonly version: string
+  /** Whether other processes write into the same audit destination; false by default. */
+  readonly sharesAudit?: boolean
 }
 
 /** Rejects with StoreFailure, KeyFailure or AuditFailure; what was opened before is closed again. */
 export async function openRuntime(config: BrokerConfig, world: World): Promise<Runtime> {
   const { clock, randomBytes, log } = world
   const gauge = createLoadGauge()
-  const audit = openAuditSink({ destination: config.audit.destination, isIdle: gauge.isIdle })
+  const audit = openAuditSink({
+    destination: config.audit.destination,
+    isIdle: gauge.isIdle,
+    isShared: world.sharesAudit === true,
+  })
   const store = await openStore(config.store, world).catch((error: unknown) => {
     audit.close()
     throw error

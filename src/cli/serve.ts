@@ -1,8 +1,10 @@
 // `sallyport serve`: the broker, or the webhook, on the configuration that the flags name. Without any configuration a first start makes
 // one, with a development certificate and a demo client, and says what to try.
+import { EXIT } from './command.ts'
 import type { CommandIo, CommandModule, ExitCode } from './command.ts'
-import type { ConfigFlags } from './config_source.ts'
 import { addConfigFlags } from './config_source.ts'
+import { addFlag } from './run_command.ts'
+import type { ServeFlags } from './serve_run.ts'
 
 export const serve: CommandModule = {
   name: 'serve',
@@ -21,20 +23,33 @@ export const serve: CommandModule = {
       line: 'sallyport serve --dex-config dex.yaml --config overlay.yaml',
     },
     {
+      says: 'a process for each core, on one socket and one store',
+      line: 'sallyport serve --config sallyport.yaml --workers auto',
+    },
+    {
       says: 'the admission webhook that guards published modules; in a Pod it needs no configuration',
       line: 'sallyport serve webhook --config sallyport-webhook.yaml',
     },
   ],
   define: (command, io, end) => {
     command.argument('[part]', 'what to serve: broker, webhook, or all that one process is', 'all')
-    addConfigFlags(command).action(async (part: string, flags: ConfigFlags) =>
-      end(await run(part, flags, io)),
-    )
+    addFlag(
+      addConfigFlags(command),
+      '--workers <count>',
+      'processes that serve from one socket: a number, or auto for one each core',
+      'SALLYPORT_WORKERS',
+    ).action(async (part: string, flags: ServeFlags) => end(await run(part, flags, io)))
   },
 }
 
-async function run(part: string, flags: ConfigFlags, io: CommandIo): Promise<ExitCode> {
+async function run(part: string, flags: ServeFlags, io: CommandIo): Promise<ExitCode> {
   if (part === 'webhook') {
+    if (flags.workers !== undefined) {
+      io.stderr.write(
+        'sallyport: --workers is for the broker: the webhook scales by replicas, each with its own watches\n',
+      )
+      return EXIT.usage
+    }
     const { runWebhookServer } = await import('./serve_webhook_run.ts')
     return runWebhookServer(flags, io)
   }

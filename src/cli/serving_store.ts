@@ -39,6 +39,28 @@ export async function openServing(
   }
 }
 
+/** For workers, each of which opens the store by itself: held by their supervisor, made ready and signed once. */
+export async function holdForWorkers(
+  config: BrokerConfig,
+  world: World,
+  { stderr }: Pick<CommandIo, 'stderr'>,
+): Promise<{ readonly release: () => void }> {
+  const lock = await holdStore(config.store, world)
+  try {
+    const store = await openStore(config.store, world)
+    try {
+      const warning = await signIn(config, store)
+      if (warning !== undefined) stderr.write(warning)
+    } finally {
+      await store.close()
+    }
+    return { release: () => lock?.release() }
+  } catch (error) {
+    lock?.release()
+    throw error
+  }
+}
+
 async function holdStore(config: StoreConfig, world: World): Promise<StoreLock | undefined> {
   // What a database shares out among many it keeps apart by itself.
   if (config.type !== 'sqlite') return undefined

@@ -1,6 +1,6 @@
 // Where audit events go: one JSON line each, on disk or in the pipe before the answer leaves. An idle broker writes at
 // once; a busy one waits a millisecond for more, so that many events share one system call.
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { AuditEvent } from '#core/audit_event.ts'
 
@@ -28,6 +28,8 @@ export type AuditSinkOptions = {
   readonly destination: string
   /** Whether to write at once rather than gather. */
   readonly isIdle: () => boolean
+  /** Other processes write there as well, so that lines must not mix; false by default. */
+  readonly isShared?: boolean
 }
 
 /** A loaded broker gathers so many events, or for so long; the answers that belong to them wait as long. */
@@ -38,23 +40,28 @@ const GATHER_MS = 1
 export function openAuditSink<Event extends object = AuditEvent>({
   destination,
   isIdle,
+  isShared = false,
 }: AuditSinkOptions): AuditSink<Event> {
   let fd = openDestination(destination)
   let lines: string[] = []
   let batch: PromiseWithResolvers<void> | undefined
   let failure: string | undefined
   /** The last write ended inside a line: the next one begins a new line, so that it can be read. */
-  let isTorn = false
+  let isTorn = endsTorn(fd, destination)
 
   const flush = (): void => {
     // The timer of a batch that was full before it.
     if (batch === undefined) return
-    const [text, done] = [`${isTorn ? '\n' : ''}${lines.join('')}`, batch]
+    const begin = isTorn || (isShared && endsInsideLine(fd)) ? '\n' : ''
+    const [text, done] = [`${begin}${lines.join('')}`, batch]
     lines = []
     batch = undefined
     const bytes = Buffer.from(text, 'utf8')
     // A reader that did not come back is not waited for a second time: that would hold up everybody, again and again.
-    const { written, error } = writeFully(fd, bytes, failure === undefined ? PIPE_PATIENCE_MS : 0)
+    const patienceMs = failure === undefined ? PIPE_PATIENCE_MS : 0
+    const { written, error } = isShared
+      ? writeWholeLines(fd, bytes, patienceMs)
+      : writeFully(fd, bytes, patienceMs)
     if (written > 0) isTorn = bytes[written - 1] !== NEW_LINE
     if (error === undefined) {
       failure = undefined
@@ -88,7 +95,7 @@ export function openAuditSink<Event extends object = AuditEvent>({
       const next = openDestination(destination)
       closeSync(fd)
       fd = next
-      isTorn = false
+      isTorn = endsTorn(fd, destination)
     },
     close() {
       if (lines.length > 0) flush()
@@ -102,11 +109,31 @@ function openDestination(destination: string): number {
   if (destination === 'stderr') return 2
   try {
     mkdirSync(dirname(destination), { recursive: true, mode: 0o700 })
-    return openSync(destination, 'a', 0o600)
+    // Readable, so that it can be seen whether another process was stopped inside a line.
+    return openSync(destination, 'a+', 0o600)
   } catch (error) {
     throw new AuditFailure(`audit destination ${destination} cannot be opened (${codeOf(error)})`, {
       cause: error,
     })
+  }
+}
+
+/**
+ * Whether the file ends inside a line, which a process left there that ended on a full disk: what is appended to it could
+ * not be read. Where the end cannot be looked at, it counts as torn: an empty line is skipped, a joined one is lost.
+ */
+function endsTorn(fd: number, destination: string): boolean {
+  const stat = fstatSync(fd)
+  if (!stat.isFile() || stat.size === 0 || fd <= 2) return false
+  let reading: number | undefined
+  try {
+    reading = openSync(destination, 'r')
+    const last = Buffer.alloc(1)
+    return readSync(reading, last, 0, 1, stat.size - 1) !== 1 || last[0] !== NEW_LINE
+  } catch {
+    return true
+  } finally {
+    if (reading !== undefined) closeSync(reading)
   }
 }
 
@@ -124,11 +151,69 @@ function writeFully(fd: number, bytes: Buffer, patienceMs: number): { written: n
     } catch (error) {
       // A pipe whose reader is slow answers EAGAIN; the event must not be lost, so wait a little, and not for ever.
       if (codeOf(error) !== 'EAGAIN' || waitedMs >= patienceMs) return { written, error }
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
+      pause(5)
       waitedMs += 5
     }
   }
   return { written }
+}
+
+/**
+ * What the kernel writes into a pipe in one piece, at least (POSIX `PIPE_BUF`, 4096 on Linux). Appending to a file is one
+ * piece whatever its length.
+ */
+const PIPE_PIECE_BYTES = 4096
+
+/** As `writeFully`, in pieces between which lines of other processes do no harm. */
+function writeWholeLines(
+  fd: number,
+  bytes: Buffer,
+  patienceMs: number,
+): { written: number; error?: unknown } {
+  let written = 0
+  while (written < bytes.length) {
+    const end = pieceEnd(bytes, written)
+    const piece = writeFully(fd, bytes.subarray(written, end), patienceMs)
+    written += piece.written
+    if ('error' in piece) return { written, error: piece.error }
+  }
+  return { written }
+}
+
+/** As many whole lines as one piece holds; a line that is longer goes alone. */
+function pieceEnd(bytes: Buffer, start: number): number {
+  if (bytes.length - start <= PIPE_PIECE_BYTES) return bytes.length
+  const within = bytes.subarray(start, start + PIPE_PIECE_BYTES).lastIndexOf(NEW_LINE)
+  if (within !== -1) return start + within + 1
+  const first = bytes.indexOf(NEW_LINE, start)
+  return first === -1 ? bytes.length : first + 1
+}
+
+const TORN_LOOKS = 3
+
+/**
+ * Whether a process that shares the file was stopped inside a line, by a full disk as a rule. A line that is being written
+ * looks the same for some microseconds, so only one that stays as it is counts.
+ */
+function endsInsideLine(fd: number): boolean {
+  try {
+    // Of stdout and stderr nobody says that they can be read.
+    if (fd <= 2 || !fstatSync(fd).isFile()) return false
+    for (let look = 1; look <= TORN_LOOKS; look += 1) {
+      const last = Buffer.alloc(1, '\n')
+      readSync(fd, last, 0, 1, Math.max(0, fstatSync(fd).size - 1))
+      if (last[0] === NEW_LINE) return false
+      pause(1)
+    }
+    return true
+  } catch {
+    // What is wrong with the file the write that follows says.
+    return false
+  }
+}
+
+function pause(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
 }
 
 function codeOf(error: unknown): string {

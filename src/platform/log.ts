@@ -7,11 +7,17 @@ export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
 export type LogOptions = {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   readonly format: 'json' | 'text'
+  /** Said in each line, where several processes write into one log. */
+  readonly worker?: number
 }
 
-export function createLog({ level, format }: LogOptions): Log {
+export function createLog({ level, format, worker }: LogOptions): Log {
   const destination = pino.destination({ dest: 2, sync: true })
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  const options = {
+    level,
+    base: worker === undefined ? null : { worker },
+    timestamp: pino.stdTimeFunctions.isoTime,
+  }
   if (format === 'json') return pino(options, destination)
   return pino(options, { write: (line: string) => destination.write(asText(line)) })
 }

@@ -28,6 +28,7 @@ function guessedClient({ reason, evidence }: AuditEvent): string {
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'OPTIONS', 'DELETE', 'PATCH'])
 
+/** `aggregator`: what several workers of one server are together, where it is not the sum (platform/workers). */
 export function createMetrics(version: string): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -74,22 +75,26 @@ export function createMetrics(version: string): Metrics {
   const lastReload = new Gauge({
     name: 'sallyport_config_last_reload_successful',
     help: '1 when the newest configuration file is the one that runs.',
+    aggregator: 'first',
     registers,
   })
   const loadedAt = new Gauge({
     name: 'sallyport_config_loaded_timestamp_seconds',
     help: 'When the running configuration was loaded.',
+    aggregator: 'first',
     registers,
   })
   const keySetInfo = new Gauge({
     name: 'sallyport_jwks_info',
     help: 'SHA-256 of the key set as served; what jwks_fetch_last_key_set_info of a kube-apiserver says once it has it.',
     labelNames: ['hash'],
+    aggregator: 'max',
     registers,
   })
   new Gauge({
     name: 'sallyport_build_info',
     help: 'Version of this build.',
+    aggregator: 'first',
     labelNames: ['version'],
     registers,
   }).set({ version }, 1)

@@ -85,6 +85,14 @@ export class TallyHistogram extends Histogram {
   }
 
   #value(suffix: string, labels: Readonly<Record<string, string | number>>, value: number) {
-    return { metricName: `${this.#shape.name}${suffix}`, labels: { ...labels }, value, exemplar: null }
+    // prom-client keeps labels of a series apart from `le`, and wants to join them in `get()`.
+    const sharedLabels = {}
+    return {
+      metricName: `${this.#shape.name}${suffix}`,
+      labels: { ...labels },
+      sharedLabels,
+      value,
+      exemplar: null,
+    }
   }
 }

@@ -75,6 +75,26 @@ t.test('a rotated file is followed when told', async (t) => {
   t.same([idsIn(`${file}.1`), idsIn(file)], [['1', '2'], ['3']])
 })
 
+t.test(
+  'what a full disk cut short spoils no line of the next process, nor of the next reopening',
+  async (t) => {
+    const file = join(folder, 'torn.log')
+    const half = JSON.stringify(event('0')).slice(0, 20)
+    writeFileSync(file, half)
+    const sink = openAuditSink({ destination: file, isIdle: () => true })
+    await sink.write(event('1'))
+    writeFileSync(file, half, { flag: 'a' })
+    sink.reopen()
+    await sink.write(event('2'))
+    sink.close()
+    const next = openAuditSink({ destination: file, isIdle: () => true })
+    await next.write(event('3'))
+    next.close()
+    const line = (id: string): string => JSON.stringify(event(id))
+    t.same(readFileSync(file, 'utf8').split('\n'), [half, line('1'), half, line('2'), line('3'), ''])
+  },
+)
+
 t.test('a destination that cannot be opened anew leaves the old one in use', async (t) => {
   const base = join(folder, 'moved')
   const file = join(base, 'audit.log')
@@ -146,4 +166,44 @@ t.test('a reader that is stuck fails the write in bounded time, and a second tim
   t.ok(first !== undefined && first >= 900 && first < 3000, String(first))
   t.ok(second !== undefined && second < 200, String(second))
   t.ok(third !== undefined && third < 200, String(third))
+})
+
+t.test(
+  'where several processes write, a line of one that was stopped inside it spoils no other',
+  async (t) => {
+    const file = join(folder, 'shared.log')
+    const sinks = [1, 2].map(() => openAuditSink({ destination: file, isIdle: () => true, isShared: true }))
+    await sinks[0]?.write(event('first'))
+    // As a full disk leaves it.
+    writeFileSync(file, '{"requestId":"torn', { flag: 'a' })
+    await sinks[1]?.write(event('second'))
+    await sinks[0]?.write(event('third'))
+    for (const sink of sinks) sink.close()
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
+    t.strictSame(
+      lines.map((line) => line.endsWith('}') && String(Object(JSON.parse(line)).requestId)),
+      ['first', false, 'second', 'third'],
+    )
+  },
+)
+
+t.test('what several processes write into one pipe goes in pieces that end with a line', async (t) => {
+  const script = `
+    import { openAuditSink } from ${JSON.stringify(join(import.meta.dirname, '../../src/platform/audit_sink.ts'))}
+    const sink = openAuditSink({ destination: 'stdout', isIdle: () => false, isShared: true })
+    const write = (round) => Promise.all(Array.from({ length: 16 }, (_, index) =>
+      sink.write({ writer: process.argv[1], round, index, padding: process.argv[1].repeat(900) })))
+    for (let round = 0; round < 200; round += 1) await write(round)
+  `
+  const shell = `for writer in a b c; do "${process.execPath}" --input-type=module -e "$SCRIPT" $writer & done; wait`
+  const child = spawn('sh', ['-c', shell], {
+    env: { PATH: process.env['PATH'], SCRIPT: script },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const lines = (await text(child.stdout)).trimEnd().split('\n')
+  t.equal(lines.length, 3 * 200 * 16)
+  const broken = lines.filter(
+    (line) => !/^\{"writer":"(\w)","round":\d+,"index":\d+,"padding":"\1{900}"\}$/.test(line),
+  )
+  t.strictSame(broken, [])
 })

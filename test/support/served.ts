@@ -26,7 +26,8 @@ export type Folder = {
   readonly opsUrl: string
   /** Writes the configuration, changed. */
   readonly write: (change?: (config: Config) => void) => void
-  readonly start: () => Promise<ChildServer>
+  /** `args` behind `serve`; `env` beside its own. */
+  readonly start: (args?: readonly string[], env?: NodeJS.ProcessEnv) => Promise<ChildServer>
   readonly post: (form: Form) => Promise<{ readonly status: number; readonly json: Config }>
   readonly text: (url: string) => Promise<string>
   readonly mint: (claims?: Readonly<Record<string, unknown>>) => string
@@ -60,13 +61,13 @@ export async function makeFolder(t: Test, upstream: TestIssuer): Promise<Folder>
       change?.(config)
       writeFileSync(join(path, 'sallyport.yaml'), stringify(config))
     },
-    start: async () => {
+    start: async (args = [], env = {}) => {
       const server = await startChildServer({
         name: 'sallyport',
         command: process.execPath,
-        args: [MAIN, 'serve'],
+        args: [MAIN, 'serve', ...args],
         cwd: path,
-        env: SERVE_ENV,
+        env: { ...SERVE_ENV, ...env },
         ready: async () => (await fetch(`${opsUrl}/livez`)).ok,
       })
       t.teardown(() => server.stop())

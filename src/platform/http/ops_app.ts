@@ -14,7 +14,7 @@ export type Check = {
 }
 
 export type OpsParts = {
-  readonly registry: Registry
+  readonly registry: Pick<Registry, 'contentType' | 'metrics'>
   readonly checks: () => Promise<readonly Check[]>
 }
 
