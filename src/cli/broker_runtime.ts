@@ -19,6 +19,8 @@ import { openLeverBook } from '#platform/levers/lever_book.ts'
 import type { LeverBook } from '#platform/levers/lever_book.ts'
 import type { Log } from '#platform/log.ts'
 import { createMetrics } from '#platform/metrics.ts'
+import { createRandomBytes } from '#platform/random.ts'
+import { openKubeStore } from '#platform/store/kube_store.ts'
 import { createMemoryStore } from '#platform/store/memory_store.ts'
 import { openPostgresStore } from '#platform/store/postgres_store.ts'
 import { openSqliteStore } from '#platform/store/sqlite_store.ts'
@@ -107,7 +109,7 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
   }
 }
 
-/** `create: false`: a database without our tables stays without. Rejects with StoreFailure. */
+/** `create: false`: a database or a cluster without a store of ours stays without. Rejects with StoreFailure. */
 export async function openStore(
   config: StoreConfig,
   { clock, log }: Pick<World, 'clock' | 'log'>,
@@ -121,6 +123,11 @@ export async function openStore(
     case 'postgres': {
       const { address, schema } = config
       return openPostgresStore({ address, schema, clock, log, ...options })
+    }
+    case 'kubernetes': {
+      const { place } = config
+      const world = { clock, log, randomBytes: createRandomBytes(), env: process.env }
+      return openKubeStore({ place, ...world, ...options })
     }
   }
 }

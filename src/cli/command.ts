@@ -100,7 +100,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'store',
-    summary: 'make the tables of a PostgreSQL store, or bring them up to date',
+    summary: 'make what a shared store is kept in, or bring it up to date',
     load: async () => (await import('./store.ts')).store,
   },
   {

@@ -44,7 +44,7 @@ export function addConfigFlags(command: Command): Command {
   addFlag(
     command,
     '--store <store>',
-    'with --dex-config: memory, sqlite, sqlite:FILE or postgres:FILE (its URL)',
+    'with --dex-config: memory, sqlite, sqlite:FILE, postgres:FILE (its URL), kubernetes or kubernetes:KUBECONFIG',
     'SALLYPORT_STORE',
   )
   addFlag(

@@ -1,5 +1,5 @@
-// The store of a server: a file is held by one server at a time, a database by as many as share an issuer; either is known
-// by the issuer that last served from it.
+// The store of a server: a file is held by one server at a time, a database or a cluster by as many as share an issuer; each
+// is known by the issuer that last served from it.
 import { existsSync } from 'node:fs'
 import { readLastServer, writeLastServer } from '#platform/store/last_server.ts'
 import { shownPlace } from '#platform/store/postgres_url.ts'
@@ -96,13 +96,25 @@ async function signIn({ issuer, store: kept }: BrokerConfig, store: Store): Prom
   )
 }
 
-/** For people: the file, or where the database is. */
+/** For people: the file, or where the database or the objects are. */
 function storeName(config: Exclude<StoreConfig, { type: 'memory' }>): string {
-  return config.type === 'sqlite' ? config.file : `${shownPlace(config.address)}, schema ${config.schema}`
+  switch (config.type) {
+    case 'sqlite':
+      return config.file
+    case 'postgres':
+      return `${shownPlace(config.address)}, schema ${config.schema}`
+    case 'kubernetes':
+      return `kubernetes, namespace ${config.place.namespace ?? 'of the Pod or the context'}`
+  }
 }
 
 function ownStore(config: Exclude<StoreConfig, { type: 'memory' }>): string {
-  return config.type === 'sqlite'
-    ? 'store.file, or --store sqlite:FILE with --dex-config'
-    : 'store.schema, or a database of its own'
+  switch (config.type) {
+    case 'sqlite':
+      return 'store.file, or --store sqlite:FILE with --dex-config'
+    case 'postgres':
+      return 'store.schema, or a database of its own'
+    case 'kubernetes':
+      return 'store.namespace'
+  }
 }

@@ -1,10 +1,14 @@
 // Runs `sallyport store migrate`.
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { define, migrateKube } from '#platform/store/kube_definitions.ts'
+import { openKubeObjects } from '#platform/store/kube_store.ts'
+import type { KubeStorePlace } from '#platform/store/kube_store.ts'
 import type { PostgresAddress } from '#platform/store/postgres_pool.ts'
 import { grantUse, migrate } from '#platform/store/postgres_schema.ts'
 import { parsePostgresUrl, shownPlace } from '#platform/store/postgres_url.ts'
 import { StoreFailure } from '#platform/store/store.ts'
+import type { StoreConfig } from '../broker/config/broker_config.ts'
 import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
 import { loadConfig, tellFindings } from './config_source.ts'
@@ -20,30 +24,74 @@ export async function runMigrate(flags: MigrateFlags, io: CommandIo): Promise<Ex
     tellFindings(load, io, false)
     return EXIT.configuration
   }
-  if (config.store.type !== 'postgres') {
-    io.stderr.write(`sallyport store: the store is ${config.store.type}, which has no tables to make\n`)
-    return EXIT.configuration
-  }
-  if (flags.grant !== undefined && !ROLE.test(flags.grant)) {
-    io.stderr.write('sallyport store: --grant takes the plain name of a role, in lower case\n')
+  const misplaced = misplacedFlag(flags, config.store)
+  if (misplaced !== undefined) {
+    io.stderr.write(`sallyport store: ${misplaced}\n`)
     return EXIT.usage
   }
-  const { address, schema } = config.store
   try {
-    const owner = flags.urlFile === undefined ? address : ownerOf(address, resolve(io.cwd, flags.urlFile))
-    const taken = await migrate(owner, schema, { create: true })
-    const steps = taken.length === 0 ? 'up to date' : `step ${taken.join(', ')} taken`
-    io.stdout.write(`${shownPlace(owner)}, schema ${schema}: ${steps}\n`)
-    if (flags.grant !== undefined) {
-      await grantUse(owner, schema, flags.grant)
-      io.stdout.write(`${flags.grant} may use it\n`)
+    switch (config.store.type) {
+      case 'memory':
+      case 'sqlite':
+        io.stderr.write(`sallyport store: the store is ${config.store.type}, which has no tables to make\n`)
+        return EXIT.configuration
+      case 'postgres':
+        await migratePostgres(config.store, flags, io)
+        return EXIT.ok
+      case 'kubernetes':
+        await migrateCluster(config.store.place, flags, io)
+        return EXIT.ok
     }
-    return EXIT.ok
   } catch (error) {
     if (!(error instanceof StoreFailure)) throw error
     io.stderr.write(`sallyport store: ${error.message}\n`)
     return EXIT.denied
   }
+}
+
+/** A flag that the store of the configuration has no use for, or that is none. */
+function misplacedFlag(flags: MigrateFlags, { type }: StoreConfig): string | undefined {
+  const { urlFile, grant, kubeconfig, context, namespace } = flags
+  const isPostgres = urlFile !== undefined || grant !== undefined
+  const isKubernetes = kubeconfig !== undefined || context !== undefined || namespace !== undefined
+  if (isPostgres && type === 'kubernetes') return '--url-file and --grant are for PostgreSQL'
+  if (isKubernetes && type === 'postgres') return '--kubeconfig, --context and --namespace are for Kubernetes'
+  if (context !== undefined && kubeconfig === undefined) return '--context is one of --kubeconfig: give both'
+  if (grant !== undefined && !ROLE.test(grant)) return '--grant takes the plain name of a role, in lower case'
+  return undefined
+}
+
+async function migratePostgres(
+  { address, schema }: Extract<StoreConfig, { type: 'postgres' }>,
+  flags: MigrateFlags,
+  io: CommandIo,
+): Promise<void> {
+  const owner = flags.urlFile === undefined ? address : ownerOf(address, resolve(io.cwd, flags.urlFile))
+  const taken = await migrate(owner, schema, { create: true })
+  io.stdout.write(`${shownPlace(owner)}, schema ${schema}: ${stepsText(taken)}\n`)
+  if (flags.grant === undefined) return
+  await grantUse(owner, schema, flags.grant)
+  io.stdout.write(`${flags.grant} may use it\n`)
+}
+
+async function migrateCluster(place: KubeStorePlace, flags: MigrateFlags, io: CommandIo): Promise<void> {
+  const from =
+    flags.kubeconfig === undefined
+      ? place.from
+      : { kubeconfig: resolve(io.cwd, flags.kubeconfig), context: flags.context }
+  const namespace = flags.namespace ?? place.namespace
+  const objects = await openKubeObjects({ ...place, from, namespace }, io.env)
+  try {
+    const isDefined = await define(objects)
+    const taken = await migrateKube(objects, { create: true, define: true })
+    io.stdout.write(`${objects.place}: ${isDefined ? 'definitions made, ' : ''}${stepsText(taken)}\n`)
+  } finally {
+    objects.close()
+  }
+}
+
+function stepsText(taken: readonly number[]): string {
+  return taken.length === 0 ? 'up to date' : `step ${taken.join(', ')} taken`
 }
 
 /** The same database as another role: host, database and role of the file, certificates and times of the configuration. */

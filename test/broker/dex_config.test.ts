@@ -213,7 +213,7 @@ t.test("seed 000's values give ci-pipeline client_credentials and nothing else",
 })
 
 t.test(
-  "Dex's data is never opened: an SQLite file gets a sibling, everything else needs --store",
+  "Dex's data is never opened: an SQLite file gets a sibling, another database needs --store",
   async (t) => {
     t.same(whole(SEED_002).store, { type: 'sqlite', file: '/var/dex/dex.db.sallyport' })
     t.same(whole(SEED_002, { flags: { store: 'sqlite' } }).store, {
@@ -238,6 +238,44 @@ t.test(
     )
     const memory = changed(SEED_002, 'type: sqlite3\n  config:\n    file: /var/dex/dex.db', 'type: memory')
     t.same(whole(memory).store, { type: 'memory' })
+  },
+)
+
+const SQLITE = 'type: sqlite3\n  config:\n    file: /var/dex/dex.db'
+const inKubernetes = (config: string): string =>
+  changed(SEED_002, SQLITE, `type: kubernetes\n  config: { ${config} }`)
+
+t.test(
+  "Dex's storage in a cluster needs no change: our objects lie beside Dex's, where Dex's do",
+  async (t) => {
+    const place = {
+      from: 'cluster',
+      namespace: undefined,
+      definitions: 'ensure',
+      requestTimeoutSeconds: 2,
+      maxEntries: 50_000,
+    }
+    t.same(whole(inKubernetes('inCluster: true')).store, { type: 'kubernetes', place })
+    t.same(
+      whole(inKubernetes('inCluster: true'), { env: { KUBERNETES_POD_NAMESPACE: 'auth' } }).store,
+      { type: 'kubernetes', place: { ...place, namespace: 'auth' } },
+      'the namespace as Dex is told it',
+    )
+    t.same(whole(inKubernetes('kubeConfigFile: /etc/dex/kubeconfig, crdHandling: check')).store, {
+      type: 'kubernetes',
+      place: {
+        ...place,
+        from: { kubeconfig: '/etc/dex/kubeconfig', context: undefined },
+        definitions: 'check',
+      },
+    })
+    t.match(whole(inKubernetes('inCluster: true'), { flags: { store: 'sqlite:/data/s.db' } }).store, {
+      type: 'sqlite',
+    })
+    t.same(whole(SEED_002, { flags: { store: 'kubernetes' } }).store, { type: 'kubernetes', place })
+    t.match(whole(SEED_002, { flags: { store: 'kubernetes:/k' } }).store, {
+      place: { from: { kubeconfig: '/k' } },
+    })
   },
 )
 

@@ -290,15 +290,37 @@ const CASES: readonly Case[] = [
   error('storage_unknown', 'a storage type', 'type: sqlite3', 'type: sqlite', 'type: sqlite\n', {
     message: /^unknown storage type "sqlite"$/,
   }),
-  error(
-    'storage_unsupported',
+  note(
+    'storage_own_objects',
     'Kubernetes as storage',
     SQLITE,
     'storage:\n  type: kubernetes\n  config: { inCluster: true }\n',
     'type: kubernetes',
-    {
-      wayOut: /--store sqlite/,
-    },
+    { wayOut: /our Role besides Dex's/ },
+  ),
+  error(
+    'storage_unclear',
+    'a cluster that is nowhere',
+    SQLITE,
+    'storage:\n  type: kubernetes\n  config: { inCluster: false }\n',
+    'config',
+    { message: /^must specify either 'inCluster' or 'kubeConfigFile'$/ },
+  ),
+  error(
+    'storage_unclear',
+    'a cluster in two places',
+    SQLITE,
+    'storage:\n  type: kubernetes\n  config: { inCluster: true, kubeConfigFile: /k }\n',
+    'config',
+    { message: /both/ },
+  ),
+  error(
+    'storage_unclear',
+    'definitions that are neither made nor looked at',
+    SQLITE,
+    'storage:\n  type: kubernetes\n  config: { inCluster: true, crdHandling: never }\n',
+    'crdHandling',
+    { wayOut: /ensure/ },
   ),
   error(
     'storage_unsupported',

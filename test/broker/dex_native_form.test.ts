@@ -17,6 +17,7 @@ const files = {
   '/etc/dex/tls/tls.key': 'key',
   '/run/url': 'postgres://sallyport:pw@db.example.com/keys',
   '/run/password': 'pw',
+  '/run/kubeconfig': 'kind: Config',
   '/etc/dex/old.jwks.json': JSON.stringify({ keys: [PUBLIC_JWK] }),
 }
 
@@ -61,6 +62,15 @@ const CASES: readonly Case[] = [
       overlay: `store: { type: postgres, url: '${url}', passwordFile: /run/password, schema: other }\n`,
     }),
   })),
+  { says: 'a cluster by flag', load: loadDex(SEED_002, { flags: { store: 'kubernetes' } }) },
+  {
+    says: 'a cluster in the overlay',
+    load: loadDex(SEED_002, {
+      files,
+      overlay:
+        'store: { type: kubernetes, kubeconfig: /run/kubeconfig, context: ci, namespace: auth, definitions: check, maxEntries: 200 }\n',
+    }),
+  },
   { says: 'memory as storage', load: loadDex(SEED_002, { flags: { store: 'memory' } }) },
   {
     says: 'a client that is public and has a secret',

@@ -81,6 +81,49 @@ t.test('a PostgreSQL is named by a URL in a file, or by one without password and
   t.end()
 })
 
+t.test('a cluster is that of the Pod, or the one of a kubeconfig', (t) => {
+  const store = (text: string): unknown => {
+    const { config, findings } = load(
+      VALID_CONFIG.replace('{ type: sqlite, file: data/sallyport.db }', text),
+      { files: { '/etc/sallyport/kubeconfig': 'kind: Config' } },
+    )
+    t.same(findings, [])
+    return config?.store
+  }
+  const place = {
+    from: 'cluster',
+    namespace: undefined,
+    definitions: 'ensure',
+    requestTimeoutSeconds: 2,
+    maxEntries: 50_000,
+  }
+  t.same(store('{ type: kubernetes }'), { type: 'kubernetes', place })
+  const whole = `{ type: kubernetes, kubeconfig: kubeconfig, context: ci, namespace: auth, definitions: check,
+    requestTimeout: 5s, maxEntries: 1000 }`
+  t.same(store(whole), {
+    type: 'kubernetes',
+    place: {
+      from: { kubeconfig: '/etc/sallyport/kubeconfig', context: 'ci' },
+      namespace: 'auth',
+      definitions: 'check',
+      requestTimeoutSeconds: 5,
+      maxEntries: 1000,
+    },
+  })
+  t.end()
+})
+
+t.test('private keys that nobody sealed are warned of in a cluster', (t) => {
+  const text = VALID_CONFIG.replace(
+    '{ type: sqlite, file: data/sallyport.db }',
+    '{ type: kubernetes }',
+  ).replace(/\n.*sealingKeyFile.*/, '')
+  t.match(load(text).findings, [
+    { severity: 'warning', code: 'keys_unsealed', message: /may get storeentries/, wayOut: /sealing\.key/ },
+  ])
+  t.end()
+})
+
 function tlsOf(url: string): unknown {
   const text = VALID_CONFIG.replace(
     '{ type: sqlite, file: data/sallyport.db }',

@@ -331,6 +331,14 @@ const CASES: readonly Case[] = [
   },
   {
     code: 'store_address_unclear',
+    says: 'a context without its kubeconfig',
+    from: '{ type: sqlite, file: data/sallyport.db }',
+    to: '{ type: kubernetes, context: ci }',
+    at: 'context:',
+    wayOut: /kubeconfig/,
+  },
+  {
+    code: 'store_address_unclear',
     says: 'two passwords',
     from: '{ type: sqlite, file: data/sallyport.db }',
     to: '{ type: postgres, urlFile: store.url, passwordFile: secret }',

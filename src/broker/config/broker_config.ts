@@ -6,6 +6,7 @@ import type { Connector } from '#core/connector.ts'
 import type { GrantType } from '#core/oauth/names.ts'
 import type { PolicySource } from '#core/policy/trust_policy.ts'
 import type { ListenerConfig } from '#platform/http/listen.ts'
+import type { KubeStorePlace } from '#platform/store/kube_store.ts'
 import type { PostgresAddress } from '#platform/store/postgres_pool.ts'
 
 export type BrokerConfig = {
@@ -73,6 +74,7 @@ export type StoreConfig =
   | { readonly type: 'memory' }
   | { readonly type: 'sqlite'; readonly file: string }
   | { readonly type: 'postgres'; readonly address: PostgresAddress; readonly schema: string }
+  | { readonly type: 'kubernetes'; readonly place: KubeStorePlace }
 
 export type KeysConfig = {
   readonly algorithm: 'ES256' | 'RS256'

@@ -41,7 +41,8 @@ export const NATIVE_CODES = {
   origin_malformed: 'A CORS origin is not `scheme://host[:port]` or `*`.',
   header_malformed: 'A header name or value that HTTP does not allow.',
   store_memory: 'Keys and replay marks are lost at each restart.',
-  store_address_unclear: 'Not exactly one URL, or not exactly one password, for a PostgreSQL store.',
+  store_address_unclear:
+    'Not exactly one URL or password for a PostgreSQL store, or a context without a kubeconfig.',
   store_url_malformed: 'The URL of a PostgreSQL store is not one, or holds what is not read.',
   store_password_shown: 'A password of the store stands in the configuration.',
   store_tls_unclear: 'TLS to the store is asked for and refused at once, or asked for on a Unix socket.',

@@ -3,7 +3,7 @@ import { parseDuration } from '#platform/config/duration.ts'
 import { isLoopback, parseListenAddress } from '#platform/config/formats.ts'
 import type { YamlPath } from '#platform/config/yaml_document.ts'
 import type { ListenerConfig } from '#platform/http/listen.ts'
-import type { BrokerConfig, KeysConfig, LimitsConfig, WebConfig } from './broker_config.ts'
+import type { BrokerConfig, KeysConfig, LimitsConfig, StoreConfig, WebConfig } from './broker_config.ts'
 import {
   absolute,
   checkPrivate,
@@ -250,7 +250,7 @@ function checkKeys(context: LoadContext, rotationSeconds: number, sealingKeyFile
   warnUnsealed(context, section(context, 'store', StoreSchema)?.type ?? 'sqlite')
 }
 
-function warnUnsealed(context: LoadContext, store: 'memory' | 'sqlite' | 'postgres'): void {
+function warnUnsealed(context: LoadContext, store: StoreConfig['type']): void {
   const wayOut = '(umask 077; head -c 32 /dev/urandom > sealing.key), and keys: {sealingKeyFile: sealing.key}'
   const report = { code: 'keys_unsealed', path: ['keys'], wayOut } as const
   switch (store) {
@@ -266,6 +266,13 @@ function warnUnsealed(context: LoadContext, store: 'memory' | 'sqlite' | 'postgr
       reportWarning(context, {
         ...report,
         message: 'private keys lie in the database as they are: whoever reads it or its backups can sign',
+      })
+      return
+    case 'kubernetes':
+      reportWarning(context, {
+        ...report,
+        message:
+          'private keys lie in the cluster as they are: whoever may get storeentries, or reads etcd, can sign',
       })
   }
 }

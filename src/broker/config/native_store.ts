@@ -16,7 +16,7 @@ import {
 } from './load_context.ts'
 import type { LoadContext } from './load_context.ts'
 import { STORE_DEFAULTS, StoreSchema } from './store_schema.ts'
-import type { PostgresFile } from './store_schema.ts'
+import type { KubernetesFile, PostgresFile } from './store_schema.ts'
 
 /** Stands in after an error, with which nothing starts. */
 const UNREAD: StoreConfig = { type: 'memory' }
@@ -35,6 +35,25 @@ export function readStore(context: LoadContext): StoreConfig {
       return { type: 'sqlite', file: absolute(context, store.file ?? STORE_DEFAULTS.file) }
     case 'postgres':
       return readPostgres(context, store)
+    case 'kubernetes':
+      return readKubernetes(context, store)
+  }
+}
+
+/** In a cluster, as the ServiceAccount of the Pod unless a kubeconfig is named; everything else is the default. */
+export function kubernetesStore(
+  file: Omit<KubernetesFile, 'type'> = {},
+): Extract<StoreConfig, { type: 'kubernetes' }> {
+  const { kubeconfig, context, namespace } = file
+  return {
+    type: 'kubernetes',
+    place: {
+      from: kubeconfig === undefined ? 'cluster' : { kubeconfig, context },
+      namespace,
+      definitions: file.definitions ?? STORE_DEFAULTS.definitions,
+      requestTimeoutSeconds: parseDuration(file.requestTimeout ?? STORE_DEFAULTS.requestTimeout) ?? 0,
+      maxEntries: file.maxEntries ?? STORE_DEFAULTS.maxEntries,
+    },
   }
 }
 
@@ -79,6 +98,20 @@ function readPostgres(context: LoadContext, store: PostgresFile): StoreConfig {
     reportWarning(context, { code: 'store_plain_tcp', path: ['store'], message, wayOut })
   }
   return read
+}
+
+function readKubernetes(context: LoadContext, store: KubernetesFile): StoreConfig {
+  if (store.kubeconfig === undefined) {
+    if (store.context === undefined) return kubernetesStore(store)
+    const message = 'a context without a kubeconfig that has it'
+    const wayOut = 'give kubeconfig, too, or leave context out'
+    reportError(context, { code: 'store_address_unclear', path: ['store', 'context'], message, wayOut })
+    return UNREAD
+  }
+  const path = ['store', 'kubeconfig']
+  checkPrivate(context, path, store.kubeconfig, 'error')
+  if (readNamedFile(context, path, store.kubeconfig) === undefined) return UNREAD
+  return kubernetesStore({ ...store, kubeconfig: absolute(context, store.kubeconfig) })
 }
 
 function withAbsoluteCa(context: LoadContext, store: PostgresFile): PostgresFile {

@@ -1,4 +1,5 @@
-// The section `store` as an operator writes it: memory, one SQLite file, or a PostgreSQL that several brokers share.
+// The section `store` as an operator writes it: memory, one SQLite file, or a PostgreSQL or a cluster that several brokers
+// share.
 import { Type, words } from '#platform/config/schema_type.ts'
 import type { Static } from '#platform/config/schema_type.ts'
 import { duration, path } from './policy_schema.ts'
@@ -10,6 +11,9 @@ export const STORE_DEFAULTS = {
   maxConnections: 4,
   connectTimeout: '3s',
   statementTimeout: '2s',
+  definitions: 'ensure',
+  requestTimeout: '2s',
+  maxEntries: 50_000,
 } as const
 
 const MemorySchema = Type.Object({
@@ -103,7 +107,52 @@ const PostgresSchema = Type.Object({
 
 export type PostgresFile = Static<typeof PostgresSchema>
 
-export const StoreSchema = Type.Union([MemorySchema, SqliteSchema, PostgresSchema], {
+const KubernetesSchema = Type.Object({
+  type: Type.Literal('kubernetes', {
+    description:
+      'Objects of a Kubernetes cluster, for as many servers as share a namespace and have no database (operations.md). ' +
+      "Without `kubeconfig`: as the ServiceAccount of the server's Pod.",
+  }),
+  kubeconfig: Type.Optional(
+    path(
+      'Kubeconfig, where the server does not run in the cluster. Its credentials are read again as they change.',
+    ),
+  ),
+  context: Type.Optional(
+    Type.String({ minLength: 1, description: 'Context of `kubeconfig`. Left out: its current one.' }),
+  ),
+  namespace: Type.Optional(
+    Type.String({
+      pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$',
+      description:
+        'Namespace of the objects: one for each broker of its own. Left out: that of the Pod or of the context.',
+    }),
+  ),
+  definitions: Type.Optional(
+    words(['ensure', 'check'], {
+      default: STORE_DEFAULTS.definitions,
+      description:
+        '`ensure`: custom resource definitions that are missing are made at the start, where the account may. `check`: ' +
+        'they must be there.',
+    }),
+  ),
+  requestTimeout: Type.Optional(
+    duration('Longest wait for an answer; after it requests fail with 503.', STORE_DEFAULTS.requestTimeout),
+  ),
+  maxEntries: Type.Optional(
+    Type.Integer({
+      minimum: 100,
+      maximum: 1_000_000,
+      default: STORE_DEFAULTS.maxEntries,
+      description:
+        'Objects at most, of about 1 KB of etcd each; beyond it tokens that are good once are refused with 503.',
+    }),
+  ),
+})
+
+export type KubernetesFile = Static<typeof KubernetesSchema>
+
+export const StoreSchema = Type.Union([MemorySchema, SqliteSchema, PostgresSchema, KubernetesSchema], {
   default: { type: 'sqlite', file: STORE_DEFAULTS.file },
   description: 'Where keys and replay marks are kept.',
 })

@@ -17,8 +17,8 @@ import type { Store, StoreEntry } from './store.ts'
 
 /** Where the cluster is, and how the store is kept in it. */
 export type KubeStorePlace = {
-  /** `cluster`: the ServiceAccount of this Pod. Else a kubeconfig; `undefined`: the one that kubectl would take. */
-  readonly from: 'cluster' | { readonly kubeconfig: string | undefined; readonly context: string | undefined }
+  /** `cluster`: as the ServiceAccount of this Pod. `context`: the current one when `undefined`. */
+  readonly from: 'cluster' | { readonly kubeconfig: string; readonly context: string | undefined }
   /** `undefined`: that of the Pod, or of the context. */
   readonly namespace: string | undefined
   /** Whether definitions that are missing are made at the start. */
@@ -44,6 +44,8 @@ export type KubeStoreOptions = {
 /** What the clocks of replicas may be apart, as for the key ring. */
 const CLOCK_MARGIN_MS = 60_000
 const LIST_PAGE = 250
+/** RFC 1123 labels, as Kubernetes has them. */
+const NAMESPACE = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/
 /** Lists that grew too old between two pages. */
 const MAX_LISTS = 3
 
@@ -194,13 +196,22 @@ export async function openKubeObjects(
   const opened = await openInNamespace({ ...target, env })
   if (!opened.ok)
     throw new StoreFailure(
-      `kubernetes: ${opened.denial.message}\n    -> run it in a Pod with a ServiceAccount, or name a kubeconfig: store.kubeconfig`,
+      `kubernetes: ${opened.denial.message}\n` +
+        '    -> run it in a Pod with a ServiceAccount, or name a kubeconfig (store.kubeconfig; Dex: kubeConfigFile)',
     )
   const { connection } = opened.value
-  const inside = namespace ?? opened.value.namespace
+  const named = namespace ?? opened.value.namespace
+  const inside = named === '' ? 'default' : named
+  // It becomes a part of paths.
+  if (!NAMESPACE.test(inside)) {
+    connection.close()
+    throw new StoreFailure(
+      `kubernetes: ${JSON.stringify(inside)} is not the name of a namespace\n    -> store.namespace`,
+    )
+  }
   return new KubeObjects({
     connection,
-    namespace: inside === '' ? 'default' : inside,
+    namespace: inside,
     requestTimeoutMs: requestTimeoutSeconds * 1000,
   })
 }

@@ -34,8 +34,10 @@ export const DEX_CODES = {
   storage_memory: 'Keys are lost at each restart, as in Dex.',
   store_plain_tcp: 'TLS to the store is off, and it is not on this machine.',
   storage_own_file: "Our SQLite file lies beside Dex's.",
+  storage_own_objects: "Our objects lie beside Dex's in the cluster.",
+  storage_unclear: 'A Kubernetes storage that Dex itself would refuse.',
   store_flag_malformed:
-    '`--store` is none of memory, sqlite, sqlite:FILE and postgres:FILE, or there is no URL of a PostgreSQL in the file.',
+    '`--store` is none of memory, sqlite, sqlite:FILE, postgres:FILE, kubernetes and kubernetes:KUBECONFIG, or there is no URL of a PostgreSQL in the file.',
   signer_unsupported: 'Keys in Vault.',
   signer_unknown: 'A signer that Dex does not know.',
   signer_rotation_missing: 'A local signer without rotation period.',

@@ -30,7 +30,14 @@ const STORAGE_KEYS: ReadonlyMap<string, KeyTable> = new Map<string, KeyTable>([
   ['sqlite3', { file: taken('text', 'store.file, with `.sallyport` appended') }],
   ['postgres', SQL],
   ['mysql', SQL],
-  ['kubernetes', allIgnored(['inCluster', 'kubeConfigFile', 'crdHandling'], STORE)],
+  [
+    'kubernetes',
+    {
+      inCluster: taken('flag', 'store, without kubeconfig'),
+      kubeConfigFile: taken('text', 'store.kubeconfig'),
+      crdHandling: taken('text', 'store.definitions'),
+    },
+  ],
   [
     'etcd',
     {

@@ -4,6 +4,7 @@ import type { StoreConfig } from '../broker_config.ts'
 
 /** Plain data of the section `store`; `undefined` members are left out. */
 export function nativeStore(store: StoreConfig): unknown {
+  if (store.type === 'kubernetes') return nativeKubernetes(store.place)
   if (store.type !== 'postgres') return store
   const { address, schema } = store
   const { secret, tls, maxConnections } = address
@@ -18,6 +19,18 @@ export function nativeStore(store: StoreConfig): unknown {
     maxConnections,
     connectTimeout: formatDuration(address.connectTimeoutSeconds),
     statementTimeout: formatDuration(address.statementTimeoutSeconds),
+  }
+}
+
+function nativeKubernetes(place: Extract<StoreConfig, { type: 'kubernetes' }>['place']): unknown {
+  const { from, namespace, definitions, requestTimeoutSeconds, maxEntries } = place
+  return {
+    type: 'kubernetes',
+    ...(from === 'cluster' ? {} : from),
+    namespace,
+    definitions,
+    requestTimeout: formatDuration(requestTimeoutSeconds),
+    maxEntries,
   }
 }
 

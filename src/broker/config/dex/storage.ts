@@ -1,12 +1,12 @@
 // Dex's storage section. What it names is Dex's live data: it is never opened. `memory` stays memory, an SQLite file
-// gets a sibling of ours, everything else needs `--store`.
+// gets a sibling of ours, in a cluster objects of our own lie beside Dex's, everything else needs `--store`.
 import { privacyProblem } from '#platform/config/file_privacy.ts'
 import { parsePostgresUrl } from '#platform/store/postgres_url.ts'
 import type { StoreConfig } from '../broker_config.ts'
 import type { ConfigEnv } from '../config_env.ts'
-import { isPlainTcp, postgresStore } from '../native_store.ts'
+import { isPlainTcp, kubernetesStore, postgresStore } from '../native_store.ts'
 import { STORE_DEFAULTS } from '../store_schema.ts'
-import { pathOf, sectionOf, textOf } from './read_keys.ts'
+import { flagOf, pathOf, sectionOf, textOf } from './read_keys.ts'
 import type { DexObject } from './read_keys.ts'
 import type { Reporter } from './report.ts'
 import type { Wrapping } from './unwrap.ts'
@@ -15,12 +15,16 @@ const KNOWN_TYPES = new Set(['memory', 'sqlite3', 'postgres', 'mysql', 'etcd', '
 /** Stands in after a refusal, so that the rest of the file is read as well. */
 const UNREAD: StoreConfig = { type: 'memory' }
 const WAY_OUT =
-  'give --store sqlite:FILE, or --store postgres:FILE with its URL in the file (or memory, which forgets keys at each restart)'
+  'give --store sqlite:FILE, --store postgres:FILE with its URL in the file, or --store kubernetes in a Pod (or memory, which forgets keys at each restart)'
 const POSTGRES = 'postgres:'
+const KUBERNETES = 'kubernetes'
 
 type Reading = { readonly env: ConfigEnv; readonly report: Reporter }
 
-/** `flag`: `memory`, `sqlite` (beside Dex's file, or the default place), `sqlite:FILE` or `postgres:FILE`. */
+/**
+ * `flag`: `memory`, `sqlite` (beside Dex's file, or the default place), `sqlite:FILE`, `postgres:FILE`, `kubernetes` (as the
+ * ServiceAccount of the Pod) or `kubernetes:KUBECONFIG`.
+ */
 export function readStore(
   root: DexObject,
   flag: string | undefined,
@@ -62,6 +66,8 @@ export function readStore(
     }
     case 'sqlite3':
       return sqlite(storage, own, report)
+    case KUBERNETES:
+      return kubernetes(storage, reading)
     default: {
       const message = `storage type ${type} holds Dex's live data, which is never opened; there is no store of ours in it`
       report.refuse(typePath, 'storage_unsupported', message, WAY_OUT)
@@ -94,6 +100,9 @@ function storeOfFlag(
   }
   if (flag.startsWith(POSTGRES) && flag.length > POSTGRES.length)
     return postgres(flag.slice(POSTGRES.length), path, reading)
+  if (flag === KUBERNETES) return kubernetesStore(podNamespace(reading.env))
+  if (flag.startsWith(`${KUBERNETES}:`) && flag.length > KUBERNETES.length + 1)
+    return kubernetesStore({ kubeconfig: flag.slice(KUBERNETES.length + 1) })
   reading.report.refuse(path, 'store_flag_malformed', `--store ${flag} is not understood`, WAY_OUT)
   return UNREAD
 }
@@ -136,6 +145,44 @@ function sqlite(storage: DexObject, own: string | undefined, report: Reporter): 
   }
   report.note(path, 'storage_own_file', `Dex's file stays as it is; keys and replay marks go into ${own}`)
   return { type: 'sqlite', file: own }
+}
+
+/**
+ * Where Dex keeps its own in a cluster, ours lies beside it, in objects of another kind; what Dex refuses is refused.
+ * source: cmd/dex and storage/kubernetes of Dex, in reference/dex.md.
+ */
+function kubernetes(storage: DexObject, { env, report }: Reading): StoreConfig {
+  const config = sectionOf(storage, 'config')
+  const inCluster = flagOf(config, 'inCluster')
+  const kubeconfig = textOf(config, 'kubeConfigFile')
+  const handling = textOf(config, 'crdHandling')
+  if (inCluster === (kubeconfig !== '')) {
+    const message = inCluster
+      ? "must not specify both 'inCluster' and 'kubeConfigFile'"
+      : "must specify either 'inCluster' or 'kubeConfigFile'"
+    report.refuse(config.path, 'storage_unclear', message, 'write storage.config.inCluster: true in a Pod')
+    return UNREAD
+  }
+  if (!['', 'ensure', 'check'].includes(handling)) {
+    const message = `crdHandling ${JSON.stringify(handling)} is neither ensure nor check`
+    report.refuse(pathOf(config, 'crdHandling'), 'storage_unclear', message, 'leave it out: ensure')
+    return UNREAD
+  }
+  const message =
+    "Dex's objects stay as they are; keys (as they are, like Dex's, unless keys.sealingKeyFile of an overlay seals them) " +
+    'and replay marks go into storeentries.sallyport.dev'
+  const wayOut = "the ServiceAccount needs our Role besides Dex's: docs/operations.md"
+  report.note(pathOf(storage, 'type'), 'storage_own_objects', message, wayOut)
+  const definitions = handling === 'check' ? 'check' : 'ensure'
+  return inCluster
+    ? kubernetesStore({ ...podNamespace(env), definitions })
+    : kubernetesStore({ kubeconfig, definitions })
+}
+
+/** Where it is set it says it before the ServiceAccount does, as for Dex. */
+function podNamespace({ env }: ConfigEnv): { readonly namespace?: string } {
+  const namespace = env['KUBERNETES_POD_NAMESPACE'] ?? ''
+  return namespace === '' ? {} : { namespace }
 }
 
 function ownFile(file: string): string | undefined {
