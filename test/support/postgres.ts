@@ -67,9 +67,9 @@ export type PostgresServerOptions = {
   readonly before?: string
 }
 
-/** Started, and gone with everything it wrote when the test ends. */
+/** Started, and gone with everything it wrote when the test, or whatever else undoes things at its end, ends. */
 export async function startPostgres(
-  t: Test,
+  t: Pick<Test, 'teardown'>,
   bin: string,
   options: PostgresServerOptions = {},
 ): Promise<PostgresServer> {

@@ -15,7 +15,7 @@ if (kind !== 'unit' && kind !== 'e2e') {
 const patterns =
   kind === 'e2e'
     ? ['test/e2e/**/*.test.ts']
-    : ['test/{core,platform,broker,threats,cli,webhook,conformance,demo,fuzz}/**/*.test.ts']
+    : ['test/{core,platform,broker,threats,cli,webhook,conformance,demo,fuzz,chaos}/**/*.test.ts']
 const files = named.length > 0 ? named : patterns.flatMap((pattern) => globSync(pattern)).sort()
 
 const totals = { passed: 0, failed: 0, skipped: 0 }
