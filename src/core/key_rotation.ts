@@ -12,8 +12,15 @@ export type RingKey = {
   readonly signsFrom: number
   /** Longest lifetime of a token that it may have signed; never lowered. */
   readonly maxTtlSeconds: number
-  /** As stored, sealed or not; `undefined` once it has signed its last token. */
+  /** As stored, sealed or not, or which key of a signer elsewhere; `undefined` once it has signed its last token. */
   readonly privateKey: string | undefined
+}
+
+/** How `RingKey.privateKey` begins when the private key lies with a signer elsewhere: behind it, which one. */
+export const elsewherePrefix = 'elsewhere:'
+
+export function isElsewhere(key: Pick<RingKey, 'privateKey'>): boolean {
+  return key.privateKey?.startsWith(elsewherePrefix) === true
 }
 
 export type RotationRules = {
@@ -22,7 +29,20 @@ export type RotationRules = {
   readonly rotationSeconds: number
   /** Longest lifetime of any token that this configuration can issue. */
   readonly maxTtlSeconds: number
+  /** `undefined`: no signer elsewhere is configured. A key of one that signs all the same goes on: others have one. */
+  readonly elsewhere?: ElsewhereRule | undefined
 }
+
+type ElsewhereRule =
+  /** This key signs, and it is followed when the configuration names another one; none is made here. */
+  | {
+      readonly kind: 'named'
+      readonly kid: string
+      /** False for a key that was in the ring and left: it never comes back, whatever an old configuration says. */
+      readonly mayJoin: boolean
+    }
+  /** Keys are made here again, and follow the one that signs elsewhere. */
+  | { readonly kind: 'leave' }
 
 /** The ring as it should be: `kept`, and one new key when `create` is there. */
 export type RotationPlan<K extends RingKey> = {
@@ -57,7 +77,11 @@ export function planRotation<K extends RingKey>(
   const kept = tidy(keys, rules, now)
   const changed = kept.length !== keys.length || kept.some((key) => !keys.includes(key))
   const current = signingKeyAt(kept, now)
+  const { elsewhere } = rules
+  if (elsewhere?.kind === 'named' && (!elsewhere.mayJoin || kept.some(({ kid }) => kid === elsewhere.kid)))
+    return { kept, create: undefined, changed }
   if (current === undefined) return { kept, create: orderAt(now, rules, now), changed: true }
+  if (elsewhere?.kind === 'named') return { kept, create: lastInLine(kept, rules, now), changed: true }
   const next = nextKey(kept, current)
   if (next !== undefined || !isRotationDue(current, rules, now)) return { kept, create: undefined, changed }
   return { kept, create: orderAt(now + leadMs, rules, now), changed: true }
@@ -70,7 +94,7 @@ export function planNext<K extends RingKey>(
   now: number,
 ): RotationPlan<K> {
   const plan = planRotation(keys, rules, now)
-  if (plan.create !== undefined) return plan
+  if (plan.create !== undefined || rules.elsewhere?.kind === 'named') return plan
   const current = signingKeyAt(plan.kept, now)
   if (current !== undefined && nextKey(plan.kept, current) !== undefined) return plan
   return { ...plan, create: orderAt(now + leadMs, rules, now), changed: true }
@@ -106,8 +130,12 @@ export function planFresh<K extends RingKey>(
   now: number,
 ): RotationPlan<K> {
   if (plan.create !== undefined) return plan
-  const last = Math.max(0, ...plan.kept.map((key) => key.signsFrom))
-  return { ...plan, create: orderAt(Math.max(now + leadMs, last + 1), rules, now), changed: true }
+  return { ...plan, create: lastInLine(plan.kept, rules, now), changed: true }
+}
+
+function lastInLine(keys: readonly RingKey[], rules: RotationRules, now: number): KeyOrder {
+  const last = Math.max(0, ...keys.map((key) => key.signsFrom))
+  return orderAt(Math.max(now + leadMs, last + 1), rules, now)
 }
 
 /**
@@ -142,6 +170,7 @@ function followersOf<K extends RingKey>(keys: readonly K[], key: RingKey): reado
 }
 
 function isRotationDue(current: RingKey, rules: RotationRules, now: number): boolean {
+  if (isElsewhere(current)) return rules.elsewhere?.kind === 'leave' && now >= current.signsFrom + leadMs
   // A key signs for at least as long as its follower waits, or the ring would only ever grow.
   const signsForMs = Math.max(rules.rotationSeconds * 1000, 2 * leadMs)
   if (now >= current.signsFrom + signsForMs - leadMs) return true

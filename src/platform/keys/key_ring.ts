@@ -5,6 +5,7 @@ import type { KeyObject } from 'node:crypto'
 import type { Clock, RandomBytes } from '#core/clock.ts'
 import {
   inOrder,
+  isElsewhere,
   planFresh,
   planNext,
   planRevocation,
@@ -13,10 +14,21 @@ import {
   ringRefreshSeconds,
   signingKeyAt,
 } from '#core/key_rotation.ts'
-import type { KeyOrder, RotationPlan, SigningAlgorithm } from '#core/key_rotation.ts'
+import type { KeyOrder, RotationPlan, RotationRules, SigningAlgorithm } from '#core/key_rotation.ts'
 import { jwksDocument } from '#core/public_jwk.ts'
 import { inPlacePool } from '../crypto_pool.ts'
 import type { CryptoPool } from '../crypto_pool.ts'
+import type { SignerStatus } from '../remote_signer/guarded_signer.ts'
+import type { SignerFailure } from '../remote_signer/remote_signer.ts'
+import {
+  elsewhereRule,
+  goneKeyOf,
+  joinRing,
+  leftBehind,
+  openElsewhere,
+  readNamedKey,
+} from '../remote_signer/ring_keys.ts'
+import type { RemoteKeys } from '../remote_signer/ring_keys.ts'
 import type { Store } from '../store/store.ts'
 import { readExtraKeys } from './extra_keys.ts'
 import type { ExtraKey } from './extra_keys.ts'
@@ -59,6 +71,10 @@ export interface KeyRing {
   lengthenTokens(maxTokenTtlSeconds: number): Promise<void>
   /** Reads the store and does what is due. Rejects with StoreFailure or KeyFailure; the held keys stay in use. */
   refresh(): Promise<void>
+  /** Why the signer elsewhere would refuse a signature at once; `undefined` where it would not, or the key lies here. */
+  refusal(): SignerFailure | undefined
+  /** `undefined`: no signer elsewhere is configured. */
+  signerStatus(): SignerStatus | undefined
   /** Calls back after the set of keys or the signing key changed. */
   onChange(callback: () => void): void
   close(): void
@@ -93,6 +109,8 @@ export type KeyRingDeps = {
   readonly refreshSeconds?: number
   /** Where signatures are made; in place by default. */
   readonly pool?: CryptoPool
+  /** A signer elsewhere. Closed with the ring. */
+  readonly remote?: RemoteKeys | undefined
 }
 
 /** The part of a pino logger that is used. */
@@ -106,8 +124,8 @@ const maxAttempts = 10
 
 /** Opens the ring; makes the first key, which signs at once. Rejects with KeyFailure or StoreFailure. */
 export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
-  const { store, clock, config, log } = deps
-  let rules = { ...config, maxTtlSeconds: deps.maxTokenTtlSeconds }
+  const { store, clock, config, log, remote } = deps
+  let maxTtlSeconds = deps.maxTokenTtlSeconds
   const sealing: Sealing =
     config.sealingKeyFile === undefined
       ? undefined
@@ -115,6 +133,7 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
   const extra =
     config.extraPublicKeysFile === undefined ? [] : await readExtraKeys(config.extraPublicKeysFile)
   const pool = deps.pool ?? inPlacePool
+  const named = await readNamedKey(remote, config.algorithm)
   const listeners: (() => void)[] = []
   let opened: ReadonlyMap<string, OpenedKey> = new Map()
   let text: string | undefined
@@ -123,31 +142,35 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
   let tail: Promise<unknown> = Promise.resolve()
 
   /** One change after the other in this process; between processes compare-and-set decides. */
-  function update(
-    plan: (stored: readonly StoredKey[], now: number) => RotationPlan<StoredKey>,
-  ): Promise<Updated> {
+  function update(plan: Plan): Promise<Updated> {
     const result = tail.then(async () => tryUpdate(plan))
     // The caller is told through `result`; a change that failed must not hold up the next one.
     tail = result.catch(() => {})
     return result
   }
 
-  async function tryUpdate(
-    plan: (stored: readonly StoredKey[], now: number) => RotationPlan<StoredKey>,
-  ): Promise<Updated> {
+  async function tryUpdate(plan: Plan): Promise<Updated> {
     for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
       const found = await store.get(ringStoreKey)
       // A store that lost the ring gets it back: the tokens out there are signed with these keys.
       const stored = readRing(found ?? text ?? writeRing([]))
-      const planned = plan(stored, clock())
+      const rules = await rulesFor(stored)
+      const planned = plan(stored, rules, clock())
       const resealed = planned.kept.map((key) => reseal(key, sealing))
       const changed =
         planned.changed || found === undefined || resealed.some((key) => !planned.kept.includes(key))
-      const made = planned.create === undefined ? undefined : await make(planned.create, sealing)
+      const made =
+        planned.create === undefined
+          ? undefined
+          : rules.elsewhere?.kind === 'named'
+            ? joinRing(planned.create, named, rules.elsewhere, stored)
+            : await make(planned.create, sealing)
       const next = made === undefined ? resealed : [...resealed, made]
       // Opened before it is written: what this process cannot open it must not spread.
       const openedNext = open(next)
       const nextText = changed ? writeRing(next) : found
+      // Before it is gone: nobody who finds it missing may find it welcome.
+      for (const kid of leftBehind(stored, next)) await store.put(goneKeyOf(kid), '')
       if (changed && !(await store.compareAndSet(ringStoreKey, found, nextText))) continue
       text = nextText
       keys = next
@@ -158,10 +181,17 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
     throw new KeyFailure('the key ring is being changed by others all the time')
   }
 
+  const wasThere = async (kid: string): Promise<boolean> => (await store.get(goneKeyOf(kid))) !== undefined
+
+  async function rulesFor(stored: readonly StoredKey[]): Promise<RotationRules> {
+    const elsewhere = await elsewhereRule(remote, named, stored, wasThere)
+    return { ...config, maxTtlSeconds, elsewhere }
+  }
+
   function open(next: readonly StoredKey[]): ReadonlyMap<string, OpenedKey> {
     const clash = extra.find((other) => next.some((key) => key.kid === other.kid))
     if (clash !== undefined) throw new KeyFailure(`extra public keys: ${clash.kid} is a key of this broker`)
-    return new Map(next.map((key) => [key.kid, reopen(opened.get(key.kid), key, sealing, pool)]))
+    return new Map(next.map((key) => [key.kid, reopen(opened.get(key.kid), key, sealing, pool, remote)]))
   }
 
   /** Makes what is served and signed with from the keys and the time. */
@@ -186,7 +216,7 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
   }
 
   const refresh = async (): Promise<void> => {
-    await update((stored, now) => planRotation(stored, rules, now))
+    await update(planRotation)
   }
   await refresh()
 
@@ -203,14 +233,19 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
     algorithms: () => present().algorithms,
     list: () => describe(keys, extra, clock()),
     async rotate() {
-      await update((stored, now) => planNext(stored, rules, now))
+      await update(planNext)
       const next = describe(keys, extra, clock()).find((key) => key.state === 'next')
-      if (next === undefined) throw new KeyFailure('no next key after a rotation')
-      return next
+      if (next !== undefined) return next
+      throw new KeyFailure(
+        'no next key: keys of a signer elsewhere are rotated by naming another one under keys.signer.key',
+      )
     },
-    revoke: async (kid) => (await update((stored, now) => planRevocation(stored, kid, rules, now))).changed,
+    revoke: async (kid) =>
+      (await update((stored, rules, now) => planRevocation(stored, kid, rules, now))).changed,
     async publishFresh(revoked) {
-      const { made } = await update((stored, now) => {
+      if (remote?.key !== undefined)
+        throw new KeyFailure('keys of a signer elsewhere are not made here, so none of them can be fresh')
+      const { made } = await update((stored, rules, now) => {
         const plan =
           revoked === undefined
             ? planRotation(stored, rules, now)
@@ -221,15 +256,22 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
     },
     signer: (kid) => opened.get(kid)?.signer,
     async lengthenTokens(maxTokenTtlSeconds) {
-      if (maxTokenTtlSeconds <= rules.maxTtlSeconds) return
-      rules = { ...rules, maxTtlSeconds: maxTokenTtlSeconds }
+      if (maxTokenTtlSeconds <= maxTtlSeconds) return
+      maxTtlSeconds = maxTokenTtlSeconds
       await refresh()
     },
+    refusal: () => opened.get(present().signer.kid)?.refusal(),
+    signerStatus: () => remote?.signer?.status(),
     refresh,
     onChange: (callback) => void listeners.push(callback),
-    close: () => clearInterval(timer),
+    close() {
+      clearInterval(timer)
+      remote?.signer?.close()
+    },
   }
 }
+
+type Plan = (stored: readonly StoredKey[], rules: RotationRules, now: number) => RotationPlan<StoredKey>
 
 type Updated = {
   readonly changed: boolean
@@ -241,6 +283,7 @@ type OpenedKey = {
   readonly stored: StoredKey
   readonly publicKey: KeyObject
   readonly signer: SigningKey | undefined
+  readonly refusal: () => SignerFailure | undefined
 }
 
 type RingView = {
@@ -282,18 +325,30 @@ async function make(order: KeyOrder, sealing: Sealing): Promise<StoredKey> {
 }
 
 /** The key as it was opened before, when what is stored of it is still the same. */
-function reopen(known: OpenedKey | undefined, key: StoredKey, sealing: Sealing, pool: CryptoPool): OpenedKey {
+function reopen(
+  known: OpenedKey | undefined,
+  key: StoredKey,
+  sealing: Sealing,
+  pool: CryptoPool,
+  remote: RemoteKeys | undefined,
+): OpenedKey {
   const { kid, algorithm, jwk } = key
   if (known?.stored.privateKey === key.privateKey && known?.stored.algorithm === algorithm) return known
   const publicKey = createPublicKey({ key: { ...jwk }, format: 'jwk' })
-  if (key.privateKey === undefined) return { stored: key, publicKey, signer: undefined }
+  if (key.privateKey === undefined) return { stored: key, publicKey, signer: undefined, refusal }
+  const elsewhere = openElsewhere(key, publicKey, remote)
+  if (elsewhere !== undefined) return { stored: key, publicKey, ...elsewhere }
   const privateKey = unpackPrivateKey(kid, algorithm, key.privateKey, sealing)
-  return { stored: key, publicKey, signer: createSigner({ kid, algorithm, privateKey }, pool) }
+  return { stored: key, publicKey, signer: createSigner({ kid, algorithm, privateKey }, pool), refusal }
 }
+
+/** A key of our own signs whenever it is asked. */
+const refusal = (): undefined => undefined
 
 /** Seals a key that was stored before a sealing key was configured. */
 function reseal(key: StoredKey, sealing: Sealing): StoredKey {
   if (sealing === undefined || key.privateKey === undefined || isSealed(key.privateKey)) return key
+  if (isElsewhere(key)) return key
   const privateKey = unpackPrivateKey(key.kid, key.algorithm, key.privateKey, undefined)
   return { ...key, privateKey: packPrivateKey(key.kid, privateKey, sealing) }
 }

@@ -33,7 +33,7 @@ export interface GuardedSigner {
 
 type PublishedKey = { readonly kid: string; readonly publicKey: KeyObject }
 
-type SignerStatus = {
+export type SignerStatus = {
   readonly breaker: BreakerState['kind']
   /** It is open, and the next call will be the trial. */
   readonly isTrialDue: boolean
