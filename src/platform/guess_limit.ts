@@ -21,7 +21,7 @@ export type GuessLimit = {
   readonly attempt: (attempt: SecretAttempt) => Attempted
 }
 
-export type Attempted = {
+type Attempted = {
   /** Whole seconds until the next attempt; `0`: this one may be checked. */
   readonly waitSeconds: number
   readonly wasRight: () => void

@@ -1,4 +1,4 @@
-// npm run bench: ours and the real Dex side by side. usage: run.ts [--quick] [--peers-only] [--only WORDS] | kube | webhook | soak [N]
+// npm run bench: ours and the real Dex side by side. usage: run.ts [--quick] [--peers-only] [--only WORDS] | kube | webhook | abuse | soak [N]
 // Exits 1 if a floor is missed. Figures of a machine that others use at the same time are marked as noisy.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { judgeFlood, measureFlood } from './abuse/flood_times.ts'
+import { judgeGuesses, measureGuesses } from './abuse/guess_times.ts'
 import { cases } from './cases.ts'
 import type { Case } from './cases.ts'
 import { startContestant } from './contestants.ts'
@@ -42,6 +44,8 @@ const { values: flags, positionals } = parseArgs({
 })
 /** Only the webhook. */
 const webhookOnly = positionals[0] === 'webhook'
+/** Only floods and guesses. */
+const abuseOnly = positionals[0] === 'abuse'
 /** Only what concerns kube-apiserver and kubectl. */
 const kubeOnly = positionals[0] === 'kube'
 const soakRequests = positionals[0] === 'soak' ? Number(positionals[1] ?? 1_000_000) : undefined
@@ -70,6 +74,8 @@ try {
     rows.push(...(await measureKube()))
   } else if (webhookOnly) {
     rows.push(...(await measureWebhook()))
+  } else if (abuseOnly) {
+    rows.push(...(await measureAbuse()))
   } else {
     for (const one of cases.filter((each) => flags.only === undefined || each.title.includes(flags.only))) {
       say(one.title)
@@ -89,6 +95,7 @@ try {
       starts = await measureStarts(world, flags.quick ? 3 : 10)
       cli = await measureCli(flags.quick ? 3 : 10)
       rows.push(judgeStarts(starts), judgeCli(cli), ...(await measureKube()), ...(await measureWebhook()))
+      rows.push(...(await measureAbuse()))
     }
   }
   const report: Report = {
@@ -171,6 +178,18 @@ async function measureKube(): Promise<Row[]> {
   say('TokenReview')
   const reviews = await measureTokenReviews(flags.quick ? 100 : 500)
   return [...judgeCredential(credential), judgeTokenReviews(reviews)]
+}
+
+/** Garbage beside good tokens, and what the clock tells somebody who guesses. */
+async function measureAbuse(): Promise<Row[]> {
+  say('garbage tokens beside good ones')
+  const server = await contestant('sallyport ES256')
+  const flood = flags.quick ? { seconds: 2, rounds: 1 } : { seconds: 10, rounds: 5 }
+  const floodTimes = await measureFlood(server, world, flood)
+  await stopAll()
+  say('unknown client against wrong secret')
+  const guesses = await measureGuesses(world, flags.quick ? 2000 : 10_000)
+  return [...judgeFlood(floodTimes), ...judgeGuesses(guesses)]
 }
 
 /** Reviews through a real kube-apiserver beside an empty webhook, and straight at the server. */

@@ -17,7 +17,7 @@ export type SigningQueue = {
   readonly withLimit: (maxWaiting: number) => SigningQueue
 }
 
-export type SignerBusy = {
+type SignerBusy = {
   readonly reason: 'signer_busy'
   readonly waiting: number
   /** Of the signature that has waited longest. */
