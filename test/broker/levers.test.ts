@@ -2,53 +2,17 @@
 // a client takes its own tokens back, and each says in the audit log why.
 import t from 'tap'
 import type { Test } from 'tap'
-import type { LeverName } from '../../src/core/levers.ts'
-import { leverName, liftLever, pullLever } from '../../src/platform/levers/lever_store.ts'
 import { SECRETS } from '../support/broker_config.ts'
+import { lift, pull } from '../support/levers.ts'
 import { basic, startTestBroker } from '../support/test_broker.ts'
 import type { Reply, TestBroker } from '../support/test_broker.ts'
 
-const ENDS = 24 * 60 * 60 * 1000
 const wrongClient = {
   status: 401,
   text: '{"error":"invalid_client","error_description":"Invalid client credentials."}',
 }
 const scope = (id: string): string => `openid audience:server:client_id:${id}`
 const tokenOf = ({ json }: Reply): string => String(json['access_token'])
-let changes = 0
-
-function named(lever: string): LeverName {
-  const [action = '', kind = '', id = ''] = lever.split(' ')
-  const name = leverName(action, kind, id)
-  if (name === undefined) throw new Error(`no lever ${lever}`)
-  return name
-}
-
-/** As another process does it: this broker learns it from the store. */
-async function pull(world: TestBroker, lever: string): Promise<void> {
-  const { store, levers } = world.broker.parts
-  const name = named(lever)
-  const at = world.clock.now
-  const did = name.action === 'deny' ? 'denied' : 'disabled'
-  const said = { by: 'jane', why: 'INC-42' }
-  const event = { id: `change-${(changes += 1)}`, at, lever: { did, ...name, ...said } } as const
-  if (!(await pullLever(store, { ...name, at, until: at + ENDS, ...said }, event))) throw new Error('full')
-  await levers.refresh()
-}
-
-async function lift(world: TestBroker, lever: string): Promise<void> {
-  const { store, levers } = world.broker.parts
-  const name = named(lever)
-  const said = { by: 'jane', why: '' }
-  const event = {
-    id: `change-${(changes += 1)}`,
-    at: world.clock.now,
-    lever: { did: 'lifted', ...name, ...said },
-  } as const
-  if (!(await liftLever(store, name, event))) throw new Error(`${lever} is not pulled`)
-  await levers.refresh()
-}
-
 const userinfo = (world: TestBroker, token: string): Promise<Reply> =>
   world.get('/userinfo', { authorization: `Bearer ${token}` })
 const introspect = (world: TestBroker, token: string): Promise<Reply> =>

@@ -3,6 +3,7 @@ import t from 'tap'
 import { encodeSubject } from '../../src/core/dex/subject.ts'
 import { ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE } from '../../src/core/oauth/names.ts'
 import type { Form, Reply, TestBroker } from '../support/test_broker.ts'
+import { whilePulled } from '../support/levers.ts'
 import { SECRETS } from '../support/broker_config.ts'
 import {
   NOT_TRUSTED,
@@ -343,6 +344,13 @@ refuses({
     world.reload(() => {})
     return reply
   },
+})
+refuses({
+  id: 'D16',
+  says: 'a client that is switched off',
+  reason: 'client_disabled',
+  answer: WRONG_CLIENT,
+  attack: (world) => whilePulled(world, 'disable client ci', () => world.exchange()),
 })
 refuses({
   id: 'D16',

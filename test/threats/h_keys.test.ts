@@ -3,9 +3,10 @@ import { createPublicKey, verify } from 'node:crypto'
 import type { JsonWebKey } from 'node:crypto'
 import t from 'tap'
 import { SECRETS } from '../support/broker_config.ts'
-import { startTestBroker } from '../support/test_broker.ts'
+import { whilePulled } from '../support/levers.ts'
+import { basic, startTestBroker } from '../support/test_broker.ts'
 import type { Config, Reply, TestBroker } from '../support/test_broker.ts'
-import { UNAVAILABLE, threatTable } from '../support/threat_case.ts'
+import { NO_CONNECTOR, UNAVAILABLE, WRONG_CLIENT, countOf, threatTable } from '../support/threat_case.ts'
 import { entryOf } from '../support/threat_world.ts'
 
 const broker = await startTestBroker(t)
@@ -71,6 +72,48 @@ t.test('TH-H02: a key that is revoked is refused at once by everything that asks
   t.equal(next.status, 200)
   t.equal(await verifies(broker, next), true)
 })
+
+for (const [lever, says, row] of [
+  ['disable client ci', 'a client that is switched off', { reason: 'client_disabled', answer: WRONG_CLIENT }],
+  [
+    'disable connector gitlab',
+    'a token of a connector that is switched off',
+    { reason: 'connector_disabled', answer: NO_CONNECTOR },
+  ],
+  ['disable policy acme-main', 'a job of a policy that is switched off', { reason: 'policy_disabled' }],
+] as const)
+  refuses({ id: 'H02', says, ...row, attack: (world) => whilePulled(world, lever, () => world.exchange()) })
+
+for (const by of ['token', 'client', 'policy'] as const)
+  t.test(
+    `TH-H02: a token that is denied by its ${by} is refused by userinfo and introspection`,
+    async (t) => {
+      const issued = await broker.exchange()
+      const jti = String(issued.token?.claims['jti'])
+      const lever = `deny ${by} ${{ token: jti, client: 'ci', policy: 'acme-main' }[by]}`
+      const token = String(issued.json['access_token'])
+      const ask = {
+        userinfo: () => userinfo(broker, issued),
+        introspection: () =>
+          broker.post({ token }, { path: '/token/introspect', headers: basic('ci', SECRETS.ci) }),
+      }
+      for (const endpoint of ['userinfo', 'introspection'] as const) {
+        const before = await countOf(broker, 'sallyport_token_decisions_total', { reason: 'token_denied' })
+        const events = broker.events.length
+        const refused = await whilePulled(broker, lever, ask[endpoint])
+        t.match(refused, endpoint === 'userinfo' ? { status: 403 } : { text: '{"active":false}\n' })
+        t.equal(broker.events.length, events + 1)
+        t.match(broker.audit(), { event: endpoint, reason: 'token_denied', evidence: { by, jti } })
+        t.equal(
+          await countOf(broker, 'sallyport_token_decisions_total', { reason: 'token_denied' }),
+          before + 1,
+        )
+        const lifted = await ask[endpoint]()
+        t.match(lifted, endpoint === 'userinfo' ? { status: 200 } : { json: { active: true } })
+      }
+      t.notOk(broker.said.join('\n').includes(token.slice(0, 40)))
+    },
+  )
 
 for (const [says, file] of [
   ['that is not there', { sealingKeyFile: '/nowhere/sealing.key' }],

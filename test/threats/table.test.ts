@@ -6,10 +6,7 @@ import t from 'tap'
 
 /** What waits for parts that do not exist yet. Whoever builds one takes its line away. */
 const PENDING: Readonly<Record<string, string>> = {
-  G05: 'a hundred exchanges over two processes: with many processes on one store',
   G07: 'two processes on one PostgreSQL: the row here has two brokers in one process',
-  G08: 'the choice of a connector to go on while the store is down',
-  H02: 'disabling a client, connector or policy, and a deny-list, beside the revocation of a key',
   H08: 'the time-out of a signer elsewhere',
 }
 

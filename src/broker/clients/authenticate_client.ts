@@ -22,7 +22,7 @@ export type AuthenticatedClient = {
   readonly job: JobCredential | undefined
 }
 
-export type JobCredential = {
+type JobCredential = {
   readonly subject: Subject
   readonly connector: Connector
   readonly grant: PolicyGrant

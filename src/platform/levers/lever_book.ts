@@ -21,7 +21,7 @@ export interface LeverBook {
 }
 
 /** `exp` in seconds since the epoch. */
-export type RevokedToken = { readonly jti: string; readonly client: string; readonly exp: number }
+type RevokedToken = { readonly jti: string; readonly client: string; readonly exp: number }
 
 export type LeverBookDeps = {
   readonly store: Store
