@@ -158,6 +158,16 @@ t.test('every metric of the guide is there', async (t) => {
   for (const name of named) t.ok(code.includes(`'${name}'`), name)
 })
 
+t.test('the table of metrics has every metric of ours that there is, and no other', async (t) => {
+  const code = globSync('webhook/**/*.ts', { cwd: root }).map(readOther).join('\n')
+  const made = new Set(code.match(/(?<=')sallyport_[a-z_]+(?=')/g))
+  const page = readOther('docs/webhook-configuration.md').split('\n')
+  const rows = page.filter((line) => line.startsWith('| `sallyport_')).map((line) => line.split(' | ')[0])
+  const told = new Set(rows.join('\n').match(/(?<=`)sallyport_[a-z_]+(?=`)/g))
+  t.ok(made.size > 10)
+  t.strictSame([...told].sort(), [...made].sort())
+})
+
 t.test('every alert has an expression and a summary', async (t) => {
   const [group] = yamlBlocks.flatMap((block) => Object(block).groups ?? [])
   t.ok(group.rules.length > 4)
