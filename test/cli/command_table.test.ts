@@ -95,6 +95,15 @@ t.test('the page about the command line has a section for each command', async (
   for (const { name } of COMMANDS) t.match(page, new RegExp(`^## ${name}\\b`, 'm'), name)
 })
 
+t.test('the page about the command line has each subcommand that help shows an example of', async (t) => {
+  const page = readFileSync('docs/cli.md', 'utf8')
+  for (const { name } of COMMANDS) {
+    const [, examples = ''] = (await runCli([name, '--help'])).stdout.split('Examples:\n')
+    const shown = new Set(examples.match(/(?<=^ *sallyport )[a-z-]+ [a-z][a-z-]*(?= |$)/gm))
+    for (const words of shown) t.match(page, new RegExp(`^(?:## |.*sallyport )${words}\\b`, 'm'), words)
+  }
+})
+
 const bash = shellPath('bash')
 t.test(
   'bash completes commands, flags and subcommands',
