@@ -107,6 +107,23 @@ t.test('adopt prints a policy to begin with that denies nothing, and reads it it
   t.match(again.stdout, /told {4}WH-V7/)
 })
 
+t.test('the policy to begin with covers Providers, too, and who wrote only those', async (t) => {
+  const provider = aProviderJson({ namespace: 'providers' })
+  const managedFields = [{ manager: 'kustomize-controller' }]
+  const written = { ...provider, metadata: { ...Object(provider['metadata']), managedFields } }
+  const { stdout } = await adopt(t, { modules: [good], providers: [written], versions: [] }, ['--starter'])
+  t.match(parse(stdout).spec, {
+    selector: { namespaces: ['infra', 'providers'] },
+    identities: { gitops: { users: ['system:serviceaccount:flux-system:kustomize-controller'] } },
+  })
+  t.match(
+    stdout,
+    '# immutability: required also holds Providers, which cannot say it; optional leaves those.',
+  )
+  const alone = await adopt(t, { modules: [], providers: [provider], versions: [] }, ['--starter'])
+  t.strictSame(parse(alone.stdout).spec.selector, { namespaces: ['providers'] })
+})
+
 t.test('adopt tells of archives that are not what was published', async (t) => {
   const entry = publishedVersionOf({
     module: { kind: 'Module', namespace: 'infra', name: 'good' },

@@ -5,6 +5,7 @@ import { policyReport } from '#core/module/policy_report.ts'
 import { scanObject } from '#core/module/scan_object.ts'
 import type { ScanFinding, ScannedObject } from '#core/module/scan_object.ts'
 import { starterPolicy } from '#core/module/starter_policy.ts'
+import type { Written } from '#core/module/starter_policy.ts'
 import type { NamedPolicy } from '#core/module/policy_choice.ts'
 import { openKubeConnection } from '#platform/kube/kube_connection.ts'
 import type { KubeConnection } from '#platform/kube/kube_connection.ts'
@@ -72,7 +73,7 @@ async function adopt(
   for (const line of textOf(scanned)) told.write(`${printable(line)}\n`)
   for (const line of held.unreadable) io.stderr.write(`warning: ${printable(line)}\n`)
   if (flags.starter === true) {
-    const { policy, notes } = starterPolicy(held.modules)
+    const { policy, notes } = starterPolicy(written(held))
     io.stdout.write(printManifests(['A ModulePolicy to begin with:', ...notes], [policy]))
   } else {
     told.write(nextText(scanned, policies))
@@ -81,7 +82,7 @@ async function adopt(
 }
 
 async function policiesToTry({ file, starter }: AdoptFlags, held: Held, io: CommandIo): Promise<PolicyRead> {
-  if (starter === true) return readPolicyList([starterPolicy(held.modules).policy])
+  if (starter === true) return readPolicyList([starterPolicy(written(held)).policy])
   return file === undefined ? readPolicyList(held.policies) : readPolicyFiles(file, io)
 }
 
@@ -95,8 +96,12 @@ function scanAll(held: Held, policies: readonly NamedPolicy[], io: CommandIo): r
     .toSorted((left, right) => (keyOf(left) < keyOf(right) ? -1 : 1))
 }
 
-function publishing({ modules, providers }: Held): readonly PublishingObject[] {
-  return [...modules.map(({ module }) => module), ...providers]
+function written({ modules, providers }: Held): readonly Written[] {
+  return [...modules, ...providers]
+}
+
+function publishing(held: Held): readonly PublishingObject[] {
+  return written(held).map(({ object }) => object)
 }
 
 /** `infra/vpc`, and of a Provider `Provider infra/aws`. */

@@ -1,4 +1,4 @@
-// What a cluster holds, listed once: Modules and who wrote them, Providers, archives, policies, the ledger. A resource that the cluster does
+// What a cluster holds, listed once: Modules, Providers and who wrote them, archives, policies, the ledger. A resource that the cluster does
 // not know is empty, because this runs before anything of ours is installed.
 import { isJsonObject } from '#core/claims.ts'
 import type { JsonObject } from '#core/claims.ts'
@@ -7,10 +7,10 @@ import { NO_FACTS } from '#core/module/ledger.ts'
 import type { LedgerFacts } from '#core/module/ledger.ts'
 import { moduleKeyOf } from '#core/module/ledger_feed.ts'
 import type { PublishingObject } from '#core/module/ledger_feed.ts'
-import type { ProviderObject } from '#core/module/module_object.ts'
+import type { ModuleObject, ProviderObject } from '#core/module/module_object.ts'
 import { readPublishedEntry } from '#core/module/published_version.ts'
 import type { Reading } from '#core/module/reading.ts'
-import type { WrittenModule } from '#core/module/starter_policy.ts'
+import type { Written } from '#core/module/starter_policy.ts'
 import { readNamedVersion, VersionNames } from '#core/module/version_names.ts'
 import type { NamedVersion } from '#core/module/version_names.ts'
 import type { Result } from '#core/result.ts'
@@ -22,8 +22,8 @@ import { LedgerBook } from '#platform/ledger/ledger_book.ts'
 import { storedModule, storedProvider } from '../../../webhook/cluster/stored.ts'
 
 export type Held = {
-  readonly modules: readonly WrittenModule[]
-  readonly providers: readonly ProviderObject[]
+  readonly modules: readonly Written<ModuleObject>[]
+  readonly providers: readonly Written<ProviderObject>[]
   /** ModulePolicies as they are stored. */
   readonly policies: readonly JsonObject[]
   /** Entries of the ledger. */
@@ -83,16 +83,19 @@ function heldOf(lists: Lists): Held {
       return []
     })
   const modules = read('Module', lists.modules, storedModule).map(({ object, value }) => ({
-    module: value.body,
+    object: value.body,
     writers: writersOf(object),
   }))
-  const providers = read('Provider', lists.providers, storedProvider).map(({ value }) => value.body)
+  const providers = read('Provider', lists.providers, storedProvider).map(({ object, value }) => ({
+    object: value.body,
+    writers: writersOf(object),
+  }))
   const versions = new Map<string, NamedVersion>()
   for (const { object, value } of read('Version', lists.versions, readNamedVersion))
     versions.set(nameOf(object), value)
   const names = new VersionNames(versions)
-  for (const { module } of modules) names.modules.change(undefined, module)
-  for (const provider of providers) names.providers.change(undefined, provider)
+  for (const { object } of modules) names.modules.change(undefined, object)
+  for (const { object } of providers) names.providers.change(undefined, object)
   const ledger = new LedgerBook()
   for (const { value } of read('PublishedVersion', lists.entries, readPublishedEntry)) ledger.set(value)
   return {

@@ -1,11 +1,14 @@
 // The ModulePolicy to begin with: made from what a cluster holds, denying nothing.
 import type { JsonObject } from '#core/claims.ts'
-import type { ModuleObject } from './module_object.ts'
+import type { PublishingObject } from './ledger_feed.ts'
 import { listed } from './printable.ts'
 import { sourceOf } from './source_of.ts'
 
-/** A Module, and who has written it so far: managers of its managedFields. */
-export type WrittenModule = { readonly module: ModuleObject; readonly writers: ReadonlySet<string> }
+/** A Module or Provider, and who has written it so far: managers of its managedFields. */
+export type Written<Body extends PublishingObject = PublishingObject> = {
+  readonly object: Body
+  readonly writers: ReadonlySet<string>
+}
 
 export type StarterPolicy = {
   readonly policy: JsonObject
@@ -24,14 +27,14 @@ const CONTROLLERS = ['module', 'version', 'provider', 'depot'].map(
   (kind) => `system:serviceaccount:opendepot-system:${kind}-controller`,
 )
 
-export function starterPolicy(written: readonly WrittenModule[]): StarterPolicy {
-  const modules = written.map(({ module }) => module)
-  const namespaces = [...new Set(modules.map(({ meta }) => meta.namespace))].sort()
+export function starterPolicy(written: readonly Written[]): StarterPolicy {
+  const objects = written.map(({ object }) => object)
+  const namespaces = [...new Set(objects.map(({ meta }) => meta.namespace))].sort()
   const agents = [...AGENTS].flatMap(([manager, account]) =>
     written.some(({ writers }) => writers.has(manager)) ? [account] : [],
   )
-  const shared = sharedSources(modules)
-  const isAllImmutable = modules.every(({ config }) => config.immutable)
+  const shared = sharedSources(objects)
+  const heldAnew = heldAnewText(objects)
   return {
     policy: {
       apiVersion: 'sallyport.dev/v1alpha1',
@@ -49,11 +52,7 @@ export function starterPolicy(written: readonly WrittenModule[]): StarterPolicy 
     },
     notes: [
       'it denies nothing: defaultMode is warn. Take that line away to enforce it.',
-      ...(isAllImmutable
-        ? []
-        : [
-            'immutability: required also holds Modules that do not say immutable: true; optional leaves those.',
-          ]),
+      ...(heldAnew === '' ? [] : [`immutability: required also holds ${heldAnew}; optional leaves those.`]),
       ...(shared.length === 0
         ? []
         : [
@@ -66,11 +65,20 @@ export function starterPolicy(written: readonly WrittenModule[]): StarterPolicy 
   }
 }
 
+/** What does not say by itself that it never changes. */
+function heldAnewText(objects: readonly PublishingObject[]): string {
+  const isLoose = objects.some((object) => object.kind === 'Module' && !object.config.immutable)
+  return [
+    ...(isLoose ? ['Modules that do not say immutable: true'] : []),
+    ...(objects.some(({ kind }) => kind === 'Provider') ? ['Providers, which cannot say it'] : []),
+  ].join(' and ')
+}
+
 /** Repositories of more than one Module. */
-function sharedSources(modules: readonly ModuleObject[]): readonly string[] {
+function sharedSources(objects: readonly PublishingObject[]): readonly string[] {
   const counts = new Map<string, number>()
-  for (const module of modules) {
-    const source = sourceOf(module)
+  for (const object of objects) {
+    const source = object.kind === 'Module' ? sourceOf(object) : undefined
     if (source !== undefined) counts.set(source, (counts.get(source) ?? 0) + 1)
   }
   return [...counts].flatMap(([source, count]) => (count > 1 ? [source] : [])).sort()
