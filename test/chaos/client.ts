@@ -5,7 +5,7 @@ import type { JWK } from 'jose'
 import type { OfferedSubject } from './history.ts'
 import type { Recorder } from './recorder.ts'
 import { AUDIENCE, CLIENT } from './world.ts'
-import type { Broker, UpstreamName } from './world.ts'
+import type { Broker } from './world.ts'
 
 /** Above every time-out of the broker. */
 const TIMEOUT_MS = 12_000
@@ -13,7 +13,7 @@ const TIMEOUT_MS = 12_000
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const ID_TOKEN = 'urn:ietf:params:oauth:token-type:id_token'
 
-export type Offer = OfferedSubject & { readonly token: string; readonly upstream: UpstreamName }
+export type Offer = OfferedSubject & { readonly token: string }
 
 export type ChaosClient = {
   /** An exchange of the offered token, or the client's own credentials. */
@@ -75,20 +75,20 @@ const OWN = {
   scope: `openid audience:server:client_id:${AUDIENCE}`,
 }
 
-function exchangeOf({ token, upstream }: Offer): Readonly<Record<string, string>> {
+function exchangeOf({ token, connector }: Offer): Readonly<Record<string, string>> {
   return {
     grant_type: EXCHANGE,
     client_id: CLIENT.id,
     client_secret: CLIENT.secret,
-    connector_id: upstream,
+    connector_id: connector,
     subject_token: token,
     subject_token_type: ID_TOKEN,
     scope: `openid audience:server:client_id:${AUDIENCE}`,
   }
 }
 
-function subjectOf({ jti, exp, isSingleUse, isForged }: Offer): OfferedSubject {
-  return { jti, exp, isSingleUse, isForged }
+function subjectOf({ jti, exp, connector, isSingleUse, isForged }: Offer): OfferedSubject {
+  return { jti, exp, connector, isSingleUse, isForged }
 }
 
 type Answer = {

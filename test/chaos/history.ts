@@ -11,6 +11,8 @@ export type DomainName = string
 export type OfferedSubject = {
   readonly jti: string
   readonly exp: number
+  /** Whose tokens these are, as the broker is configured. */
+  readonly connector: string
   readonly isSingleUse: boolean
   /** Signed with a key that its issuer never published. */
   readonly isForged: boolean
@@ -66,6 +68,17 @@ export type Revocation = {
   readonly until: number
 }
 
+/** A connector was switched off, or an issued token denied: said to be at `until`, and lifted from `liftedFrom` on. */
+export type Lever = {
+  readonly domain: DomainName
+  readonly kind: 'connector' | 'token'
+  /** Of the connector, or the token's `jti`. */
+  readonly id: string
+  readonly from: number
+  readonly until: number
+  readonly liftedFrom: number
+}
+
 /** Why a broker could not do something: it stood still, its store was away, or its disk was full. */
 export type Hindrance = {
   readonly broker: BrokerName
@@ -98,6 +111,7 @@ export type History = {
   readonly questions: readonly TokenQuestion[]
   readonly clocks: readonly ClockChange[]
   readonly revocations: readonly Revocation[]
+  readonly levers: readonly Lever[]
   readonly hindrances: readonly Hindrance[]
   readonly mishaps: readonly Mishap[]
   /** Of each broker, in any order. */
@@ -113,6 +127,7 @@ export const VIOLATION_KINDS = [
   'barrier_broken',
   'key_lost',
   'revoked_key',
+  'lever_ignored',
   'bought_twice',
   'expired_accepted',
   'forged_accepted',

@@ -1,28 +1,16 @@
 // Does to the world what the schedule says, waits, and makes it whole again.
-import { execFile } from 'node:child_process'
 import { readFileSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
-import { decodeProtectedHeader } from 'jose'
-import { MAIN, SERVE_ENV } from '../support/served.ts'
 import type { GateMode } from '../support/tcp_gate.ts'
 import type { Behaviour } from '../support/test_issuer.ts'
+import { messageOf, pullLever, revokeKey, rotateKeys } from './commands.ts'
+import type { Injection } from './commands.ts'
 import type { Hindrance } from './history.ts'
-import type { Recorder } from './recorder.ts'
 import type { Fault } from './schedule.ts'
 import { TTL_SECONDS, UPSTREAMS } from './world.ts'
 import type { Broker, UpstreamName, World } from './world.ts'
-
-const run = promisify(execFile)
-
-export type Injection = {
-  readonly world: World
-  readonly recorder: Recorder
-  /** Aborted when nothing more is waited for: what is not back by then is a mishap. */
-  readonly giveUp: AbortSignal
-}
 
 /** Resolves with what came of it, when it is over. */
 export async function inject(fault: Fault, injection: Injection): Promise<string> {
@@ -45,7 +33,9 @@ export async function inject(fault: Fault, injection: Injection): Promise<string
     case 'upstream':
       return onUpstream(kind.name, way, upstreamOf(thing), lastsMs, world)
     case 'keys':
-      return kind.name === 'rotate' ? rotate(thing, injection) : revoke(thing, injection)
+      return kind.name === 'rotate' ? rotateKeys(thing, injection) : revokeKey(thing, injection)
+    case 'levers':
+      return pullLever(way, thing, lastsMs, injection)
     case 'config':
       return reload(way, brokerOf(world, thing), lastsMs)
   }
@@ -230,57 +220,6 @@ async function onUpstream(
   return 'is well'
 }
 
-const CLI_TIMEOUT_MS = 20_000
-
-/** `sallyport keys` in the folder of a broker, beside it, as a person does. */
-function keysCommand({ folder }: Broker, ...args: readonly string[]) {
-  return run(process.execPath, [MAIN, 'keys', ...args], {
-    cwd: folder,
-    env: SERVE_ENV,
-    timeout: CLI_TIMEOUT_MS,
-  })
-}
-
-async function rotate(domain: string, { world }: Injection): Promise<string> {
-  try {
-    await keysCommand(firstOf(world, domain), 'rotate')
-    return 'done'
-  } catch (error) {
-    return `refused: ${messageOf(error)}`
-  }
-}
-
-async function revoke(domain: string, { world, recorder }: Injection): Promise<string> {
-  const token = recorder.latestToken(domain)
-  if (token === undefined) return 'nothing was signed yet'
-  const { kid = '' } = decodeProtectedHeader(token)
-  const from = Date.now()
-  // Said before it is done: what the command did when it dies on the way, nobody knows.
-  const settle = recorder.beginRevocation({ domain, kid, from })
-  for (;;) {
-    try {
-      await keysCommand(firstOf(world, domain), 'revoke', kid)
-      settle(Date.now())
-      return `${kid} is revoked`
-    } catch (error) {
-      const message = messageOf(error)
-      // Answered by a lost connection after it was done: the key is gone all the same.
-      if (message.includes('no key has the kid')) {
-        settle(Date.now())
-        return `${kid} was revoked already`
-      }
-      if (Date.now() - from > CLI_TIMEOUT_MS) return `refused: ${message}`
-      await sleep(500)
-    }
-  }
-}
-
-function firstOf({ brokers }: World, domain: string): Broker {
-  const found = brokers.find((broker) => broker.domain === domain)
-  if (found === undefined) throw new Error(`there is no broker in ${domain}`)
-  return found
-}
-
 let moved = 0
 
 async function reload(way: string, broker: Broker, lastsMs: number): Promise<string> {
@@ -299,9 +238,4 @@ async function reload(way: string, broker: Broker, lastsMs: number): Promise<str
     held.signal('SIGHUP')
   }
   return 'over'
-}
-
-function messageOf(error: unknown): string {
-  const text = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error)
-  return text.trim().split('\n').at(-1)?.slice(0, 200) ?? ''
 }

@@ -51,7 +51,7 @@ export function startLoad({ world, client, recorder, seed }: LoadOptions): Load 
     const issuer = world.upstreams[upstream]
     const options = isForged ? { key: forger.privateKey, alg: 'RS256', kid: issuer.key('RS256').kid } : {}
     const token = issuer.mint({ ...gitlabClaims(domain.issuer), ...times, jti }, options)
-    return { token, upstream, jti, exp: times.exp, isSingleUse: upstream === 'once', isForged }
+    return { token, jti, exp: times.exp, connector: upstream, isSingleUse: upstream === 'once', isForged }
   }
 
   function jobsOf(name: DomainName, brokers: readonly Broker[]): readonly Promise<void>[] {
@@ -79,7 +79,8 @@ export function startLoad({ world, client, recorder, seed }: LoadOptions): Load 
       if (one !== undefined) await client.buy(any(below), one)
     }
     const ask = async (below: Below): Promise<void> => {
-      const token = issued[below(issued.length)]
+      const watched = recorder.watched(name)
+      const token = below(3) === 0 ? watched[below(watched.length)] : issued[below(issued.length)]
       if (token !== undefined) await client.ask(any(below), token)
     }
     const mixed = async (below: Below): Promise<void> => {
@@ -147,9 +148,9 @@ export async function buyAtEach(
         const token = world.upstreams.once.mint({ ...gitlabClaims(broker.issuer), ...times, jti })
         const fresh = {
           token,
-          upstream: 'once',
           jti,
           exp: times.exp,
+          connector: 'once',
           isSingleUse: true,
           isForged: false,
         } as const

@@ -5,6 +5,7 @@ import type {
   Hindrance,
   History,
   KeySetLook,
+  Lever,
   Mishap,
   Revocation,
   TokenQuestion,
@@ -20,6 +21,13 @@ export type Recorder = {
   /** Lasts until the returned function is told when it ended. */
   readonly beginHindrance: (hindrance: Omit<Hindrance, 'until'>) => (until: number) => void
   readonly beginRevocation: (revocation: Omit<Revocation, 'until'>) => (until: number) => void
+  readonly beginLever: (lever: Omit<Lever, 'until' | 'liftedFrom'>) => {
+    readonly settle: (until: number) => void
+    readonly lift: (liftedFrom: number) => void
+  }
+  /** An issued token that brokers are to be asked about again and again. */
+  readonly watch: (domain: DomainName, token: string) => void
+  readonly watched: (domain: DomainName) => readonly string[]
   /** The youngest token that was received in that domain. */
   readonly latestToken: (domain: DomainName) => string | undefined
   /** By status; `none`: no answer. */
@@ -27,7 +35,7 @@ export type Recorder = {
   readonly total: () => number
   readonly history: () => Pick<
     History,
-    'requests' | 'looks' | 'questions' | 'clocks' | 'revocations' | 'hindrances' | 'mishaps'
+    'requests' | 'looks' | 'questions' | 'clocks' | 'revocations' | 'levers' | 'hindrances' | 'mishaps'
   >
 }
 
@@ -39,6 +47,8 @@ export function createRecorder(): Recorder {
   const mishaps: Mishap[] = []
   const hindrances: { -readonly [Key in keyof Hindrance]: Hindrance[Key] }[] = []
   const revocations: { -readonly [Key in keyof Revocation]: Revocation[Key] }[] = []
+  const levers: { -readonly [Key in keyof Lever]: Lever[Key] }[] = []
+  const watched = new Map<DomainName, string[]>()
   const latest = new Map<DomainName, string>()
   const answers = new Map<string, number>()
 
@@ -67,9 +77,23 @@ export function createRecorder(): Recorder {
         begun.until = until
       }
     },
+    beginLever(lever) {
+      const begun = { ...lever, until: Infinity, liftedFrom: Infinity }
+      levers.push(begun)
+      return {
+        settle: (until) => {
+          begun.until = until
+        },
+        lift: (liftedFrom) => {
+          begun.liftedFrom = liftedFrom
+        },
+      }
+    },
+    watch: (domain, token) => void watched.set(domain, [...(watched.get(domain) ?? []), token].slice(-8)),
+    watched: (domain) => watched.get(domain) ?? [],
     latestToken: (domain) => latest.get(domain),
     answers: () => answers,
     total: () => requests.length,
-    history: () => ({ requests, looks, questions, clocks, revocations, hindrances, mishaps }),
+    history: () => ({ requests, looks, questions, clocks, revocations, levers, hindrances, mishaps }),
   }
 }

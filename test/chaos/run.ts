@@ -1,7 +1,7 @@
 // npm run chaos: breaks two brokers on one PostgreSQL and one on SQLite at random, under load, and says what did not hold.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { readAuditLine } from './checks/audit.ts'
+import { readAuditTrail } from './checks/audit.ts'
 import { checkHistory } from './checker.ts'
 import { createClient } from './client.ts'
 import type { History, Violation } from './history.ts'
@@ -107,6 +107,7 @@ const THINGS: World['things'] = {
   file: ['c'],
   database: ['postgres'],
   keys: ['postgres', 'sqlite'],
+  levers: ['postgres', 'sqlite'],
   upstream: ['once', 'many'],
 }
 
@@ -181,10 +182,10 @@ async function doFault(
 
 function historyOf(recorder: Recorder, { brokers }: World): History {
   const audit = brokers.map((broker) => {
-    const lines = auditLinesOf(broker).map(readAuditLine)
-    const unreadable = lines.filter((line) => line === undefined).length
-    if (unreadable > 0) console.log(`broker ${broker.name}: ${unreadable} audit lines that cannot be read`)
-    return [broker.name, lines.filter((line) => line !== undefined)] as const
+    const { lines, tornLines } = readAuditTrail(auditLinesOf(broker))
+    if (tornLines > 0)
+      console.log(`broker ${broker.name}: ${tornLines} audit lines that a full disk cut short`)
+    return [broker.name, lines] as const
   })
   return {
     ...recorder.history(),

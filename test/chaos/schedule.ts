@@ -12,6 +12,7 @@ export type ThingKind =
   | 'database'
   | 'file'
   | 'keys'
+  | 'levers'
   | 'upstream'
 
 export type FaultKind = {
@@ -130,6 +131,15 @@ export const FAULT_KINDS: readonly FaultKind[] = [
     restMs: 400_000,
     notBefore: 0.4,
     ways: [''],
+  },
+  {
+    name: 'emergency',
+    about: 'sallyport emergency: a connector is switched off for a while, or a token denied',
+    of: 'levers',
+    weight: 3,
+    // Long enough to be obeyed, and for a while after that.
+    lasts: [6000, 12_000],
+    ways: ['once', 'many', 'token'],
   },
   {
     name: 'reload',

@@ -114,6 +114,7 @@ export async function makeWorld(teardowns: Teardowns, options: WorldOptions): Pr
       file: namesOf(({ storeFile }) => storeFile !== undefined),
       database: ['postgres'],
       keys: ['postgres', 'sqlite'],
+      levers: ['postgres', 'sqlite'],
       upstream: UPSTREAMS,
     },
   }

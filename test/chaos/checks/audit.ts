@@ -42,9 +42,20 @@ export function checkAudit(history: History): readonly Violation[] {
   })
 }
 
-/** A line of an audit file; `undefined` when it cannot be read: then the decisions in it are missing. */
-export function readAuditLine(text: string): AuditLine | undefined {
-  const fields = parsed(text)
+/** The decisions about requests in an audit file, and how many of its lines are none: what was in them is missing. */
+export function readAuditTrail(texts: readonly string[]): {
+  readonly lines: readonly AuditLine[]
+  readonly tornLines: number
+} {
+  const read = texts.map(parsed)
+  return {
+    lines: read.map(decisionIn).filter((line) => line !== undefined),
+    tornLines: read.filter((fields) => fields === undefined).length,
+  }
+}
+
+/** `undefined`: an event that answers nobody, of which an emergency is one. */
+function decisionIn(fields: Readonly<Record<string, unknown>> = {}): AuditLine | undefined {
   const { requestId, event, decision, subject, issued } = fields
   if (typeof requestId !== 'string' || typeof event !== 'string' || typeof decision !== 'string')
     return undefined
@@ -62,12 +73,12 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-function parsed(text: string): Readonly<Record<string, unknown>> {
+function parsed(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
     return Object(JSON.parse(text))
   } catch {
     // Cut short by a full disk: whatever stood in it was not answered, or the checker misses it.
-    return {}
+    return undefined
   }
 }
 

@@ -13,7 +13,8 @@ export function checkPurchases(history: History, time: Timeline): readonly Viola
     ...checkSingleUse(history),
     ...checkExpired(history, time),
     ...checkForged(history),
-    ...history.questions.flatMap((question) => checkQuestion(question, time)),
+    ...checkLevers(history, time),
+    ...history.questions.flatMap((question) => checkQuestion(question, history, time)),
   ]
 }
 
@@ -68,11 +69,32 @@ function checkForged(history: History): readonly Violation[] {
     }))
 }
 
+/** A connector that is switched off buys nothing. */
+function checkLevers({ requests, levers }: History, time: Timeline): readonly Violation[] {
+  const connectors = levers.filter(({ kind }) => kind === 'connector')
+  return requests.flatMap((request): readonly Violation[] => {
+    const { domain, broker, subject, status, sentAt, answeredAt } = request
+    if (subject === undefined || status !== 200 || answeredAt === undefined) return []
+    const ignored = connectors.find(
+      (lever) =>
+        lever.domain === domain &&
+        lever.id === subject.connector &&
+        sentAt > time.effectiveAt(lever, broker) &&
+        answeredAt < lever.liftedFrom,
+    )
+    if (ignored === undefined) return []
+    const seconds = ((sentAt - ignored.until) / 1000).toFixed(1)
+    const evidence = `${where(request)}: sold through connector ${ignored.id}, ${seconds} s after it was switched off`
+    return [{ kind: 'lever_ignored', at: answeredAt, evidence }]
+  })
+}
+
 /** What introspection says of a token of the broker's own. */
-function checkQuestion(question: TokenQuestion, time: Timeline): readonly Violation[] {
+function checkQuestion(question: TokenQuestion, { levers }: History, time: Timeline): readonly Violation[] {
   const { domain, broker, askedAt, answeredAt, token, isActive } = question
   const { kid = '' } = decodeProtectedHeader(token)
-  const { exp = 0 } = decodeJwt(token)
+  const { exp = 0, jti = '' } = decodeJwt(token)
+  const denial = levers.find((lever) => lever.kind === 'token' && lever.domain === domain && lever.id === jti)
   const { least, greatest } = time.offsets(broker, askedAt, answeredAt)
   const revocation = time.revocation(domain, kid)
   const overdue = askedAt + least - (exp * 1000 + ROUNDING_MS)
@@ -84,6 +106,11 @@ function checkQuestion(question: TokenQuestion, time: Timeline): readonly Violat
     const evidence = `broker ${broker}: calls a token of the revoked key ${kid} active`
     return [{ kind: 'revoked_key', at: answeredAt, evidence }]
   }
+  if (isActive && denial !== undefined && askedAt > time.effectiveAt(denial, broker)) {
+    const evidence = `broker ${broker}: calls the denied token ${jti} active`
+    return [{ kind: 'lever_ignored', at: answeredAt, evidence }]
+  }
+  if (denial !== undefined) return []
   const lives = exp * 1000 - ROUNDING_MS > answeredAt + greatest
   if (!isActive && lives && revocation === undefined && !time.isEmergency(domain, askedAt)) {
     const evidence = `broker ${broker}: calls a token of key ${kid} inactive that lives on`

@@ -3,8 +3,11 @@ import type { BrokerName, DomainName, History, KeySetLook, Revocation } from '..
 
 /** How old a key set may be in a verifier's cache: `Cache-Control: max-age` of the key set, in milliseconds. */
 export const KEY_SET_AGE_MS = 90_000
-/** A replica looks at the stored keys this often, and needs a moment to do it. */
-const REVOKED_WITHIN_MS = 10_000 + 2000
+/**
+ * Two seconds are promised, and measured where nothing else goes wrong. Here every process has others beside it that
+ * start and recover, on as many cores as there are.
+ */
+const OBEYED_WITHIN_MS = 5000
 
 export type Timeline = {
   /** Least and greatest offset in milliseconds that the broker's clock may have had from `from` to `until`. */
@@ -15,31 +18,35 @@ export type Timeline = {
   ): { readonly least: number; readonly greatest: number }
   /** The key's revocation, if there was one. */
   revocation(domain: DomainName, kid: string): Revocation | undefined
-  /** From when on that broker must not know the revoked key any more. */
-  effectiveAt(revocation: Revocation, broker: BrokerName): number
+  /** From when on that broker must obey: know the revoked key no more, or refuse. */
+  effectiveAt(order: Order, broker: BrokerName): number
   /** Whether verifiers may lag behind: a revocation makes a key sign without the wait. */
   isEmergency(domain: DomainName, at: number): boolean
 }
+
+/** What was told to all brokers of a domain, from the beginning of the command to its end. */
+type Order = { readonly from: number; readonly until: number }
 
 export function timelineOf(history: History): Timeline {
   const { clocks, revocations, hindrances } = history
   const brokersOf = brokersByDomain(history.looks)
 
-  const known = new Map<string, number>()
-  function effectiveAt(revocation: Revocation, broker: BrokerName): number {
-    const name = `${broker} ${revocation.kid}`
-    const found = known.get(name) ?? latest(revocation, broker)
-    known.set(name, found)
-    return found
+  const known = new Map<Order, Map<BrokerName, number>>()
+  function effectiveAt(order: Order, broker: BrokerName): number {
+    const own = known.get(order) ?? new Map<BrokerName, number>()
+    known.set(order, own)
+    const at = own.get(broker) ?? latest(order, broker)
+    own.set(broker, at)
+    return at
   }
 
-  function latest(revocation: Revocation, broker: BrokerName): number {
-    let until = revocation.until + REVOKED_WITHIN_MS
+  function latest(order: Order, broker: BrokerName): number {
+    let until = order.until + OBEYED_WITHIN_MS
     // Whatever kept the broker from its store in the meantime starts the wait anew.
     for (;;) {
       const later = hindrances
-        .filter((one) => one.broker === broker && one.from < until && one.until > revocation.from)
-        .map((one) => one.until + REVOKED_WITHIN_MS)
+        .filter((one) => one.broker === broker && one.from < until && one.until > order.from)
+        .map((one) => one.until + OBEYED_WITHIN_MS)
       const next = Math.max(until, ...later)
       if (next === until) return until
       until = next
