@@ -13,6 +13,7 @@ import { CLIENT_CREDENTIALS, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 import { tokenClaims } from '#core/token/claims.ts'
+import { createSpareClaims } from '#platform/store/spare_claims.ts'
 import { createSecretCheck } from '#platform/secret_check.ts'
 import { checkSignedClaims } from '#platform/subject_verifier.ts'
 import type { SubjectVerifier } from '#platform/subject_verifier.ts'
@@ -70,7 +71,7 @@ const TAKEN_AS_GIVEN = 'taken-as-given'
 export async function explain(
   request: ExplainRequest,
   config: BrokerConfig,
-  parts: Omit<GrantParts, 'store' | 'levers'>,
+  parts: Omit<GrantParts, 'store' | 'levers' | 'spare'>,
   parse: (token: string) => Result<ParsedToken>,
 ): Promise<Explanation> {
   const facts: DecisionFacts = {
@@ -81,7 +82,8 @@ export async function explain(
   let claims: Explanation['claims']
   const store = { claimOnce: async () => true, claimAllOnce: async () => true }
   const levers = { current: () => NO_LEVERS }
-  const grants = buildGrantDeps(config, { ...parts, store, levers }, async (order) => {
+  const spare = createSpareClaims(parts)
+  const grants = buildGrantDeps(config, { ...parts, store, levers, spare }, async (order) => {
     const issuing = { issuer: config.issuer, defaultTtlSeconds: config.tokens.ttlSeconds, ...parts }
     claims = tokenClaims(contentsOf(order, issuing))
     return ok({ accessToken: '', issuedTokenType: undefined, expiresInSeconds: 0, idToken: undefined })

@@ -22,8 +22,12 @@ import { createGuessLimit } from '#platform/guess_limit.ts'
 import { createRateLimit } from '#platform/rate_limit.ts'
 import { createSecretCheck } from '#platform/secret_check.ts'
 import type { SecretCheck } from '#platform/secret_check.ts'
+import { createSpareClaims } from '#platform/store/spare_claims.ts'
+import type { SpareClaims } from '#platform/store/spare_claims.ts'
 import type { Store } from '#platform/store/store.ts'
 import type { SubjectVerifier } from '#platform/subject_verifier.ts'
+import { NO_TRACES } from '#platform/tracing/traces.ts'
+import type { Traces } from '#platform/tracing/traces.ts'
 import { checkClientAssertion } from './clients/client_assertion.ts'
 import type { BrokerConfig } from './config/broker_config.ts'
 import type { SubjectDeps } from './connectors/subject.ts'
@@ -53,6 +57,8 @@ export type BrokerParts = {
   readonly randomBytes: RandomBytes
   /** Where signatures are made and checked. */
   readonly pool: CryptoPool
+  /** Absent: nobody collects. */
+  readonly traces?: Traces
 }
 
 export type LiveBroker = {
@@ -82,8 +88,14 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts, previo
     signingKey: () => signing.watched(parts.keyRing.current()),
   }
   const secrets = secretsFor(config, parts, previous)
+  // What was taken without the store is remembered over a reload.
+  const spare = previous?.token.grantDeps.spare ?? createSpareClaims(parts)
   const issue: GrantDeps['issue'] = (order, facts) => issueToken(order, facts, issuing)
-  const grantDeps = { ...buildGrantDeps(config, parts, issue), secrets, atSigner: placeAt(signing) }
+  const grantDeps = {
+    ...buildGrantDeps(config, { ...parts, spare }, issue),
+    secrets,
+    atSigner: placeAt(signing),
+  }
   const ownToken = {
     issuer: config.issuer,
     clock: parts.clock,
@@ -103,6 +115,7 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts, previo
       grants: new Set(config.grants),
       grantDeps,
       signerBusy: signing.refusal,
+      traces: parts.traces ?? NO_TRACES,
       ...limiting,
       ...concluding,
     },
@@ -183,6 +196,7 @@ export type GrantParts = Pick<
 > & {
   readonly store: Pick<Store, 'claimOnce' | 'claimAllOnce'>
   readonly levers: Pick<LeverBook, 'current'>
+  readonly spare: SpareClaims
 }
 
 /** The grants' world; explain puts a store that writes nothing and an `issue` that signs nothing in. */
@@ -213,6 +227,7 @@ export function buildGrantDeps(
     levers,
     checkAssertion: (token, client) => checkClientAssertion(token, client, assertions),
     store,
+    spare: parts.spare,
     clock,
     issue,
   }

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { createOpsApp as opsApp } from '#platform/http/ops_app.ts'
 import type { Check } from '#platform/http/ops_app.ts'
 import type { IssuerKeysStatus } from '#platform/issuer_keys/issuer_keys.ts'
+import { signerCheck } from './signer_check.ts'
 import type { Broker } from './broker.ts'
 
 type IssuerStatuses = () => readonly IssuerKeysStatus[]
@@ -26,19 +27,22 @@ export function createOpsApp(
 /** What the broker needs, and how its issuers are. */
 export async function brokerChecks(broker: Broker, issuers: IssuerStatuses): Promise<readonly Check[]> {
   const { store, keyRing, audit } = broker.parts
+  // A server that goes on without its store must not be taken out of service for that.
+  const goOn = broker.live().config.connectors.filter((each) => each.whenStoreFails === 'accept_replays')
   const auditFailure = audit.failure()
   const storeCheck = await store.ping().then(
     () => ({ name: 'store', ok: true, detail: 'answers', isRequired: true }),
     (error: unknown) => ({
       name: 'store',
       ok: false,
-      detail: error instanceof Error ? error.message : 'fails',
-      isRequired: true,
+      detail: `${error instanceof Error ? error.message : 'fails'}${goOn.map(({ id }) => `; ${id} goes on`).join('')}`,
+      isRequired: goOn.length === 0,
     }),
   )
   return [
     storeCheck,
     { name: 'keys', ok: true, detail: `signing with ${keyRing.current().kid}`, isRequired: true },
+    ...(await signerCheck(keyRing)),
     { name: 'audit', ok: auditFailure === undefined, detail: auditFailure ?? 'is written', isRequired: true },
     ...issuers().map((status) => issuerCheck(status)),
   ]

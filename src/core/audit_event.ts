@@ -27,6 +27,8 @@ export type DecisionFacts = {
   audiencesRequested?: readonly string[]
   audiences?: readonly string[]
   profile?: AudienceProfile
+  /** The store was away: that the token was not used before is known of this process alone. */
+  replayScope?: 'local'
   issued?: IssuedFacts
   lever?: LeverFacts
 }
@@ -138,6 +140,7 @@ const FAULTS: ReadonlySet<DenialReason> = new Set<Fault['reason']>([
   'deny_list_full',
   'too_busy',
   'signer_busy',
+  'signer_unavailable',
   'signing_failed',
   'audit_unavailable',
 ])
@@ -276,6 +279,7 @@ export function stepOf(reason: DenialReason): Step {
       return 'replay'
     case 'store_unavailable':
     case 'signer_busy':
+    case 'signer_unavailable':
     case 'signing_failed':
     case 'audit_unavailable':
       return 'mint'

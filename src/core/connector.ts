@@ -26,6 +26,8 @@ export type Connector = {
   readonly maxAgeSeconds: number | undefined
   readonly maxLifetimeSeconds: number
   readonly singleUse: SingleUse
+  /** Left out: `refuse`. */
+  readonly whenStoreFails?: WhenStoreFails
   /** Dex `getUserInfo`: opaque tokens are proven by one GET at userinfo. */
   readonly userinfo: boolean
   readonly mapping: IdentityMapping
@@ -36,6 +38,12 @@ export type Connector = {
   /** Dex type `gitlab`: the token is proven by GitLab's user API instead of by its signature. */
   readonly gitlabApi?: GitlabApi
 }
+
+/**
+ * What becomes of a token that is good once while nobody can tell whether it was used. `accept_replays`: it is exchanged, once
+ * at each broker process that cannot reach the store.
+ */
+export type WhenStoreFails = 'refuse' | 'accept_replays'
 
 /** Options of Dex's `gitlab` connector that matter to an exchange (dex connector/gitlab). */
 export type GitlabApi = {

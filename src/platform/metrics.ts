@@ -3,6 +3,8 @@
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import type { AuditEvent } from '#core/audit_event.ts'
 import { metricHash } from '#core/kube/apiserver_metrics.ts'
+import { signerMetrics } from './remote_signer/signer_metrics.ts'
+import type { SignerCall, SignerStatus } from './remote_signer/guarded_signer.ts'
 import { TallyCounter, TallyHistogram } from './tally.ts'
 
 export type Metrics = {
@@ -16,6 +18,10 @@ export type Metrics = {
   readonly configReload: (succeeded: boolean) => void
   /** Seconds since the epoch at which the present configuration was loaded. */
   readonly configLoadedAt: (seconds: number) => void
+  /** One signature asked of a signer elsewhere, or refused without asking. */
+  readonly signerCall: (call: SignerCall) => void
+  /** Asked at each scrape for how the signer elsewhere is. */
+  readonly signer: (status: () => SignerStatus) => void
   /** The key set that is served from now on, its very bytes. */
   readonly keySet: (body: string) => void
 }
@@ -37,6 +43,12 @@ export function createMetrics(version: string): Metrics {
     name: 'sallyport_token_decisions_total',
     help: 'Decisions of the token endpoint.',
     labelNames: ['grant', 'decision', 'reason', 'client', 'connector', 'policy'],
+    registers,
+  })
+  const localReplay = new Counter({
+    name: 'sallyport_local_replay_checks_total',
+    help: 'Tokens exchanged while the store was away: that they were not used before is known of one process alone.',
+    labelNames: ['connector'],
     registers,
   })
   const decisionSeconds = new TallyHistogram({
@@ -108,6 +120,7 @@ export function createMetrics(version: string): Metrics {
       // Ids come from the configuration; line breaks keep them apart.
       const key = `${outcome}\n${reason}\n${client}\n${connector}\n${policy}`
       decisions.count(key, () => ({ grant, decision, reason, client, connector, policy }))
+      if (event.replayScope === 'local') localReplay.inc({ connector })
       decisionSeconds.tally(outcome, () => ({ grant, decision }), seconds)
     },
     http(handler, method, code, seconds, bytes) {
@@ -139,6 +152,7 @@ export function createMetrics(version: string): Metrics {
       lastReload.set(succeeded ? 1 : 0)
     },
     configLoadedAt: (seconds) => loadedAt.set(seconds),
+    ...signerMetrics(registry),
     keySet(body) {
       keySetInfo.reset()
       keySetInfo.set({ hash: metricHash(body) }, 1)

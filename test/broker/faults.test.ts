@@ -218,6 +218,19 @@ t.test('the ops listener says what is wrong, and that it lives', async (t) => {
   t.match(await ask('/readyz'), [503, /\[-\]audit failed: the disk is full/])
 })
 
+t.test('a broker with a connector that goes on without the store stays in service without it', async (t) => {
+  const world = await startTestBroker(t, {
+    change({ connectors }) {
+      if (!Array.isArray(connectors)) throw new Error('no list')
+      Object.assign(connectors[0], { whenStoreFails: 'accept_replays' })
+    },
+  })
+  world.faults.store = true
+  const { statusCode, payload } = await world.ops.inject({ url: '/readyz' })
+  t.equal(statusCode, 200)
+  t.match(payload, '[-]store failed: the database is locked; gitlab goes on')
+})
+
 t.test(
   'health says of an issuer how many keys are held, and what keeps it from loading them again',
   async (t) => {

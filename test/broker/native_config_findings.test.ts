@@ -464,6 +464,15 @@ const CASES: readonly Case[] = [
     wayOut: /caFile/,
   },
   {
+    code: 'connector_accepts_replays',
+    says: 'a connector whose tokens are exchanged again while the store is away',
+    severity: 'warning',
+    from: 'caFile: ca.pem',
+    to: 'whenStoreFails: accept_replays',
+    at: 'whenStoreFails',
+    wayOut: /leave it out/,
+  },
+  {
     code: 'connector_keys_twice',
     says: 'two places for one key set',
     from: 'clockSkew: 10s',

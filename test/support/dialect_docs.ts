@@ -42,6 +42,7 @@ export function renderAudit(): string {
     '| `grant`, `client`, `clientAuth`, `connector`, `policy` | what was asked and what decided |',
     '| `subject` | `iss`, `sub`, `jti`, `hash`, `kid` of the subject token, once it is verified |',
     '| `audiencesRequested`, `audiences`, `profile` | for whom |',
+    '| `replayScope` | `local`: the store was away, and the connector accepts replays then (`whenStoreFails`); that the token was not used before is known of one process alone |',
     '| `issued` | `jti`, `kid`, `sub`, `exp` of the issued token: the way from the job to what was done with its token |',
     '| `lever` | of an emergency: what was done (`did`) to which `kind` and `id`, `until` when, `by` whom and `why`; written by the first broker that obeys |\n',
     'How an event is joined with what kube-apiserver wrote about the same token: [kube-audit.md](kube-audit.md).\n',

@@ -163,6 +163,67 @@ refuses({
   also: (t, reply) => void t.equal(reply.headers['retry-after'], '5'),
 })
 
+const goesOn = await startForgeBroker(t, (config) => {
+  const gitea = { id: 'urgent', type: 'gitea-actions', claims: { repository_id: '345' } }
+  const forgejo = { id: 'careful', type: 'forgejo-actions', claims: { repository_id: '456' } }
+  addForge(config, gitea, { singleUse: undefined, whenStoreFails: 'accept_replays' })
+  addForge(config, forgejo, { singleUse: undefined })
+})
+const urgent: Form = { connector_id: 'urgent', subject_token_type: ACCESS_TOKEN_TYPE }
+const careful: Form = { connector_id: 'careful', subject_token_type: ACCESS_TOKEN_TYPE }
+const urgentToken = (world: TestBroker): string =>
+  jobToken(world, 'gitea-main', { jti: `urgent-${(runs += 1)}` })
+
+/** The store is away for as long as this takes. */
+async function withoutStore(world: TestBroker, ask: (world: TestBroker) => Promise<Reply>): Promise<Reply> {
+  world.faults.store = true
+  try {
+    return await ask(world)
+  } finally {
+    world.faults.store = false
+  }
+}
+const atGoesOn = threatTable(t, goesOn)
+atGoesOn.accepts({
+  id: 'G08',
+  says: 'a connector that was told so goes on while the store is down, and the audit event says it',
+  twin: withOneToken(urgentToken, [urgent]),
+  ask: (world) => withoutStore(world, withOneToken(urgentToken, [urgent])),
+  also: async (t, _reply, world) => {
+    t.equal(world.audit()?.replayScope, 'local')
+    t.equal(await countOf(world, 'sallyport_local_replay_checks_total'), 1)
+  },
+})
+atGoesOn.refuses({
+  id: 'G08',
+  says: 'a token that was exchanged at the same broker while the store was down',
+  ...replayed,
+  requests: 2,
+  attack: (world) => withoutStore(world, withOneToken(urgentToken, [urgent, urgent])),
+  twin: (world) => withoutStore(world, withOneToken(urgentToken, [urgent])),
+})
+atGoesOn.refuses({
+  id: 'G08',
+  says: 'a token that was exchanged while the store was down, once it is back,',
+  ...replayed,
+  requests: 2,
+  attack: async (world) => {
+    const subject_token = urgentToken(world)
+    await withoutStore(world, () => world.exchange({ ...urgent, subject_token }))
+    return world.exchange({ ...urgent, subject_token })
+  },
+  twin: withOneToken(urgentToken, [urgent]),
+})
+atGoesOn.refuses({
+  id: 'G08',
+  says: 'an exchange of another connector while the store is down',
+  reason: 'store_unavailable',
+  decision: 'fail',
+  answer: UNAVAILABLE,
+  attack: (world) => withoutStore(world, withOneToken(nameless, [careful])),
+  twin: withOneToken(nameless, [careful]),
+})
+
 refuses({
   id: 'G09',
   says: 'a token in the last second in which it could be exchanged again',

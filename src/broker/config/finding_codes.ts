@@ -40,6 +40,9 @@ export const NATIVE_CODES = {
   listen_duplicate: 'Two listeners have one address.',
   origin_malformed: 'A CORS origin is not `scheme://host[:port]` or `*`.',
   header_malformed: 'A header name or value that HTTP does not allow.',
+  signer_plain_http: 'A bearer token would go to the signer in the open.',
+  signer_url_malformed: 'The URL of the signer has a user, a query or a fragment.',
+  signer_not_timed: '`rotateEvery` beside a key of a signer elsewhere, which is rotated by its name.',
   store_memory: 'Keys and replay marks are lost at each restart.',
   store_address_unclear:
     'Not exactly one URL or password for a PostgreSQL store, or a context without a kubeconfig.',
@@ -56,6 +59,7 @@ export const NATIVE_CODES = {
   connector_id_reserved: 'Subjects of a connector would begin with a reserved prefix.',
   connector_plain_http: "A connector's issuer or key URL is plain HTTP off the loopback.",
   connector_insecure_tls: "Any certificate passes for a connector's issuer.",
+  connector_accepts_replays: 'Tokens of a connector are exchanged again while the store does not answer.',
   connector_keys_twice: 'More than one of discoveryUrl, jwksUri and jwksFile.',
   connector_userinfo_unreachable: 'userinfo needs discovery to know its endpoint.',
   connector_groups_claim_missing: 'Groups are filtered, but no claim gives any.',

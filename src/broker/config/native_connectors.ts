@@ -57,6 +57,7 @@ function readConnector(context: LoadContext, entry: Entry<ConnectorFile>, broker
     maxAgeSeconds: seconds(file.maxAge) ?? preset.maxAgeSeconds,
     maxLifetimeSeconds: seconds(file.maxLifetime) ?? preset.maxLifetimeSeconds,
     singleUse: file.singleUse ?? preset.singleUse,
+    ...(file.whenStoreFails === undefined ? {} : { whenStoreFails: file.whenStoreFails }),
     userinfo: file.userinfo ?? false,
     mapping: readMapping(context, path, file),
     grants: [],
@@ -175,6 +176,20 @@ function checkId(context: LoadContext, path: YamlPath, id: string): void {
   }
 }
 
+/** The choice is the operator's, who is reminded of it at each start. */
+export function warnOfReplays(
+  context: LoadContext,
+  path: YamlPath,
+  { whenStoreFails }: Pick<ConnectorFile, 'whenStoreFails'>,
+): void {
+  if (whenStoreFails !== 'accept_replays') return
+  const message =
+    'while the store does not answer, a stolen token is exchanged once more at each broker process'
+  const wayOut = 'leave it out where that is worse than pipelines that wait'
+  const at = [...path, 'whenStoreFails']
+  reportWarning(context, { code: 'connector_accepts_replays', path: at, message, wayOut })
+}
+
 function checkSafety(context: LoadContext, path: YamlPath, file: ConnectorFile): void {
   if (file.insecureSkipVerify === true) {
     const message =
@@ -187,6 +202,7 @@ function checkSafety(context: LoadContext, path: YamlPath, file: ConnectorFile):
       wayOut,
     })
   }
+  warnOfReplays(context, path, file)
   for (const key of ['issuer', 'discoveryUrl', 'jwksUri'] as const) {
     const url = file[key]
     if (url === undefined || !isPlainHttp(url)) continue

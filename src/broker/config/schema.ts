@@ -6,6 +6,7 @@ import { Type, words } from '#platform/config/schema_type.ts'
 import type { Static } from '#platform/config/schema_type.ts'
 import { KubeSchema } from './kube_schema.ts'
 import { duration, name, names, path, PolicySchema } from './policy_schema.ts'
+import { SignerSchema } from './signer_schema.ts'
 import { StoreSchema } from './store_schema.ts'
 
 /** What holds where the file says nothing. */
@@ -110,8 +111,12 @@ export const KeysSchema = Type.Object(
         "Public JWKS served beside ours: an old issuer's keys while one moves over on the same issuer URL.",
       ),
     ),
+    signer: Type.Optional(SignerSchema),
   },
-  { description: 'Signing keys. They are made, rotated and retired by the broker.' },
+  {
+    description:
+      'Signing keys. They are made, rotated and retired by the broker, or lie with a signer elsewhere.',
+  },
 )
 
 export const WebSchema = Type.Object(
@@ -259,6 +264,14 @@ export const ConnectorSchema = Type.Object({
       description:
         'How often one token is exchanged: until it expires, once, or once for each audience. Left out: the ' +
         "connector type's.",
+    }),
+  ),
+  whenStoreFails: Type.Optional(
+    words(['refuse', 'accept_replays'], {
+      default: 'refuse',
+      description:
+        'A token that is good once, while the store does not answer: 503, or exchanged once at each broker process ' +
+        'that cannot reach the store. Warned of at each start.',
     }),
   ),
   userinfo: Type.Optional(

@@ -10,6 +10,8 @@ import { encodeSubject } from '#core/dex/subject.ts'
 import { ACCESS_TOKEN_TYPE, CLIENT_CREDENTIALS } from '#core/oauth/names.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
+import { NO_STEP_TRACE } from '#core/step_trace.ts'
+import type { StepTrace } from '#core/step_trace.ts'
 import { authenticateClient } from '../clients/authenticate_client.ts'
 import type { AuthenticatedClient } from '../clients/authenticate_client.ts'
 import type { Issued, TokenOrder } from '../tokens/issue.ts'
@@ -24,8 +26,10 @@ export async function grantClientCredentials(
   request: TokenRequest,
   deps: GrantDeps,
   facts: DecisionFacts,
+  trace: StepTrace = NO_STEP_TRACE,
 ): Promise<Result<Issued>> {
   // 1. who asks
+  trace.enter('client')
   const authenticated = await authenticateClient(request.credentials, '', deps, facts)
   if (!authenticated.ok) return authenticated
   const { client, method, job } = authenticated.value
@@ -37,6 +41,7 @@ export async function grantClientCredentials(
   }
 
   // 2. for what
+  trace.enter('target')
   const scopes = checkScopes(request.scopes, client, deps.audiences)
   if (!scopes.ok) return scopes
   if (client.auth.method === 'none' || client.isPublic === true)
@@ -50,6 +55,7 @@ export async function grantClientCredentials(
   facts.profile = target.value.profile
 
   // 4. not twice, where a job's token is the credential: claimed last
+  trace.enter('replay')
   const uses = job === undefined ? [] : [useOf(job.subject, job.connector, job.grant, deps.clock)]
 
   // 5. mint
@@ -75,8 +81,10 @@ export async function grantClientCredentials(
     withIdToken: request.scopes.openid && target.value.profile === 'dex',
   }
   return deps.atSigner(async () => {
-    const claim = await claimUses(uses, placesOf(target.value, client.id), deps.store)
-    return claim.ok ? deps.issue(order, facts) : claim
+    const claim = await claimUses(uses, placesOf(target.value, client.id), deps, facts)
+    if (!claim.ok) return claim
+    trace.enter('mint')
+    return deps.issue(order, facts)
   })
 }
 

@@ -2,12 +2,14 @@
 // that an issuer without `jti` (Forgejo) is covered and a second spelling of the signature is the same token.
 import type { Target } from '#core/audience.ts'
 import type { Clock } from '#core/clock.ts'
-import type { Connector } from '#core/connector.ts'
+import type { DecisionFacts } from '#core/audit_event.ts'
+import type { Connector, WhenStoreFails } from '#core/connector.ts'
 import type { SingleUse } from '#core/issuer/preset.ts'
 import type { PolicyGrant } from '#core/policy/trust_policy.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 import { StoreFailure } from '#platform/store/store.ts'
+import type { SpareClaims } from '#platform/store/spare_claims.ts'
 import type { Store } from '#platform/store/store.ts'
 import type { Subject } from '../connectors/subject.ts'
 
@@ -16,8 +18,15 @@ export type TokenUse = {
   readonly hash: string
   /** `off`: as often as one likes. */
   readonly singleUse: SingleUse
+  readonly whenStoreFails: WhenStoreFails
   /** Milliseconds since the epoch after which the token is worth nothing. */
   readonly endsAt: number
+}
+
+/** `spare`: what was taken while the store was away; left out where nothing is given then. */
+export type ClaimDeps = {
+  readonly store: Pick<Store, 'claimAllOnce'>
+  readonly spare?: SpareClaims
 }
 
 /** How long an opaque token, whose expiry nobody tells us, stays claimed. */
@@ -34,6 +43,7 @@ export function useOf(
   return {
     hash: token.hash,
     singleUse: grant?.singleUse ?? connector.singleUse,
+    whenStoreFails: connector.whenStoreFails ?? 'refuse',
     endsAt: (exp + connector.clockSkewSeconds + 1) * 1000,
   }
 }
@@ -51,11 +61,15 @@ const STRICTNESS: readonly SingleUse[] = ['off', 'per_audience', 'once']
  * Claims what may be used only once, all of it or nothing, so that a refused request burns nothing. `per_audience`: a
  * token used for A is not good for "A and B" again; one that was spent `once` is spent for every audience, and the other
  * way round. A claim stays when signing fails afterwards: replay safety before a retry on a rare fault.
+ *
+ * Without an answer of the store nothing is given, unless all connectors that the tokens come from accept replays then; what
+ * was given meanwhile stands in `spare` and in the facts.
  */
 export async function claimUses(
   uses: readonly TokenUse[],
   places: readonly string[],
-  store: Pick<Store, 'claimAllOnce'>,
+  { store, spare }: ClaimDeps,
+  facts: Pick<DecisionFacts, 'replayScope'> = {},
 ): Promise<Result<undefined>> {
   const limited = uses.filter(({ singleUse }) => singleUse !== 'off')
   const [first] = limited
@@ -66,9 +80,23 @@ export async function claimUses(
     parts: singleUse === 'once' ? [] : places,
     expiresAt: endsAt,
   }))
+  const goesOn =
+    spare !== undefined && limited.every(({ whenStoreFails }) => whenStoreFails === 'accept_replays')
+  const replayed = deny({
+    reason: 'subject_replayed',
+    scope: first.singleUse === 'once' ? 'once' : 'per_audience',
+  })
   try {
-    if (await store.claimAllOnce(claims)) return ok(undefined)
-    return deny({ reason: 'subject_replayed', scope: first.singleUse === 'once' ? 'once' : 'per_audience' })
+    if (spare?.holds(claims) === true) return replayed
+    return (await store.claimAllOnce(claims)) ? ok(undefined) : replayed
+  } catch (error) {
+    if (!(error instanceof StoreFailure)) throw error
+    if (!goesOn) return deny({ reason: 'store_unavailable', detail: error.message })
+  }
+  try {
+    if (!spare.take(claims)) return replayed
+    facts.replayScope = 'local'
+    return ok(undefined)
   } catch (error) {
     if (error instanceof StoreFailure) return deny({ reason: 'store_unavailable', detail: error.message })
     throw error

@@ -9,6 +9,8 @@ import { ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '#core/oauth/na
 import type { TokenType } from '#core/oauth/names.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
+import { NO_STEP_TRACE } from '#core/step_trace.ts'
+import type { StepTrace } from '#core/step_trace.ts'
 import { authenticateClient } from '../clients/authenticate_client.ts'
 import { connectorByIssuer, namedConnector } from '../connectors/resolve_connector.ts'
 import { readSubject, subjectFacts } from '../connectors/subject.ts'
@@ -24,8 +26,10 @@ export async function exchangeToken(
   request: TokenRequest,
   deps: GrantDeps,
   facts: DecisionFacts,
+  trace: StepTrace = NO_STEP_TRACE,
 ): Promise<Result<Issued>> {
   // 1. who asks
+  trace.enter('client')
   const authenticated = await authenticateClient(request.credentials, request.subjectToken, deps, facts)
   if (!authenticated.ok) return authenticated
   const { client, method, job } = authenticated.value
@@ -36,6 +40,7 @@ export async function exchangeToken(
   }
 
   // 2. where the subject token comes from
+  trace.enter('connector')
   const source = readSource(request, client, deps)
   if (!source.ok) return source
   const { connector, presented } = source.value
@@ -44,6 +49,7 @@ export async function exchangeToken(
     return deny({ reason: 'connector_disabled', connector: connector.id })
 
   // 3. what it proves (signature, time, audience): the first step that costs anything
+  trace.enter('subject')
   const subject = await readSubject(presented, connector, deps.subject)
   if (!subject.ok) return subject
   facts.subject = subjectFacts(subject.value, connector)
@@ -51,11 +57,13 @@ export async function exchangeToken(
   if (notAllowed !== undefined) return deny(notAllowed)
 
   // 4. what that is worth here
+  trace.enter('policy')
   const grant = decideGrant(subject.value, client, connector, request.policy, deps)
   if (!grant.ok) return grant
   if (grant.value !== undefined) facts.policy = grant.value.policy
 
   // 5. for whom, and as what
+  trace.enter('target')
   const requestedType = requestedTokenType(request.requestedTokenType)
   if (!requestedType.ok) return requestedType
   facts.audiencesRequested = namedAudiences(request)
@@ -65,6 +73,7 @@ export async function exchangeToken(
   facts.profile = target.value.profile
 
   // 6. not twice: claimed last, so that a refused request burns nothing
+  trace.enter('replay')
   const use = useOf(subject.value, connector, grant.value, deps.clock)
   const asCredential = job && useOf(job.subject, job.connector, job.grant, deps.clock)
   const places = placesOf(target.value, client.id)
@@ -90,8 +99,10 @@ export async function exchangeToken(
     withIdToken: false,
   }
   return deps.atSigner(async () => {
-    const claim = await claimUses(uses, places, deps.store)
-    return claim.ok ? deps.issue(order, facts) : claim
+    const claim = await claimUses(uses, places, deps, facts)
+    if (!claim.ok) return claim
+    trace.enter('mint')
+    return deps.issue(order, facts)
   })
 }
 

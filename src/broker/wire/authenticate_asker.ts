@@ -36,7 +36,7 @@ export async function authenticateAsker(
   if (method === 'client_secret') limited.value()
   if (job === undefined) return authenticated
   const use = useOf(job.subject, job.connector, job.grant, clientDeps.clock)
-  const claim = await claimUses([use], [place], clientDeps.store)
+  const claim = await claimUses([use], [place], { store: clientDeps.store })
   if (claim.ok) return authenticated
   if (isFault(claim.denial)) return claim
   return deny({ reason: 'client_assertion_invalid', client: client.id, cause: claim.denial })

@@ -181,6 +181,7 @@ function nativeConnector(connector: Connector, brokerIssuer: string): Section {
     maxAge: durationOrNothing(connector.maxAgeSeconds),
     maxLifetime: formatDuration(connector.maxLifetimeSeconds),
     singleUse: connector.singleUse,
+    whenStoreFails: connector.whenStoreFails,
     userinfo: connector.userinfo || undefined,
     claimMapping: {
       userId: mapping.userIdKey === defaultMapping().userIdKey ? undefined : mapping.userIdKey,

@@ -17,6 +17,7 @@ import { lintPolicies } from '../lint_policies.ts'
 import { checkReference, checkUnique, entries, reportError, topLevel } from '../load_context.ts'
 import type { Entry, LoadContext } from '../load_context.ts'
 import { readAuth } from '../native_clients.ts'
+import { warnOfReplays } from '../native_connectors.ts'
 import { readKube } from '../native_kube.ts'
 import { checkTtl, readServer, seconds } from '../native_server.ts'
 import { KUBERNETES_TTL_SECONDS } from '../native_targets.ts'
@@ -163,6 +164,7 @@ function withConnector(
     context.findings.push({ severity: 'error', code, path: pathText(path), message, wayOut, place })
     return connector
   }
+  warnOfReplays(context, path, value)
   const typed = value.type === undefined ? connector : asType(connector, value.type)
   return {
     ...typed,
@@ -174,6 +176,7 @@ function withConnector(
     maxAgeSeconds: seconds(value.maxAge) ?? typed.maxAgeSeconds,
     maxLifetimeSeconds: seconds(value.maxLifetime) ?? typed.maxLifetimeSeconds,
     singleUse: value.singleUse ?? typed.singleUse,
+    ...(value.whenStoreFails === undefined ? {} : { whenStoreFails: value.whenStoreFails }),
   }
 }
 
@@ -317,6 +320,7 @@ function serverParts(
       rotationSeconds: wrote('keys', 'rotateEvery') ? server.keys.rotationSeconds : base.keys.rotationSeconds,
       sealingKeyFile: server.keys.sealingKeyFile,
       extraPublicKeysFile: server.keys.extraPublicKeysFile,
+      signer: server.keys.signer,
     },
     limits: written.has('limits') ? server.limits : base.limits,
     log: {

@@ -30,6 +30,7 @@ export const OverlayConnectorSchema = Type.Object({
   maxAge: connector.maxAge,
   maxLifetime: connector.maxLifetime,
   singleUse: connector.singleUse,
+  whenStoreFails: connector.whenStoreFails,
 })
 
 export const OverlayClientSchema = Type.Object({
