@@ -83,6 +83,10 @@ export type KubeCluster = {
   writeAuthenticationConfig(text: string): Promise<void>
   /** What the apiservers have written so far, oldest first. */
   auditEvents(): Promise<Readonly<Record<string, unknown>>[]>
+  /** Ends the first apiserver; what it kept stays in etcd. */
+  stopApiserver(): Promise<void>
+  /** After `stopApiserver`: another process on the same port, once it is ready. */
+  startApiserver(): Promise<void>
   /** Ends everything and removes the folder. */
   stop(): Promise<void>
 }
@@ -114,7 +118,22 @@ export async function startKubeCluster(options: StartKubeClusterOptions = {}): P
     const apiservers = started.flatMap((one, index) =>
       one.status === 'fulfilled' ? [apiserverOf(layout, one.value, layout.ports.apiservers[index] ?? 0)] : [],
     )
-    return clusterOf({ layout, binaries, apiservers, stop, startMs: performance.now() - began })
+    let first = started[0]?.status === 'fulfilled' ? started[0].value : undefined
+    const stopApiserver = async (): Promise<void> => first?.stop()
+    const startFirst = async (): Promise<void> => {
+      first = await startApiserver(binaries, layout, options, layout.ports.apiservers[0] ?? 0, 0)
+      servers.push(first)
+    }
+    const startMs = performance.now() - began
+    return clusterOf({
+      layout,
+      binaries,
+      apiservers,
+      stop,
+      stopApiserver,
+      startApiserver: startFirst,
+      startMs,
+    })
   } catch (error) {
     await stop()
     throw error
@@ -168,10 +187,12 @@ type ClusterParts = {
   readonly binaries: KubeBinaries
   readonly apiservers: readonly KubeApiserver[]
   readonly stop: () => Promise<void>
+  readonly stopApiserver: () => Promise<void>
+  readonly startApiserver: () => Promise<void>
   readonly startMs: number
 }
 
-function clusterOf({ layout, binaries, apiservers, stop, startMs }: ClusterParts): KubeCluster {
+function clusterOf({ layout, binaries, apiservers, startMs, ...life }: ClusterParts): KubeCluster {
   const { file, authority } = layout
   const [first] = apiservers
   if (first === undefined) throw new Error('a cluster has an apiserver')
@@ -214,7 +235,7 @@ function clusterOf({ layout, binaries, apiservers, stop, startMs }: ClusterParts
       const texts = await Promise.all(names.map((name) => readFile(name, 'utf8')))
       return texts.flatMap(auditEventsOf).sort((a, b) => (stageTimeOf(a) < stageTimeOf(b) ? -1 : 1))
     },
-    stop,
+    ...life,
   }
 }
 

@@ -28,7 +28,7 @@ export function storePlace(
     from: { kubeconfig: cluster.adminKubeconfig, context: undefined },
     namespace,
     definitions: 'ensure',
-    requestTimeoutSeconds: 30,
+    requestTimeoutSeconds: 120,
     maxEntries: 50_000,
     ...change,
   }
@@ -39,13 +39,13 @@ export const storeClock: Clock = () => Date.UTC(2026, 10, 21)
 /** With a fixed clock, which all replicas share, unless another is given. */
 export function openStoreIn(place: KubeStorePlace, change: Partial<KubeStoreOptions> = {}): Promise<Store> {
   const clock = change.clock ?? storeClock
-  return openKubeStore({
-    place,
-    clock,
-    randomBytes,
-    log: { warn: () => {} },
-    env: process.env,
-    sharedClock: async () => clock(),
-    ...change,
-  })
+  return openByClusterClock(place, { clock, sharedClock: async () => clock(), ...change })
+}
+
+/** Replicas share the clock of the apiserver. */
+export function openByClusterClock(
+  place: KubeStorePlace,
+  change: Partial<KubeStoreOptions> & Pick<KubeStoreOptions, 'clock'>,
+): Promise<Store> {
+  return openKubeStore({ place, randomBytes, log: { warn: () => {} }, env: process.env, ...change })
 }

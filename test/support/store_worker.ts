@@ -1,6 +1,9 @@
 // A process of its own that works on a store, for the tests that need two of them, or a dead one.
-// usage: store_worker.ts claim|count|write|fill PLACE [N or ROUND]
-// PLACE: a SQLite file, or the address of a PostgreSQL as JSON
+// usage: store_worker.ts claim|pairs|count|write|fill PLACE [N or ROUND]
+// PLACE: a SQLite file, or the address of a PostgreSQL or the place in a cluster as JSON
+import { randomBytes } from 'node:crypto'
+import type { Claim } from '../../src/platform/store/claim.ts'
+import { openKubeStore } from '../../src/platform/store/kube_store.ts'
 import { openPostgresStore } from '../../src/platform/store/postgres_store.ts'
 import { openSqliteStore } from '../../src/platform/store/sqlite_store.ts'
 import { StoreFailure } from '../../src/platform/store/store.ts'
@@ -10,14 +13,16 @@ const [job, place = '', argument = ''] = process.argv.slice(2)
 const now = Date.UTC(2026, 10, 21)
 const later = now + 3_600_000
 const clock = (): number => now
-const store = place.startsWith('{')
-  ? await openPostgresStore({
-      address: JSON.parse(place),
-      schema: 'sallyport',
-      clock,
-      log: { warn: (fields, message) => console.error(message, fields) },
-    })
-  : await openSqliteStore({ file: place, clock, busyTimeoutMs: 10_000 })
+const log = { warn: (fields: object, message: string): void => console.error(message, fields) }
+const store = await openStore()
+
+async function openStore(): Promise<Store> {
+  if (!place.startsWith('{')) return openSqliteStore({ file: place, clock, busyTimeoutMs: 10_000 })
+  const parsed = JSON.parse(place)
+  return Object.hasOwn(parsed, 'from')
+    ? openKubeStore({ place: parsed, clock, log, randomBytes, env: process.env })
+    : openPostgresStore({ address: parsed, schema: 'sallyport', clock, log })
+}
 
 /** Claims keys 0..N-1, ten at a time, and prints those it got. */
 async function claim(keyCount: number): Promise<void> {
@@ -25,6 +30,19 @@ async function claim(keyCount: number): Promise<void> {
     const keys = Array.from({ length: 10 }, (_, offset) => index + offset)
     const got = await Promise.all(keys.map(async (key) => store.claimOnce(`replay/${key}`, later)))
     for (const [offset, key] of keys.entries()) if (got[offset] === true) console.log(`claimed ${key}`)
+  }
+}
+
+function pairOf(index: number): readonly Claim[] {
+  return [index, index + 1].map((key) => ({ key: `pair/${key}`, parts: [], expiresAt: later }))
+}
+
+/** Claims the keys I and I + 1 together for each I below N, five pairs at a time, and prints those it got. */
+async function pairs(pairCount: number): Promise<void> {
+  for (let first = 0; first < pairCount; first += 5) {
+    const indexes = Array.from({ length: 5 }, (_, offset) => first + offset)
+    const got = await Promise.all(indexes.map(async (index) => store.claimAllOnce(pairOf(index))))
+    for (const [offset, index] of indexes.entries()) if (got[offset] === true) console.log(`pair ${index}`)
   }
 }
 
@@ -68,6 +86,7 @@ function endQuietly(error: unknown): void {
 }
 
 if (job === 'claim') await claim(Number(argument))
+else if (job === 'pairs') await pairs(Number(argument))
 else if (job === 'count') await count(Number(argument))
 else if (job === 'write') await write(argument).catch(endQuietly)
 else if (job === 'fill') await fill(store)
