@@ -34,6 +34,7 @@ import type { SubjectDeps } from './connectors/subject.ts'
 import { decideNamed } from './grants/decide.ts'
 import type { GrantDeps } from './grants/grant_deps.ts'
 import { issueToken } from './tokens/issue.ts'
+import { signerDenial } from './tokens/signer_denial.ts'
 import { discoveryDocument, metadataDocument } from './wire/documents.ts'
 import type { IntrospectionDeps } from './wire/introspection_endpoint.ts'
 import type { RevocationDeps } from './wire/revocation_endpoint.ts'
@@ -94,7 +95,7 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts, previo
   const grantDeps = {
     ...buildGrantDeps(config, { ...parts, spare }, issue),
     secrets,
-    atSigner: placeAt(signing),
+    atSigner: placeAt(signing, parts.keyRing),
   }
   const ownToken = {
     issuer: config.issuer,
@@ -156,10 +157,12 @@ function signingQueueFor(
   return queue
 }
 
-function placeAt(signing: SigningQueue): GrantDeps['atSigner'] {
+function placeAt(signing: SigningQueue, keyRing: KeyRing): GrantDeps['atSigner'] {
   return async (work) => {
     const busy = signing.refusal()
     if (busy !== undefined) return deny(busy)
+    const refused = keyRing.refusal()
+    if (refused !== undefined) return deny(signerDenial(refused))
     const leave = signing.join()
     try {
       return await work()

@@ -13,12 +13,15 @@ import { readGitlabIdentity } from '#platform/gitlab_identity.ts'
 import { createIssuerKeysRegistry } from '#platform/issuer_keys/registry.ts'
 import type { IssuerKeysEvent } from '#platform/issuer_keys/issuer_keys.ts'
 import type { IssuerKeysRegistry } from '#platform/issuer_keys/registry.ts'
+import { KeyFailure } from '#platform/keys/key_failure.ts'
 import { openKeyRing } from '#platform/keys/key_ring.ts'
 import type { KeyRing } from '#platform/keys/key_ring.ts'
 import { openLeverBook } from '#platform/levers/lever_book.ts'
 import type { LeverBook } from '#platform/levers/lever_book.ts'
 import type { Log } from '#platform/log.ts'
 import { createMetrics } from '#platform/metrics.ts'
+import type { Metrics } from '#platform/metrics.ts'
+import type { GuardedSigner } from '#platform/remote_signer/guarded_signer.ts'
 import { createRandomBytes } from '#platform/random.ts'
 import { openKubeStore } from '#platform/store/kube_store.ts'
 import { createMemoryStore } from '#platform/store/memory_store.ts'
@@ -29,6 +32,7 @@ import { createSubjectVerifier } from '#platform/subject_verifier.ts'
 import { readUserinfo } from '#platform/userinfo.ts'
 import type { BrokerConfig, StoreConfig } from '../broker/config/broker_config.ts'
 import type { BrokerParts } from '../broker/live_broker.ts'
+import { openSigner } from './open_signer.ts'
 
 export type Runtime = {
   readonly parts: BrokerParts
@@ -67,18 +71,21 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
         log.error({ err: error }, 'the signature thread is lost, slower threads do its work'),
       ),
   })
-  const keyRing = await openKeys(config, store, world, pool).catch(async (error: unknown) => {
-    await store.close()
-    audit.close()
-    throw error
-  })
+  const metrics = createMetrics(world.version)
+  const keyRing = await openSigningKeys(config, store, world, { pool, metrics }).catch(
+    async (error: unknown) => {
+      pool.close()
+      await store.close()
+      audit.close()
+      throw error
+    },
+  )
   const levers = await openLevers(store, keyRing, audit, world).catch(async (error: unknown) => {
     keyRing.close()
     await store.close()
     audit.close()
     throw error
   })
-  const metrics = createMetrics(world.version)
   const issuers = createIssuerKeysRegistry({ clock, onEvent: (event) => tellIssuerKeys(event, log) })
   return {
     issuers,
@@ -132,12 +139,32 @@ export async function openStore(
   }
 }
 
+/** The ring for a server. Rejects with KeyFailure, also when the key that signs lies with a signer that is not configured. */
+async function openSigningKeys(
+  config: BrokerConfig,
+  store: Store,
+  world: World,
+  { pool, metrics }: { readonly pool: CryptoPool; readonly metrics: Metrics },
+): Promise<KeyRing> {
+  const signer = openSigner(config.keys.signer, { pool, metrics, log: world.log })
+  const ring = await openKeys(config, store, world, { pool, signer }).catch((error: unknown) => {
+    signer?.close()
+    throw error
+  })
+  const refusal = ring.refusal()
+  if (refusal === undefined) return ring
+  ring.close()
+  throw new KeyFailure(refusal.message, { cause: refusal })
+}
+
+/** Without `signer` the ring is read and changed, and keys that lie elsewhere sign nothing. */
 export async function openKeys(
   config: BrokerConfig,
   store: Store,
   world: World,
-  pool?: CryptoPool,
+  { pool, signer }: { readonly pool?: CryptoPool; readonly signer?: GuardedSigner | undefined } = {},
 ): Promise<KeyRing> {
+  const { signer: elsewhere } = config.keys
   return openKeyRing({
     store,
     clock: world.clock,
@@ -146,6 +173,7 @@ export async function openKeys(
     maxTokenTtlSeconds: longestLifetime(config),
     log: world.log,
     ...(pool === undefined ? {} : { pool }),
+    remote: elsewhere && { kind: elsewhere.type, key: elsewhere.key, signer },
   })
 }
 

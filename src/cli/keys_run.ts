@@ -138,6 +138,13 @@ async function flushKeys(
   const { flushApiservers, makeOldTokens } = await import('./keys_flush.ts')
   const { issuer, kube } = config
   const order = { issuer, apiservers: kube.apiservers }
+  if (config.keys.signer?.key !== undefined) {
+    output.stderr.write(
+      'sallyport keys: nothing was done: a flush proves itself by a key made for it, and keys of a signer elsewhere are not\n' +
+        '    -> revoke without --flush, and present a token of the new key to each kube-apiserver (docs/remote-signing.md)\n',
+    )
+    return EXIT.configuration
+  }
   // 1. while the key may still sign: what will show later that it is no longer trusted
   const oldKey = revoked === undefined ? undefined : ring.signer(revoked)
   const oldTokens = oldKey === undefined ? [] : await makeOldTokens(oldKey, order, io)

@@ -107,6 +107,7 @@ export type Fault =
   | { reason: 'deny_list_full'; client: string }
   | { reason: 'too_busy'; maxRequests: number }
   | { reason: 'signer_busy'; waiting: number; waitedMs: number; retryAfterSeconds: number }
+  | { reason: 'signer_unavailable'; why: string; detail: string }
   | { reason: 'signing_failed'; detail: string }
   | { reason: 'audit_unavailable'; detail: string }
 

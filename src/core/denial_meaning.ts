@@ -309,6 +309,10 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
       'as many tokens wait for their signature as limits.maxWaitingSignatures allows, or one has waited for a second',
     wayOut: 'wait for Retry-After; sign with ES256, add a replica, or look why the signer is slow',
   },
+  signer_unavailable: {
+    means: 'the signer elsewhere (keys.signer) does not answer, answers wrongly, or is left alone after failures',
+    wayOut: 'wait for Retry-After; the evidence and the log say what it answers, docs/remote-signing.md what to do',
+  },
   signing_failed: { means: 'the signature could not be made', wayOut: 'look at the log' },
   audit_unavailable: {
     means: 'the audit event could not be written, so nothing was issued',

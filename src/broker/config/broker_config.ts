@@ -84,7 +84,26 @@ export type KeysConfig = {
   readonly sealingKeyFile: string | undefined
   /** Public JWKS served beside ours: Dex's old keys during a cut-over on the same issuer. */
   readonly extraPublicKeysFile: string | undefined
+  /** Where private keys lie that this broker does not hold. */
+  readonly signer: SignerConfig | undefined
 }
+
+export type SignerConfig = {
+  /** What the signer calls the key that signs, or is to follow; `undefined`: keys are made here again. */
+  readonly key: string | undefined
+  readonly timeoutMs: number
+  readonly maxConcurrent: number
+  readonly maxWaiting: number
+} & (
+  | { readonly type: 'pkcs11'; readonly library: string; readonly token: string; readonly pinFile: string }
+  | {
+      readonly type: 'http'
+      readonly url: string
+      readonly tokenFile: string
+      /** PEM; `undefined`: the system's roots. */
+      readonly caPem: string | undefined
+    }
+)
 
 export type LimitsConfig = {
   /** Token bucket by client address before anything costs: requests per second and burst; 0 turns it off. */

@@ -28,6 +28,7 @@ import {
   WebSchema,
 } from './schema.ts'
 import type { ListenerFile } from './schema.ts'
+import { readSigner } from './native_signer.ts'
 import { readStore } from './native_store.ts'
 import { StoreSchema } from './store_schema.ts'
 
@@ -225,13 +226,20 @@ function readKeys(context: LoadContext): KeysConfig {
   if (extraPublicKeysFile !== undefined)
     readJwksFile(context, ['keys', 'extraPublicKeysFile'], extraPublicKeysFile)
   const rotationSeconds = seconds(keys.rotateEvery ?? DEFAULTS.rotateEvery)
-  if (!isBroken(context, 'keys', KeysSchema)) checkKeys(context, rotationSeconds, sealingKeyFile)
+  // Where no private key is made, there is none to seal.
+  const isKeyless = keys.signer?.key !== undefined
+  if (!isBroken(context, 'keys', KeysSchema) && !isKeyless)
+    checkKeys(context, rotationSeconds, sealingKeyFile)
   return {
     algorithm: keys.algorithm ?? DEFAULTS.algorithm,
     rotationSeconds,
     sealingKeyFile: sealingKeyFile === undefined ? undefined : absolute(context, sealingKeyFile),
     extraPublicKeysFile:
       extraPublicKeysFile === undefined ? undefined : absolute(context, extraPublicKeysFile),
+    signer:
+      keys.signer === undefined
+        ? undefined
+        : readSigner(context, keys.signer, keys.rotateEvery !== undefined),
   }
 }
 

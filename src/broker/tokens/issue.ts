@@ -20,6 +20,8 @@ import { atHash, randomHash } from '#core/token/at_hash.ts'
 import { jwsHeader } from '#core/token/jws_header.ts'
 import { uuidV4 } from '#core/token/uuid.ts'
 import type { SigningKey } from '#platform/keys/key_ring.ts'
+import { SignerFailure } from '#platform/remote_signer/remote_signer.ts'
+import { signerDenial } from './signer_denial.ts'
 
 /** What a grant asks to be minted. */
 export type TokenOrder = {
@@ -88,6 +90,7 @@ export async function issueToken(
       idToken,
     })
   } catch (error) {
+    if (error instanceof SignerFailure) return deny(signerDenial(error))
     return deny({ reason: 'signing_failed', detail: error instanceof Error ? error.message : 'unknown' })
   }
 }

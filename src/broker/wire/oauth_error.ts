@@ -151,6 +151,7 @@ export function toOAuthError(denial: Denial): OAuthError {
     case 'issuer_keys_unavailable':
     case 'store_unavailable':
     case 'client_check_busy':
+    case 'signer_unavailable':
     case 'deny_list_full':
     case 'audit_unavailable':
       return { status: 503, error: 'temporarily_unavailable', retryAfterSeconds: FAULT_RETRY_SECONDS }

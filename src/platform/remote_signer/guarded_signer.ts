@@ -44,7 +44,7 @@ export type SignerStatus = {
 }
 
 /** One call, or one refusal without a call, for metrics; seconds from its request. */
-type SignerCall = { readonly result: 'ok' | SignerCause; readonly seconds: number }
+export type SignerCall = { readonly result: 'ok' | SignerCause; readonly seconds: number }
 
 export type GuardDeps = {
   readonly limits: SignerLimits
@@ -122,7 +122,8 @@ class Guard {
     }
     if (this.#running < this.#limits.maxConcurrent || this.#waiting.size < this.#limits.maxWaiting)
       return undefined
-    return new SignerFailure('busy', `${this.#waiting.size} signatures wait for the signer already`)
+    const waiting = this.#waiting.size
+    return new SignerFailure('busy', `${waiting} signatures wait for the signer already`, { waiting })
   }
 
   run<T>(work: () => Promise<T>): Promise<T> {
@@ -143,7 +144,10 @@ class Guard {
       }
       const patience = this.#after(this.#limits.timeoutMs, () => {
         this.#waiting.delete(waiter)
-        reject(new SignerFailure('busy', `no turn at the signer within ${this.#limits.timeoutMs} ms`))
+        const waiting = this.#waiting.size
+        reject(
+          new SignerFailure('busy', `no turn at the signer within ${this.#limits.timeoutMs} ms`, { waiting }),
+        )
       })
       if (this.#running < this.#limits.maxConcurrent) waiter.start()
       else this.#waiting.add(waiter)

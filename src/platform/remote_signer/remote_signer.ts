@@ -35,9 +35,12 @@ export type SignerCause =
 export class SignerFailure extends Error {
   readonly code = 'SALLYPORT_SIGNER'
   readonly why: SignerCause
-  constructor(why: SignerCause, message: string, options?: { cause?: unknown }) {
+  /** With `busy`: how many wait already. */
+  readonly waiting: number
+  constructor(why: SignerCause, message: string, options: { cause?: unknown; waiting?: number } = {}) {
     super(message, options)
     this.name = 'SignerFailure'
     this.why = why
+    this.waiting = options.waiting ?? 0
   }
 }

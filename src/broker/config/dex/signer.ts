@@ -30,7 +30,7 @@ export function readKeys(root: DexObject, report: Reporter): KeysConfig {
   const signer = sectionOf(root, 'signer')
   const config = sectionOf(signer, 'config')
   const expiry = sectionOf(root, 'expiry')
-  const base = { sealingKeyFile: undefined, extraPublicKeysFile: undefined }
+  const base = { sealingKeyFile: undefined, extraPublicKeysFile: undefined, signer: undefined }
   const type = textOf(signer, 'type')
   if (type === 'vault') {
     const message = 'keys in Vault are not supported: this broker keeps its keys in its store'
