@@ -135,8 +135,8 @@ function problemOf(
   name: LeverName | undefined,
   { why = '', by = '' }: EmergencyFlags,
 ): string | undefined {
-  if (name === undefined)
-    return id === '' ? 'the id is empty' : `there is no ${kind} to ${action}: see --help`
+  if (name === undefined) return `there is no ${kind} to ${action}: see --help`
+  if (id === '') return 'the id is empty'
   if (kind === 'token' && /^eyJ|\./.test(id))
     return 'give the jti of the token, not the token: `sallyport token FILE` shows it'
   // What a list prints must be one line of printable text, and what PostgreSQL keeps must have no NUL.

@@ -7,6 +7,7 @@ import type { Test } from 'tap'
 import { hashGeneratedSecret } from '../../src/core/secret_hash.ts'
 import { leadSeconds } from '../../src/core/key_rotation.ts'
 import { openKeyRing } from '../../src/platform/keys/key_ring.ts'
+import { readLevers, readStamp } from '../../src/platform/levers/lever_store.ts'
 import { openSqliteStore } from '../../src/platform/store/sqlite_store.ts'
 import { NOW, folder, runCli } from '../support/cli.ts'
 import type { CliRun } from '../support/cli.ts'
@@ -107,6 +108,19 @@ t.test('revoke takes the key out, names the one that signs now, and says what ve
   t.notMatch((await run('list')).stdout, kid)
   const signing: unknown = JSON.parse((await run('list', '--json')).stdout)
   t.match(signing, { keys: [{ state: 'signing' }] })
+})
+
+t.test('a revocation leaves an event for the audit log, and makes the brokers look', async (t) => {
+  const { cwd, kid } = await build(t)
+  const argv = ['keys', 'revoke', kid, '--why', 'INC-46']
+  t.equal((await runCli(argv, { cwd, env: { USER: 'jane' } })).code, 0)
+  const store = await openSqliteStore({ file: join(cwd, 'sallyport.db'), clock: () => NOW })
+  t.teardown(() => store.close())
+  const { events } = await readLevers(store)
+  t.match(events, [
+    { event: { at: NOW, lever: { did: 'revoked', kind: 'key', id: kid, by: 'jane', why: 'INC-46' } } },
+  ])
+  t.equal(await readStamp(store), events[0]?.event.id)
 })
 
 t.test('revoking a key that is not there is a failure that says so', async (t) => {
