@@ -145,7 +145,7 @@ t.test('rebuild says what is missing, what changed and what is gone, and writes 
 Provider infra/terraform-aws-vpc
   5.0.0  unpublished  immutable
 not in the ledger: 1 of 1 objects; changed since: 0; gone without a trace: 2
-not brought back: who published them and when, by which pipeline, and what was unpublished or pruned before and has no Version any more: none of it stands in the objects, and nobody looks into the storage
+not brought back: who published them and when, by which pipeline, who moved their Module or Provider, when and why, and what was unpublished or pruned before and has no Version any more: none of it stands in the objects, and nobody looks into the storage
 nothing was written: --write does
 `,
   })

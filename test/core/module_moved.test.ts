@@ -4,7 +4,7 @@ import { admissionEvent } from '../../src/core/module/admission_event.ts'
 import { brokenGlass } from '../../src/core/module/broken_glass.ts'
 import { isSameFacts, mergedFacts } from '../../src/core/module/ledger.ts'
 import type { PublishedFacts } from '../../src/core/module/ledger.ts'
-import { writesOfCommit } from '../../src/core/module/ledger_feed.ts'
+import { lookForLost, LOST_FOR_GOOD, writesOfCommit } from '../../src/core/module/ledger_feed.ts'
 import type { CommitLookups, ObservedCommit, PublishingObject } from '../../src/core/module/ledger_feed.ts'
 import { MOST_MOVES } from '../../src/core/module/moved.ts'
 import type { Move } from '../../src/core/module/moved.ts'
@@ -88,6 +88,15 @@ t.test('nothing is said of what nobody saw, of what holds nothing, and of what d
   const moved = aModule({ ...lax, config: { ...MUTABLE.config, ...BUCKET } })
   t.same(writes(aModule(lax), moved, SEEN, known), [])
   t.same(writes(STORED, aModule({ versions: VERSIONS, labels: { team: 'infra' } })), [])
+})
+
+t.test('a ledger that is made anew knows of no move, as it says', async (t) => {
+  const sources = { entries: () => [], stored: () => [ELSEWHERE], isStored: () => true }
+  const lookups = { ...lookupsIn(new Map()), unlisted: () => [], room: () => 100 }
+  const facts = [...lookForLost(sources, lookups)].flatMap((step) => [...step.facts.values()])
+  t.equal(facts.length, VERSIONS.length)
+  for (const { moved } of facts) t.equal(moved, undefined)
+  t.match(LOST_FOR_GOOD, 'who moved their Module or Provider, when and why')
 })
 
 t.test('the same commit seen twice is one move', async (t) => {

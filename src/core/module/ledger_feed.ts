@@ -228,7 +228,7 @@ function stepOf(module: ModuleKey, writes: LookStep['facts'], { published, room 
 
 /** What no look at a cluster brings back; said wherever a ledger is made anew. */
 export const LOST_FOR_GOOD =
-  'who published them and when, by which pipeline, and what was unpublished or pruned before and has no Version any more: none of it stands in the objects, and nobody looks into the storage'
+  'who published them and when, by which pipeline, who moved their Module or Provider, when and why, and what was unpublished or pruned before and has no Version any more: none of it stands in the objects, and nobody looks into the storage'
 
 type Completing = { readonly plain: string; readonly lookups: CommitLookups }
 
