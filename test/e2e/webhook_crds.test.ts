@@ -262,6 +262,22 @@ const ENTRY = {
   },
 }
 
+const MOVE_STANDS = 'what is said of a move is written once'
+const MOVES_STAY = 'moves stay, but of more than ten the oldest'
+
+/** That many days after the first of November. */
+function aMove(day: number, edit: Fields = {}): Fields {
+  const at = `2026-11-${String(day + 1).padStart(2, '0')}T12:00:00Z`
+  const told = { by: 'jo', storage: 's3 bucket=modules-eu' }
+  return { revision: String(100 + day), at, settings: ['storageConfig'], ...told, ...edit }
+}
+
+function moves(from: number, to: number): readonly Fields[] {
+  return Array.from({ length: to - from + 1 }, (_, nth) => aMove(from + nth))
+}
+
+const FIRST = aMove(1, { reason: 'it grows', source: 'github.com/acme/vpc' })
+
 /** In this order on one entry. `undefined`: taken. */
 const LEDGER_CHANGES: readonly (readonly [Fields, string | undefined])[] = [
   [{ version: '1.0.1' }, 'an entry stays about the version that it was made for'],
@@ -277,4 +293,27 @@ const LEDGER_CHANGES: readonly (readonly [Fields, string | undefined])[] = [
   [{ state: 'gone' }, 'supported values: "present", "pruned", "unpublished"'],
   [{ state: 'unpublished', removedBy: 'alice', reason: 'leaked a key' }, undefined],
   [{ state: 'present', removedBy: null, reason: null }, undefined],
+  [{ moved: [aMove(1)] }, undefined],
+  [{ moved: [aMove(1, { at: '2026-11-02T12:00:01Z' })] }, MOVE_STANDS],
+  [{ moved: [aMove(1, { settings: ['repoUrl'] })] }, MOVE_STANDS],
+  [{ moved: [aMove(1, { by: 'mallory' })] }, MOVE_STANDS],
+  [{ moved: [aMove(1, { by: undefined })] }, MOVE_STANDS],
+  [{ moved: [aMove(1, { storage: 's3 bucket=elsewhere' })] }, MOVE_STANDS],
+  [{ moved: [aMove(1, { storage: undefined })] }, MOVE_STANDS],
+  [{ moved: null }, MOVES_STAY],
+  [{ moved: [aMove(2)] }, MOVES_STAY],
+  [{ moved: [aMove(1, { revision: '7' })] }, MOVES_STAY],
+  // What was not known may be filled in, once.
+  [{ moved: [aMove(1, { reason: 'it grows', source: 'github.com/acme/vpc' })] }, undefined],
+  [{ moved: [aMove(1)] }, MOVE_STANDS],
+  [{ moved: [FIRST, aMove(2)] }, undefined],
+  [{ moved: [aMove(2)] }, MOVES_STAY],
+  [{ moved: [aMove(1, { by: 'mallory' }), aMove(2), aMove(3)] }, MOVE_STANDS],
+  [{ moved: [FIRST, ...moves(2, 10)] }, undefined],
+  [{ moved: [FIRST, ...moves(2, 11)] }, 'must have at most 10 items'],
+  // Of ten the oldest makes room for a new one, and no other does.
+  [{ moved: [FIRST, ...moves(2, 9), aMove(11)] }, MOVES_STAY],
+  [{ moved: [aMove(0), ...moves(2, 10)] }, MOVES_STAY],
+  [{ moved: moves(2, 11) }, undefined],
+  [{ moved: [...moves(3, 11), aMove(12, { revision: '102' })] }, MOVE_STANDS],
 ]
