@@ -43,6 +43,7 @@ t.test('a job exchanges its token for one that is meant for one place', async (t
       groups: ['deployers'],
       name: 'gitlab:acme-platform/terraform-aws-eks',
       preferred_username: 'gitlab:acme-platform/terraform-aws-eks',
+      policy: 'acme-main',
     },
   )
   t.match(
