@@ -237,7 +237,14 @@ function rawRequest(request: FastifyRequest, addressOf: ClientAddressOf): RawReq
     body: typeof request.body === 'string' ? request.body : '',
     peer: peerOf(request, addressOf),
     requestId: request.id,
+    traceparent: traceparentOf(request),
   }
+}
+
+/** Two of them are none. */
+function traceparentOf(request: FastifyRequest): string | undefined {
+  const value = request.headers['traceparent']
+  return typeof value === 'string' ? value : undefined
 }
 
 /** Node keeps only the first of two Authorization headers, so the raw ones are asked. */
@@ -297,7 +304,11 @@ function answerFailures(
   )
   app.setErrorHandler(async (error: Error & { code?: string; statusCode?: number }, request, reply) => {
     if (request.routeOptions.url === tokenPath && error.statusCode !== undefined && error.statusCode < 500) {
-      const raw = { requestId: request.id, peer: peerOf(request, addressOf) }
+      const raw = {
+        requestId: request.id,
+        peer: peerOf(request, addressOf),
+        traceparent: traceparentOf(request),
+      }
       const isTooLarge = error.code === 'FST_ERR_CTP_BODY_TOO_LARGE'
       const denial = isTooLarge
         ? ({ reason: 'body_too_large', maxBytes: MAX_BODY_BYTES } as const)

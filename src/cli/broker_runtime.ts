@@ -29,6 +29,7 @@ import { openPostgresStore } from '#platform/store/postgres_store.ts'
 import { openSqliteStore } from '#platform/store/sqlite_store.ts'
 import type { Store } from '#platform/store/store.ts'
 import { createSubjectVerifier } from '#platform/subject_verifier.ts'
+import { openTraces } from '#platform/tracing/open_traces.ts'
 import { readUserinfo } from '#platform/userinfo.ts'
 import type { BrokerConfig, StoreConfig } from '../broker/config/broker_config.ts'
 import type { BrokerParts } from '../broker/live_broker.ts'
@@ -55,6 +56,8 @@ export type World = {
 export async function openRuntime(config: BrokerConfig, world: World): Promise<Runtime> {
   const { clock, randomBytes, log } = world
   const gauge = createLoadGauge()
+  // First: it opens nothing that would have to be closed again.
+  const traces = await openTraces({ env: process.env, version: world.version, log })
   const audit = openAuditSink({
     destination: config.audit.destination,
     isIdle: gauge.isIdle,
@@ -103,6 +106,7 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
       clock,
       randomBytes,
       pool,
+      traces,
     },
     async close() {
       gauge.close()
@@ -112,6 +116,7 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
       keyRing.close()
       await store.close()
       audit.close()
+      await traces.close()
     },
   }
 }

@@ -9,6 +9,7 @@ import { AuditFailure } from '#platform/audit_sink.ts'
 import type { AuditSink } from '#platform/audit_sink.ts'
 import type { Log } from '#platform/log.ts'
 import type { Metrics } from '#platform/metrics.ts'
+import type { RequestTrace } from '#platform/tracing/traces.ts'
 import { errorAnswer } from './answer.ts'
 import type { Answer } from './answer.ts'
 import { toOAuthError } from './oauth_error.ts'
@@ -26,6 +27,8 @@ export type Decided = {
   readonly peer: string
   /** `performance.now()` when the request came. */
   readonly startedAt: number
+  /** Of what is traced. */
+  readonly trace?: RequestTrace
   readonly facts: DecisionFacts
   /** `undefined`: allowed. */
   readonly denial: Denial | undefined
@@ -33,7 +36,7 @@ export type Decided = {
 }
 
 export async function conclude(decided: Decided, deps: ConcludeDeps): Promise<Answer> {
-  const { facts, denial } = decided
+  const { facts, denial, trace } = decided
   const context: AuditContext = {
     event: decided.event,
     time: new Date(deps.clock()).toISOString(),
@@ -41,10 +44,13 @@ export async function conclude(decided: Decided, deps: ConcludeDeps): Promise<An
     peer: decided.peer,
   }
   const event = denial === undefined ? allowEvent(context, facts) : denyEvent(context, facts, denial)
+  trace?.enter('audit')
   const recorded = await record(event, deps)
   const told = recorded.ok ? event : denyEvent(context, facts, recorded.denial)
   deps.metrics.decision(told, (performance.now() - decided.startedAt) / 1000)
-  return recorded.ok ? decided.answer : errorAnswer(toOAuthError(recorded.denial))
+  const answer = recorded.ok ? decided.answer : errorAnswer(toOAuthError(recorded.denial))
+  trace?.finish(told, answer.status)
+  return answer
 }
 
 async function record(event: AuditEvent, deps: ConcludeDeps): Promise<Result<undefined>> {

@@ -9,9 +9,11 @@ import { CLIENT_CREDENTIALS, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import type { SERVED_GRANTS } from '#core/oauth/names.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
+import type { StepTrace } from '#core/step_trace.ts'
 import { callerNetwork } from '#platform/http/client_address.ts'
 import type { SigningQueue } from '#platform/keys/signing_queue.ts'
 import type { RateLimit } from '#platform/rate_limit.ts'
+import type { RequestTrace, Traces } from '#platform/tracing/traces.ts'
 import { limitClient } from '../clients/limit_client.ts'
 import type { ClientLimits } from '../clients/limit_client.ts'
 import { grantClientCredentials } from '../grants/client_credentials.ts'
@@ -39,6 +41,8 @@ export type RawRequest = {
   readonly body: string
   readonly peer: string
   readonly requestId: string
+  /** Of W3C Trace Context, as it came. */
+  readonly traceparent?: string | undefined
 }
 
 export type ServedGrant = (typeof SERVED_GRANTS)[number]
@@ -49,35 +53,41 @@ export type TokenEndpointDeps = ConcludeDeps &
     readonly grantDeps: GrantDeps
     readonly addressLimit: RateLimit
     readonly signerBusy: SigningQueue['refusal']
+    readonly traces: Traces
   }
 
 export async function answerToken(raw: RawRequest, deps: TokenEndpointDeps): Promise<Answer> {
   const facts: DecisionFacts = { grant: 'unknown' }
   const startedAt = performance.now()
-  const result = await decideToken(raw, deps, facts)
-  return concludeToken(raw, facts, result, startedAt, deps)
+  const trace = deps.traces.begin(startedAt, raw.traceparent)
+  const result = await decideToken(raw, deps, facts, trace)
+  return concludeToken(raw, facts, result, { startedAt, trace }, deps)
 }
 
 /** A request that the HTTP frame refused: before its body could be read, or because too many are in work. */
 export function answerRejected(
-  raw: Pick<RawRequest, 'requestId' | 'peer'>,
+  raw: Pick<RawRequest, 'requestId' | 'peer' | 'traceparent'>,
   denial: RequestDenial | Fault,
   deps: TokenEndpointDeps,
 ): Promise<Answer> {
-  return concludeToken(raw, { grant: 'unknown' }, deny(denial), performance.now(), deps)
+  const startedAt = performance.now()
+  const trace = deps.traces.begin(startedAt, raw.traceparent)
+  return concludeToken(raw, { grant: 'unknown' }, deny(denial), { startedAt, trace }, deps)
 }
+
+type Begun = { readonly startedAt: number; readonly trace: RequestTrace }
 
 async function concludeToken(
   raw: Pick<RawRequest, 'requestId' | 'peer'>,
   facts: DecisionFacts,
   result: Result<Issued>,
-  startedAt: number,
+  { startedAt, trace }: Begun,
   deps: TokenEndpointDeps,
 ): Promise<Answer> {
   const { requestId, peer } = raw
   const answer = result.ok ? tokenAnswer(result.value) : errorAnswer(toOAuthError(result.denial))
   const denial = result.ok ? undefined : result.denial
-  return conclude({ event: 'token', requestId, peer, startedAt, facts, denial, answer }, deps)
+  return conclude({ event: 'token', requestId, peer, startedAt, trace, facts, denial, answer }, deps)
 }
 
 /** The decision alone: what `answerToken` turns into an event and an answer. */
@@ -85,7 +95,9 @@ async function decideToken(
   raw: RawRequest,
   deps: TokenEndpointDeps,
   facts: DecisionFacts,
+  trace: StepTrace,
 ): Promise<Result<Issued>> {
+  trace.enter('request')
   if (raw.method !== 'POST') return deny({ reason: 'method_not_allowed', method: raw.method })
   const addressWait = deps.addressLimit.take(callerNetwork(raw.peer))
   if (addressWait > 0) return deny({ reason: 'rate_limited', key: 'address', retryAfterSeconds: addressWait })
@@ -104,7 +116,7 @@ async function decideToken(
   const { credentials } = request.value
   const limited = limitClient(credentials, raw.peer, deps.grantDeps.clients, deps)
   if (!limited.ok) return limited
-  const decided = await decideGrant(grant.value, request.value, deps, facts)
+  const decided = await decideGrant(grant.value, request.value, deps, facts, trace)
   if (facts.clientAuth === 'client_secret') limited.value()
   return decided
 }
@@ -114,12 +126,13 @@ function decideGrant(
   request: TokenRequest,
   deps: TokenEndpointDeps,
   facts: DecisionFacts,
+  trace: StepTrace,
 ): Promise<Result<Issued>> {
   switch (grant) {
     case TOKEN_EXCHANGE:
-      return exchangeToken(request, deps.grantDeps, facts)
+      return exchangeToken(request, deps.grantDeps, facts, trace)
     case CLIENT_CREDENTIALS:
-      return grantClientCredentials(request, deps.grantDeps, facts)
+      return grantClientCredentials(request, deps.grantDeps, facts, trace)
   }
 }
 
