@@ -11,6 +11,7 @@ import { compilePolicy } from '#core/policy/compile_policy.ts'
 import { indexPolicies } from '#core/policy/decide.ts'
 import type { PolicyIndex } from '#core/policy/decide.ts'
 import type { AuditSink } from '#platform/audit_sink.ts'
+import type { ClockWatch } from '#platform/clock_watch.ts'
 import type { CryptoPool } from '#platform/crypto_pool.ts'
 import type { KeyRing } from '#platform/keys/key_ring.ts'
 import type { LeverBook } from '#platform/levers/lever_book.ts'
@@ -52,6 +53,8 @@ export type BrokerParts = {
   readonly audit: AuditSink
   /** What was switched off in an emergency. */
   readonly levers: LeverBook
+  /** Whether this machine's time is the others', too. */
+  readonly clockWatch: ClockWatch
   readonly metrics: Metrics
   readonly log: Log
   readonly clock: Clock
@@ -95,7 +98,7 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts, previo
   const grantDeps = {
     ...buildGrantDeps(config, { ...parts, spare }, issue),
     secrets,
-    atSigner: placeAt(signing, parts.keyRing),
+    atSigner: placeAt(signing, parts),
   }
   const ownToken = {
     issuer: config.issuer,
@@ -157,8 +160,13 @@ function signingQueueFor(
   return queue
 }
 
-function placeAt(signing: SigningQueue, keyRing: KeyRing): GrantDeps['atSigner'] {
+function placeAt(
+  signing: SigningQueue,
+  { keyRing, clockWatch }: Pick<BrokerParts, 'keyRing' | 'clockWatch'>,
+): GrantDeps['atSigner'] {
   return async (work) => {
+    const aheadSeconds = clockWatch.offBySeconds()
+    if (aheadSeconds !== undefined) return deny({ reason: 'clock_off', aheadSeconds })
     const busy = signing.refusal()
     if (busy !== undefined) return deny(busy)
     const refused = keyRing.refusal()

@@ -26,7 +26,7 @@ export function createOpsApp(
 
 /** What the broker needs, and how its issuers are. */
 export async function brokerChecks(broker: Broker, issuers: IssuerStatuses): Promise<readonly Check[]> {
-  const { store, keyRing, audit } = broker.parts
+  const { store, keyRing, audit, clockWatch } = broker.parts
   // A server that goes on without its store must not be taken out of service for that.
   const goOn = broker.live().config.connectors.filter((each) => each.whenStoreFails === 'accept_replays')
   const auditFailure = audit.failure()
@@ -44,8 +44,18 @@ export async function brokerChecks(broker: Broker, issuers: IssuerStatuses): Pro
     { name: 'keys', ok: true, detail: `signing with ${keyRing.current().kid}`, isRequired: true },
     ...(await signerCheck(keyRing)),
     { name: 'audit', ok: auditFailure === undefined, detail: auditFailure ?? 'is written', isRequired: true },
+    ...(clockWatch.isShared ? [clockCheck(clockWatch.offBySeconds())] : []),
     ...issuers().map((status) => issuerCheck(status)),
   ]
+}
+
+function clockCheck(aheadSeconds: number | undefined): Check {
+  const name = 'clock'
+  if (aheadSeconds === undefined)
+    return { name, ok: true, detail: "agrees with the store's", isRequired: true }
+  const way = aheadSeconds > 0 ? 'ahead of' : 'behind'
+  const detail = `${Math.abs(aheadSeconds)} s ${way} the store's: nothing is issued until one of them is set`
+  return { name, ok: false, detail, isRequired: true }
 }
 
 function issuerCheck(status: IssuerKeysStatus): Check {

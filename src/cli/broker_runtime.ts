@@ -4,6 +4,8 @@ import type { Clock, RandomBytes } from '#core/clock.ts'
 import { emergencyEvent } from '#core/audit_event.ts'
 import { openAuditSink } from '#platform/audit_sink.ts'
 import type { AuditSink } from '#platform/audit_sink.ts'
+import { openClockWatch } from '#platform/clock_watch.ts'
+import type { ClockWatch } from '#platform/clock_watch.ts'
 import { createCryptoPool } from '#platform/crypto_pool.ts'
 import type { CryptoPool } from '#platform/crypto_pool.ts'
 import { startSignatureThread } from '#platform/signature_thread/signature_thread.ts'
@@ -74,15 +76,23 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
         log.error({ err: error }, 'the signature thread is lost, slower threads do its work'),
       ),
   })
+  const clockWatch = await openWatch(store, world).catch(async (error: unknown) => {
+    pool.close()
+    await store.close()
+    audit.close()
+    throw error
+  })
   const metrics = createMetrics(world.version)
-  const keyRing = await openSigningKeys(config, store, world, { pool, metrics }).catch(
-    async (error: unknown) => {
-      pool.close()
-      await store.close()
-      audit.close()
-      throw error
-    },
-  )
+  const keyRing = await openSigningKeys(config, store, world, {
+    pool,
+    metrics,
+    isClockOff: () => clockWatch.offBySeconds() !== undefined,
+  }).catch(async (error: unknown) => {
+    pool.close()
+    await store.close()
+    audit.close()
+    throw error
+  })
   const levers = await openLevers(store, keyRing, audit, world).catch(async (error: unknown) => {
     keyRing.close()
     await store.close()
@@ -97,6 +107,7 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
       store,
       keyRing,
       levers,
+      clockWatch,
       verifier: createSubjectVerifier({ clock, issuerKeys: issuers, pool }),
       userinfo: (token, connector) => readUserinfo(token, connector, issuers),
       gitlabIdentity: (token, connector) => readGitlabIdentity(token, connector, issuers),
@@ -113,6 +124,7 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
       pool.close()
       issuers.close()
       levers.close()
+      clockWatch.close()
       keyRing.close()
       await store.close()
       audit.close()
@@ -149,10 +161,10 @@ async function openSigningKeys(
   config: BrokerConfig,
   store: Store,
   world: World,
-  { pool, metrics }: { readonly pool: CryptoPool; readonly metrics: Metrics },
+  { metrics, ...given }: RingParts & { readonly pool: CryptoPool; readonly metrics: Metrics },
 ): Promise<KeyRing> {
-  const signer = openSigner(config.keys.signer, { pool, metrics, log: world.log })
-  const ring = await openKeys(config, store, world, { pool, signer }).catch((error: unknown) => {
+  const signer = openSigner(config.keys.signer, { pool: given.pool, metrics, log: world.log })
+  const ring = await openKeys(config, store, world, { ...given, signer }).catch((error: unknown) => {
     signer?.close()
     throw error
   })
@@ -162,12 +174,18 @@ async function openSigningKeys(
   throw new KeyFailure(refusal.message, { cause: refusal })
 }
 
+type RingParts = {
+  readonly pool?: CryptoPool
+  readonly signer?: GuardedSigner | undefined
+  readonly isClockOff?: () => boolean
+}
+
 /** Without `signer` the ring is read and changed, and keys that lie elsewhere sign nothing. */
 export async function openKeys(
   config: BrokerConfig,
   store: Store,
   world: World,
-  { pool, signer }: { readonly pool?: CryptoPool; readonly signer?: GuardedSigner | undefined } = {},
+  { pool, signer, isClockOff }: RingParts = {},
 ): Promise<KeyRing> {
   const { signer: elsewhere } = config.keys
   return openKeyRing({
@@ -178,8 +196,13 @@ export async function openKeys(
     maxTokenTtlSeconds: longestLifetime(config),
     log: world.log,
     ...(pool === undefined ? {} : { pool }),
+    ...(isClockOff === undefined ? {} : { isClockOff }),
     remote: elsewhere && { kind: elsewhere.type, key: elsewhere.key, signer },
   })
+}
+
+function openWatch(store: Store, { clock, log }: World): Promise<ClockWatch> {
+  return openClockWatch({ clock, monotonic: () => performance.now(), shared: store.sharedClock, log })
 }
 
 function openLevers(

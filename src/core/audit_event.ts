@@ -143,6 +143,7 @@ const FAULTS: ReadonlySet<DenialReason> = new Set<Fault['reason']>([
   'signer_unavailable',
   'signing_failed',
   'audit_unavailable',
+  'clock_off',
 ])
 
 /**
@@ -282,6 +283,7 @@ export function stepOf(reason: DenialReason): Step {
     case 'signer_unavailable':
     case 'signing_failed':
     case 'audit_unavailable':
+    case 'clock_off':
       return 'mint'
   }
 }

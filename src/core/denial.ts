@@ -110,6 +110,7 @@ export type Fault =
   | { reason: 'signer_unavailable'; why: string; detail: string }
   | { reason: 'signing_failed'; detail: string }
   | { reason: 'audit_unavailable'; detail: string }
+  | { reason: 'clock_off'; aheadSeconds: number }
 
 export type Denial =
   | RequestDenial

@@ -291,6 +291,10 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
     wayOut: 'look at the log line of the connector; the caller may try again',
   },
   store_unavailable: { means: 'the store cannot be used right now', wayOut: 'look at /readyz and the log' },
+  clock_off: {
+    means: "the clock of this broker is more than 30 s off its store's, so others would refuse what it signs",
+    wayOut: 'set the clock (NTP) of the machine, or of the store; /readyz says how far it is off',
+  },
   client_check_busy: {
     means: 'too many slow secret checks wait',
     wayOut: 'use generated secrets: their check costs a microsecond',
@@ -310,8 +314,10 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
     wayOut: 'wait for Retry-After; sign with ES256, add a replica, or look why the signer is slow',
   },
   signer_unavailable: {
-    means: 'the signer elsewhere (keys.signer) does not answer, answers wrongly, or is left alone after failures',
-    wayOut: 'wait for Retry-After; the evidence and the log say what it answers, docs/remote-signing.md what to do',
+    means:
+      'the signer elsewhere (keys.signer) does not answer, answers wrongly, or is left alone after failures',
+    wayOut:
+      'wait for Retry-After; the evidence and the log say what it answers, docs/remote-signing.md what to do',
   },
   signing_failed: { means: 'the signature could not be made', wayOut: 'look at the log' },
   audit_unavailable: {

@@ -20,6 +20,7 @@ import { loadDexConfig } from '../../src/broker/config/dex/load.ts'
 import { loadNativeConfig } from '../../src/broker/config/native.ts'
 import type { BrokerParts } from '../../src/broker/live_broker.ts'
 import { createOpsApp } from '../../src/broker/ops_app.ts'
+import { openClockWatch } from '../../src/platform/clock_watch.ts'
 import { AuditFailure } from '../../src/platform/audit_sink.ts'
 import { formatFinding } from '../../src/platform/config/finding.ts'
 import { readGitlabIdentity } from '../../src/platform/gitlab_identity.ts'
@@ -82,6 +83,8 @@ export type TestBrokerOptions = {
   readonly store?: Store
   /** The clock of another broker, for two that share an issuer or a store. */
   readonly clock?: { now: number }
+  /** The clock of the store, where it has one of its own. */
+  readonly sharedClock?: () => Promise<number>
 }
 
 /** Faults of ours that a test switches on. */
@@ -141,6 +144,13 @@ export async function startTestBroker(t: Test, options: TestBrokerOptions = {}):
   })
   const issuers = createIssuerKeysRegistry({ clock: now })
   const audit = collectingSink(events, said, faults)
+  const clockWatch = await openClockWatch({
+    clock: now,
+    monotonic: () => 0,
+    shared: options.sharedClock,
+    log,
+    lookEveryMs: 0,
+  })
   const levers = await openLeverBook({
     store,
     clock: now,
@@ -152,6 +162,7 @@ export async function startTestBroker(t: Test, options: TestBrokerOptions = {}):
   })
   const parts: BrokerParts = {
     store,
+    clockWatch,
     levers,
     keyRing: {
       ...keyRing,

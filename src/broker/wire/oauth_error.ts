@@ -154,6 +154,7 @@ export function toOAuthError(denial: Denial): OAuthError {
     case 'signer_unavailable':
     case 'deny_list_full':
     case 'audit_unavailable':
+    case 'clock_off':
       return { status: 503, error: 'temporarily_unavailable', retryAfterSeconds: FAULT_RETRY_SECONDS }
     case 'too_busy':
       return { status: 503, error: 'temporarily_unavailable', retryAfterSeconds: BUSY_RETRY_SECONDS }

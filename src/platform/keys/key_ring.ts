@@ -107,6 +107,8 @@ export type KeyRingDeps = {
   readonly log: KeyRingLog
   /** 10 s by default; 0: nobody refreshes but the caller. */
   readonly refreshSeconds?: number
+  /** Whether the time here is not that of the other replicas: then nothing is planned by it. */
+  readonly isClockOff?: () => boolean
   /** Where signatures are made; in place by default. */
   readonly pool?: CryptoPool
   /** A signer elsewhere. Closed with the ring. */
@@ -118,6 +120,10 @@ type KeyRingLog = {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
 }
+
+/** By a clock that is off, keys would come too early for the others, or be taken from them. Where there is none, one is made. */
+const planNothing: Plan = (stored, rules, now) =>
+  stored.length === 0 ? planRotation(stored, rules, now) : { kept: stored, create: undefined, changed: false }
 
 /** Replicas that change the ring at the same moment; each round one of them wins. */
 const maxAttempts = 10
@@ -216,7 +222,7 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
   }
 
   const refresh = async (): Promise<void> => {
-    await update(planRotation)
+    await update(deps.isClockOff?.() === true ? planNothing : planRotation)
   }
   await refresh()
 

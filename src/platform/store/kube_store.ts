@@ -167,6 +167,7 @@ export async function openKubeStore(options: KubeStoreOptions): Promise<Store> {
       throw new StoreFailure(`${objects.place}: a list grew too old before its end, again and again`)
     },
     expire: () => writing(expire),
+    sharedClock,
     async ping() {
       await checkMarker(objects)
       // Ready again only after a write that worked: an entry that has expired already.

@@ -109,6 +109,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
         if (removed < EXPIRE_BATCH) return total
       }
     },
+    sharedClock,
     async ping() {
       const [state] = (await pool.run(sql.readable)).rows
       if (state?.['newer'] !== false) throw newerFailure(pool.place)

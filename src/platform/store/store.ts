@@ -38,6 +38,12 @@ export interface Store {
   /** Rejects with a StoreFailure when the store cannot be used now (readiness). */
   ping(): Promise<void>
 
+  /**
+   * Milliseconds since the epoch by the clock that all replicas share, where the store has one of its own. Rejects with
+   * StoreFailure.
+   */
+  sharedClock?(): Promise<number>
+
   close(): Promise<void>
 }
 
