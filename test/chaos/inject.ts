@@ -1,5 +1,5 @@
 // Does to the world what the schedule says, waits, and makes it whole again.
-import { readFileSync, readdirSync, renameSync } from 'node:fs'
+import { renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,6 +8,7 @@ import type { Behaviour } from '../support/test_issuer.ts'
 import { messageOf, pullLever, revokeKey, rotateKeys } from './commands.ts'
 import type { Injection } from './commands.ts'
 import type { Hindrance } from './history.ts'
+import { familyOf, signalIfThere } from './process_family.ts'
 import type { Fault } from './schedule.ts'
 import { TTL_SECONDS, UPSTREAMS } from './world.ts'
 import type { Broker, UpstreamName, World } from './world.ts'
@@ -19,6 +20,8 @@ export async function inject(fault: Fault, injection: Injection): Promise<string
   switch (kind.of) {
     case 'process':
       return onProcess(kind.name, brokerOf(world, thing), lastsMs, injection)
+    case 'worker':
+      return onWorker(way, brokerOf(world, thing), lastsMs, injection)
     case 'clock':
       await brokerOf(world, thing).process.setClock(Number(way), giveUp)
       return 'over'
@@ -91,6 +94,22 @@ async function onProcess(
   return name === 'pause' ? 'goes on' : 'is back'
 }
 
+/** One of the broker's workers; the supervisor starts another one, or waits for it. */
+async function onWorker(way: string, broker: Broker, lastsMs: number, injection: Injection): Promise<string> {
+  const [worker] = broker.process.workers()
+  if (worker === undefined) return 'there is none at the moment'
+  await hindering('broker', [broker], injection, async () => {
+    if (way === 'killed') {
+      signalIfThere(worker, 'SIGKILL')
+      return
+    }
+    signalIfThere(worker, 'SIGSTOP')
+    await sleep(lastsMs)
+    signalIfThere(worker, 'SIGCONT')
+  })
+  return way === 'killed' ? 'is gone' : 'goes on'
+}
+
 async function onDatabase(way: string, lastsMs: number, injection: Injection): Promise<string> {
   const { postgres, brokers } = injection.world
   const users = brokers.filter(({ link }) => link !== undefined)
@@ -112,33 +131,6 @@ async function onDatabase(way: string, lastsMs: number, injection: Injection): P
     await postgres.start()
   })
   return 'is back'
-}
-
-/** The process and its children. */
-function familyOf(pid: number): readonly number[] {
-  const children = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && parentOf(name) === pid)
-    .map(Number)
-  return [pid, ...children]
-}
-
-function parentOf(pid: string): number | undefined {
-  try {
-    // `pid (name) state ppid ...`, and the name may hold anything.
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-  } catch {
-    // Ended since it was listed.
-    return undefined
-  }
-}
-
-function signalIfThere(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal)
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
-  }
 }
 
 const GATE_MODES: readonly GateMode[] = ['deaf', 'silent', 'closed']

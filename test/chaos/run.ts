@@ -100,6 +100,7 @@ async function main(): Promise<number> {
 /** What makeWorld makes: `--plan` needs no world. */
 const THINGS: World['things'] = {
   process: ['a', 'b', 'c'],
+  worker: ['b'],
   clock: ['a', 'b', 'c'],
   config: ['a', 'b', 'c'],
   disk: ['a', 'b', 'c'],

@@ -12,6 +12,7 @@ const PLAN: SchedulePlan = {
   kinds: FAULT_KINDS,
   things: {
     process: ['a', 'b', 'c'],
+    worker: ['b'],
     clock: ['a', 'b', 'c'],
     config: ['a', 'b', 'c'],
     disk: ['a', 'b', 'c'],

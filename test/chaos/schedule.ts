@@ -5,6 +5,7 @@ import type { Below } from '../fuzz/mutation.ts'
 /** What a fault takes for itself while it lasts, by kind of thing; two faults never hold the same one. */
 export type ThingKind =
   | 'process'
+  | 'worker'
   | 'clock'
   | 'disk'
   | 'config'
@@ -55,6 +56,14 @@ export const FAULT_KINDS: readonly FaultKind[] = [
     weight: 2,
     lasts: [300, 4000],
     ways: [''],
+  },
+  {
+    name: 'worker',
+    about: 'a worker of `serve --workers` is killed, or stands still',
+    of: 'worker',
+    weight: 2,
+    lasts: [300, 4000],
+    ways: ['killed', 'halted'],
   },
   {
     name: 'clock',

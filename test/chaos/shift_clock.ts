@@ -12,7 +12,7 @@ let offsetMs = 0
 function take(): void {
   const text = readFileSync(String(file), 'utf8')
   offsetMs = Number(text)
-  writeFileSync(`${file}.taken`, text)
+  writeFileSync(`${file}.taken.${process.pid}`, text)
 }
 
 RealDate.now = () => realNow() + offsetMs
@@ -20,5 +20,6 @@ globalThis.Date = new Proxy(RealDate, {
   construct: (target, given: readonly unknown[], newTarget) =>
     Object(Reflect.construct(target, given.length === 0 ? [realNow() + offsetMs] : given, newTarget)),
 })
-take()
+// Before the file says that it may be sent.
 process.on('SIGUSR2', take)
+take()

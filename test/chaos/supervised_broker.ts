@@ -1,12 +1,13 @@
 // One broker as its service manager runs it: wanted up, it is started until it is; killed, stopped or halted as told. What
 // it does without being told is a mishap.
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startChildServer } from '../support/child_server.ts'
 import type { ChildServer } from '../support/child_server.ts'
 import { MAIN, SERVE_ENV } from '../support/served.ts'
 import type { BrokerName, ClockChange, Mishap } from './history.ts'
+import { familyOf, signalIfThere } from './process_family.ts'
 
 const PRELOAD = join(import.meta.dirname, 'shift_clock.ts')
 const RETRY_MS = 250
@@ -21,7 +22,8 @@ export type SupervisedBroker = {
   signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGHUP'): void
   /** Resolves when it runs by that clock; one that is down first has to come back. */
   setClock(offsetMs: number, giveUp: AbortSignal): Promise<void>
-  readonly starts: () => number
+  /** Process ids of its workers; none when it serves by itself, or is down. */
+  workers(): readonly number[]
 }
 
 /** Where a broker writes down what happened to it. */
@@ -35,29 +37,46 @@ export type SupervisedBrokerOptions = {
   readonly folder: string
   readonly opsUrl: string
   readonly diary: BrokerDiary
+  /** `undefined`: it serves with one process. */
+  readonly workers: number | undefined
 }
 
 /** What no log may hold: the beginning of every JWT. */
 const TOKEN = /eyJ[A-Za-z0-9_-]{10,}/
 
-export function superviseBroker({ name, folder, opsUrl, diary }: SupervisedBrokerOptions): SupervisedBroker {
+export function superviseBroker({
+  name,
+  folder,
+  opsUrl,
+  diary,
+  workers,
+}: SupervisedBrokerOptions): SupervisedBroker {
   const clockFile = join(folder, 'clock')
   writeFileSync(clockFile, '0')
   let server: ChildServer | undefined
-  let starts = 0
+
+  function takenBy(pid: number): string | undefined {
+    const file = `${clockFile}.taken.${pid}`
+    return existsSync(file) ? readFileSync(file, 'utf8') : undefined
+  }
 
   async function startOnce(): Promise<void> {
     const started = await startChildServer({
       name: `broker ${name}`,
       command: process.execPath,
-      args: ['--import', PRELOAD, MAIN, 'serve'],
+      args: [
+        '--import',
+        PRELOAD,
+        MAIN,
+        'serve',
+        ...(workers === undefined ? [] : ['--workers', String(workers)]),
+      ],
       cwd: folder,
       env: { ...SERVE_ENV, CHAOS_CLOCK: clockFile },
       ready: async () => (await fetch(`${opsUrl}/livez`)).ok,
       pollMs: 50,
     })
     server = started
-    starts += 1
     void watch(started)
   }
 
@@ -75,7 +94,7 @@ export function superviseBroker({ name, folder, opsUrl, diary }: SupervisedBroke
 
   return {
     name,
-    starts: () => starts,
+    workers: () => (server === undefined ? [] : familyOf(server.pid).slice(1)),
     async start(giveUp) {
       for (;;) {
         try {
@@ -104,9 +123,13 @@ export function superviseBroker({ name, folder, opsUrl, diary }: SupervisedBroke
       writeFileSync(`${clockFile}.next`, wanted)
       renameSync(`${clockFile}.next`, clockFile)
       for (;;) {
-        server?.signal('SIGUSR2')
+        const late = (server === undefined ? [] : familyOf(server.pid)).filter(
+          (pid) => takenBy(pid) !== wanted,
+        )
+        if (server !== undefined && late.length === 0) break
+        // One that has taken no clock yet reads the file by itself, and cannot hear of it before.
+        for (const pid of late) if (takenBy(pid) !== undefined) signalIfThere(pid, 'SIGUSR2')
         await sleep(CLOCK_POLL_MS)
-        if (readFileSync(`${clockFile}.taken`, 'utf8') === wanted) break
         if (giveUp.aborted) throw new Error(`broker ${name} does not take its clock`)
       }
       diary.clock({ broker: name, from, until: Date.now(), offsetMs })

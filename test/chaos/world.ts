@@ -50,6 +50,9 @@ export type World = {
   readonly things: Readonly<Record<ThingKind, readonly string[]>>
 }
 
+/** Brokers that serve with several processes. */
+const WITH_WORKERS: readonly BrokerName[] = ['b']
+
 export const UPSTREAMS = ['once', 'many'] as const
 export type UpstreamName = (typeof UPSTREAMS)[number]
 
@@ -107,6 +110,7 @@ export async function makeWorld(teardowns: Teardowns, options: WorldOptions): Pr
     upstreams,
     things: {
       process: names,
+      worker: WITH_WORKERS,
       clock: names,
       config: names,
       disk: namesOf(({ disk }) => disk !== undefined),
@@ -152,7 +156,8 @@ function makeBroker(
   }
   configure(TTL_SECONDS)
   const opsUrl = `http://127.0.0.1:${opsPort}`
-  const supervised = superviseBroker({ name, folder, opsUrl, diary })
+  const workers = WITH_WORKERS.includes(name) ? 2 : undefined
+  const supervised = superviseBroker({ name, folder, opsUrl, diary, workers })
   teardowns.teardown(() => supervised.end('SIGTERM'))
   return {
     name,
