@@ -1,9 +1,13 @@
-import { readFileSync } from 'node:fs'
+// What of the store in a cluster can be told without one; with one: test/e2e/kube_store*.test.ts.
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
+import { kubernetesStore } from '../../src/broker/config/native_store.ts'
 import { STORE_DEFINITIONS } from '../../src/platform/store/kube_definitions.ts'
 import { entryName, entryObject, readEntry } from '../../src/platform/store/kube_entries.ts'
+import { openStoreIn } from '../support/kube_store.ts'
+import { kubeconfigText } from '../support/fake_apiserver.ts'
 
 const FOLDER = join(import.meta.dirname, '../../deploy/crds/store')
 
@@ -41,5 +45,25 @@ t.test('what stays has no label by which it could be swept, an intent that stays
   ]) {
     const { metadata } = entryObject('keys/ring', { ...content, writer: 'w' })
     t.notHas(Object(metadata).labels, 'sallyport.dev/expires')
+  }
+})
+
+t.test(
+  'outside of a Pod the ServiceAccount of a Pod is not to be had, and the way out is said',
+  async (t) => {
+    const { place } = kubernetesStore()
+    await t.rejects(openStoreIn(place, { env: {} }), {
+      name: 'StoreFailure',
+      message: /KUBERNETES_SERVICE_HOST is not set\n {4}-> .*store\.kubeconfig; Dex: kubeConfigFile/,
+    })
+  },
+)
+
+t.test('what cannot be the name of a namespace gets into no path', async (t) => {
+  const kubeconfig = join(t.testdir(), 'kubeconfig')
+  writeFileSync(kubeconfig, kubeconfigText('https://127.0.0.1:1', ''))
+  for (const namespace of ['../kube-system', 'A', 'a/b', '-a', 'a'.repeat(64)]) {
+    const { place } = kubernetesStore({ kubeconfig, namespace })
+    await t.rejects(openStoreIn(place), /is not the name of a namespace\n {4}-> store\.namespace/, namespace)
   }
 })
