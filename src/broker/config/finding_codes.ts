@@ -41,7 +41,6 @@ export const NATIVE_CODES = {
   origin_malformed: 'A CORS origin is not `scheme://host[:port]` or `*`.',
   header_malformed: 'A header name or value that HTTP does not allow.',
   signer_plain_http: 'A bearer token would go to the signer in the open.',
-  signer_url_malformed: 'The URL of the signer has a user, a query or a fragment.',
   signer_not_timed: '`rotateEvery` beside a key of a signer elsewhere, which is rotated by its name.',
   store_memory: 'Keys and replay marks are lost at each restart.',
   store_address_unclear:

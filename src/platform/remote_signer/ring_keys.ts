@@ -13,7 +13,7 @@ import type { GuardedSigner } from './guarded_signer.ts'
 import { createRemoteKey } from './remote_key.ts'
 import { SignerFailure } from './remote_signer.ts'
 
-export type SignerKind = 'pkcs11' | 'http'
+type SignerKind = 'pkcs11' | 'http'
 
 export type RemoteKeys = {
   readonly kind: SignerKind

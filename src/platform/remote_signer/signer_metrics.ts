@@ -26,24 +26,26 @@ export function signerMetrics(registry: Registry) {
       if (result !== 'ok') failures.inc({ cause: result })
     },
     signer: (status: () => SignerStatus): void => {
-      new Gauge({
+      const breaker = new Gauge({
         name: 'sallyport_signer_breaker_state',
         help: '1 for the state that the breaker before the signer elsewhere is in.',
         labelNames: ['state'],
-        registers,
+        registers: [],
         collect() {
-          const { breaker } = status()
-          for (const state of BREAKER_STATES) this.set({ state }, state === breaker ? 1 : 0)
+          const now = status().breaker
+          for (const state of BREAKER_STATES) this.set({ state }, state === now ? 1 : 0)
         },
       })
-      new Gauge({
+      const waiting = new Gauge({
         name: 'sallyport_signer_waiting',
         help: 'Signatures that wait for a turn at the signer elsewhere.',
-        registers,
+        registers: [],
         collect() {
           this.set(status().waiting)
         },
       })
+      registry.registerMetric(breaker)
+      registry.registerMetric(waiting)
     },
   }
 }
