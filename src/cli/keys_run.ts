@@ -7,7 +7,6 @@ import { KeyFailure } from '#platform/keys/key_failure.ts'
 import type { KeyDescription, KeyRing } from '#platform/keys/key_ring.ts'
 import { ringStoreKey } from '#platform/keys/ring_state.ts'
 import { announce, writeStamp } from '#platform/levers/lever_store.ts'
-import type { LeverEvent } from '#platform/levers/lever_store.ts'
 import { createLog } from '#platform/log.ts'
 import { StoreFailure } from '#platform/store/store.ts'
 import type { Store } from '#platform/store/store.ts'
@@ -79,7 +78,7 @@ async function revokeKey(job: Revocation, { ring, output, io, store }: Work): Pr
     output.stderr.write(`sallyport keys: ${unknownKey(ring, kid)}\n`)
     return EXIT.denied
   }
-  await announce(store, revocationEvent(job, io))
+  await tellBrokers(job, { io, store })
   const signing = ring.list().find((key) => key.state === 'signing')
   if (output.json) {
     writeJson({ revoked: kid, signing: signing === undefined ? undefined : asJson(signing) }, output)
@@ -105,10 +104,22 @@ type Work = {
 }
 
 /** By whom and why, for the audit log of the brokers; it makes them look at the keys at once, too. */
-function revocationEvent({ kid, why, by }: Revocation, io: CommandIo): LeverEvent {
+async function tellBrokers(
+  { kid, why, by }: Revocation,
+  { io, store }: Pick<Work, 'io' | 'store'>,
+): Promise<void> {
   const lever = { did: 'revoked', action: 'revoke', kind: 'key', id: kid } as const
   const said = { by: personOf(by, io), why: (why ?? '').slice(0, MAX_LEVER_TEXT) }
-  return { id: uuidV4(io.randomBytes), at: io.clock(), lever: { ...lever, ...said } }
+  try {
+    await announce(store, { id: uuidV4(io.randomBytes), at: io.clock(), lever: { ...lever, ...said } })
+  } catch (error) {
+    if (!(error instanceof StoreFailure)) throw error
+    // The key is out, and whoever reads only of a failure would not know.
+    io.stderr.write(
+      `sallyport keys: ${kid} is revoked; the brokers could not be told (${error.message}): they follow within 10 s, and ` +
+        'their audit logs may lack the event\n',
+    )
+  }
 }
 
 function needsApiservers(job: KeysJob): boolean {
@@ -155,7 +166,7 @@ async function flushKeys(
     return EXIT.denied
   }
   if (job === undefined) await writeStamp(store, uuidV4(io.randomBytes))
-  else await announce(store, revocationEvent(job, io))
+  else await tellBrokers(job, { io, store })
   const signing = ring.list().find((key) => key.state === 'signing')
   if (!output.json) {
     if (revoked !== undefined) output.stdout.write(`revoked  ${revoked}\n`)

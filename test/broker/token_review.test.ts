@@ -2,6 +2,7 @@
 import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto'
 import t from 'tap'
 import { SECRETS } from '../support/broker_config.ts'
+import { lift, pull } from '../support/levers.ts'
 import { BROKER_ISSUER, START, startTestBroker } from '../support/test_broker.ts'
 import type { Config, Reply, TestBroker } from '../support/test_broker.ts'
 
@@ -143,6 +144,19 @@ t.test('every token that is refused is the same answer, and the event has the re
     t.equal(broker.audit()?.reason, reason)
   }
   t.match((await review(token)).json, { status: { authenticated: true } }, 'the accepted twin')
+})
+
+t.test('a token that was denied, or revoked by its client, is nobody', async (t) => {
+  const token = await issued()
+  await pull(broker, 'deny client ci')
+  t.same((await review(token)).json['status'], NOBODY)
+  t.match(broker.audit(), { event: 'review', reason: 'token_denied', evidence: { by: 'client', id: 'ci' } })
+  await lift(broker, 'deny client ci')
+  t.match((await review(token)).json, { status: { authenticated: true } })
+  const own = { token, client_id: 'ci', client_secret: SECRETS.ci }
+  t.equal((await broker.post(own, { path: '/token/revoke' })).status, 200)
+  t.same((await review(token)).json['status'], NOBODY)
+  t.match(broker.audit(), { event: 'review', reason: 'token_denied', evidence: { by: 'token' } })
 })
 
 t.test("another cluster's token is nobody", async (t) => {

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import type { Test } from 'tap'
 import { hashGeneratedSecret } from '../../src/core/secret_hash.ts'
@@ -121,6 +122,18 @@ t.test('a revocation leaves an event for the audit log, and makes the brokers lo
     { event: { at: NOW, lever: { did: 'revoked', kind: 'key', id: kid, by: 'jane', why: 'INC-46' } } },
   ])
   t.equal(await readStamp(store), events[0]?.event.id)
+})
+
+t.test('a key that is revoked is said to be, also when the brokers cannot be told', async (t) => {
+  const { cwd, run, kid } = await build(t)
+  const database = new DatabaseSync(join(cwd, 'sallyport.db'))
+  database.exec(
+    "CREATE TRIGGER no BEFORE INSERT ON entries WHEN NEW.key LIKE 'emergency/%' BEGIN SELECT RAISE(ABORT, 'no'); END",
+  )
+  database.close()
+  const revoked = await run('revoke', kid)
+  t.match(revoked, { code: 0, stdout: new RegExp(`^revoked  ${kid}\nsigning  `) })
+  t.match(revoked.stderr, /is revoked; the brokers could not be told \(.*\): they follow within 10 s/)
 })
 
 t.test('revoking a key that is not there is a failure that says so', async (t) => {
