@@ -31,6 +31,7 @@ import { openLeverBook } from '../../src/platform/levers/lever_book.ts'
 import type { Log } from '../../src/platform/log.ts'
 import { createMetrics } from '../../src/platform/metrics.ts'
 import { createRandomBytes } from '../../src/platform/random.ts'
+import type { RemoteKeys } from '../../src/platform/remote_signer/ring_keys.ts'
 import { createMemoryStore } from '../../src/platform/store/memory_store.ts'
 import { StoreFailure } from '../../src/platform/store/store.ts'
 import type { Store } from '../../src/platform/store/store.ts'
@@ -81,6 +82,8 @@ export type TestBrokerOptions = {
   readonly issuer?: TestIssuer
   readonly env?: Readonly<Record<string, string>>
   readonly store?: Store
+  /** A signer elsewhere in place of keys of its own. */
+  readonly remote?: RemoteKeys
   /** The clock of another broker, for two that share an issuer or a store. */
   readonly clock?: { now: number }
   /** The clock of the store, where it has one of its own. */
@@ -141,6 +144,7 @@ export async function startTestBroker(t: Test, options: TestBrokerOptions = {}):
     maxTokenTtlSeconds: 86_400,
     log,
     refreshSeconds: 0,
+    remote: options.remote,
   })
   const issuers = createIssuerKeysRegistry({ clock: now })
   const audit = collectingSink(events, said, faults)

@@ -18,7 +18,7 @@ type SignerLimits = {
   readonly maxWaiting: number
 }
 
-const BREAKER_RULES: BreakerRules = { failures: 5, openMs: 2000, longestOpenMs: 30_000 }
+const BREAKER_RULES: BreakerRules = { failures: 5, openMs: 5000, longestOpenMs: 30_000 }
 
 export interface GuardedSigner {
   /** Rejects with SignerFailure. */
