@@ -173,6 +173,8 @@ const looksAfterRevocation = valid.looks.map((seen) =>
 )
 const atNine = { ...(await bought(9, 'r9', first)), broker: 'a' }
 const lever = { domain: 'd', from: START + 2000, until: START + 3000 } as const
+const clockOfA = { broker: 'a', from: START - 20_000, until: START - 19_000 }
+const clockBack = [{ broker: 'a', from: START + 2000, until: START + 3000, offsetMs: 0 }]
 const dead = { broker: 'a', at: START, detail: 'x' } as const
 
 const plants: readonly Plant[] = [
@@ -290,6 +292,16 @@ const plants: readonly Plant[] = [
       subject: { jti: 'job-r9', exp: 2 ** 31, connector: 'k', isSingleUse: false, isForged: true },
     }),
   },
+  {
+    kind: 'clock_ignored',
+    title: 'a replica that issues a token with its clock a minute ahead',
+    change: { clocks: [{ ...clockOfA, offsetMs: 60_000 }, ...clockBack] },
+  },
+  {
+    kind: 'clock_ignored',
+    title: 'a replica that issues a token with its clock an hour behind',
+    change: { clocks: [{ ...clockOfA, offsetMs: -3_600_000 }, ...clockBack] },
+  },
   { kind: 'unaudited', title: 'an answer without its line', change: withAudit(good.slice(1)) },
   { kind: 'unaudited', title: 'a refusal without its line', change: withAudit([good[0], good[2]]) },
   {
@@ -366,7 +378,16 @@ const forgiven: readonly { readonly title: string; readonly change: Partial<Hist
     title: 'a token that had expired by our clock, and not by the broker’s, which had jumped back',
     change: {
       ...beside(old),
-      clocks: [{ broker: 'a', from: START - 20_000, until: START - 19_000, offsetMs: -40_000 }],
+      clocks: [{ broker: 'a', from: START - 20_000, until: START - 19_000, offsetMs: -32_000 }],
+    },
+  },
+  {
+    title: 'a token that was issued while the clock was being set',
+    change: {
+      clocks: [
+        { ...clockOfA, until: START + 990, offsetMs: 60_000 },
+        { ...clockOfA, until: START + 1000, offsetMs: 0 },
+      ],
     },
   },
   {

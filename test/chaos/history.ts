@@ -131,6 +131,7 @@ export const VIOLATION_KINDS = [
   'bought_twice',
   'expired_accepted',
   'forged_accepted',
+  'clock_ignored',
   'unaudited',
   'audit_contradicts',
   'misjudged',

@@ -23,8 +23,7 @@ export async function inject(fault: Fault, injection: Injection): Promise<string
     case 'worker':
       return onWorker(way, brokerOf(world, thing), lastsMs, injection)
     case 'clock':
-      await brokerOf(world, thing).process.setClock(Number(way), giveUp)
-      return 'over'
+      return onClock(kind.name, way, brokerOf(world, thing), lastsMs, giveUp)
     case 'database':
       return onDatabase(way, lastsMs, injection)
     case 'link':
@@ -92,6 +91,20 @@ async function onProcess(
     await held.start(injection.giveUp)
   })
   return name === 'pause' ? 'goes on' : 'is back'
+}
+
+async function onClock(
+  name: string,
+  way: string,
+  { process: held }: Broker,
+  lastsMs: number,
+  giveUp: AbortSignal,
+): Promise<string> {
+  await held.setClock(Number(way), giveUp)
+  if (name === 'clock') return 'is so'
+  await sleep(lastsMs)
+  await held.setClock(0, giveUp)
+  return 'is right again'
 }
 
 /** One of the broker's workers; the supervisor starts another one, or waits for it. */

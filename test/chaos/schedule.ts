@@ -28,6 +28,8 @@ export type FaultKind = {
   readonly restMs?: number
   /** Not before this much of the run is over, from 0 to 1. */
   readonly notBefore?: number
+  /** Only at these things; at all of them by default. */
+  readonly only?: readonly string[]
   /** Ways to do it, of which one is drawn. */
   readonly ways: readonly string[]
 }
@@ -72,6 +74,16 @@ export const FAULT_KINDS: readonly FaultKind[] = [
     weight: 3,
     lasts: [0, 0],
     ways: ['-20000', '-12000', '-5000', '-900', '0', '900', '5000', '12000', '20000'],
+  },
+  {
+    name: 'clock_off',
+    about: 'the clock of one replica is minutes off, or an hour: it issues nothing',
+    of: 'clock',
+    weight: 2,
+    lasts: [2000, 8000],
+    // A single server has nobody to compare its clock with.
+    only: ['a', 'b'],
+    ways: ['-3600000', '-300000', '-90000', '90000', '300000', '3600000'],
   },
   {
     name: 'database',
@@ -184,7 +196,7 @@ export const QUIET_MS = 3000
 
 export function scheduleFaults(plan: SchedulePlan): readonly Fault[] {
   const below = randomOf(plan.seed)
-  const kinds = plan.kinds.filter(({ of }) => plan.things[of].length > 0)
+  const kinds = plan.kinds.filter((kind) => placesOf(kind, plan).length > 0)
   const weights = kinds.flatMap((kind) => Array.from({ length: kind.weight }, () => kind))
   const busy = new Map<string, number>()
   const rests = new Map<string, number>()
@@ -193,7 +205,7 @@ export function scheduleFaults(plan: SchedulePlan): readonly Fault[] {
   for (let at = QUIET_MS; at < end; at += 1 + below(2 * plan.everyMs)) {
     const kind = weights[below(weights.length)]
     if (kind === undefined) break
-    const thing = oneOf(plan.things[kind.of], below)
+    const thing = oneOf(placesOf(kind, plan), below)
     const way = oneOf(kind.ways, below)
     const [least, greatest] = kind.lasts
     const lastsMs = least + below(greatest - least + 1)
@@ -206,6 +218,10 @@ export function scheduleFaults(plan: SchedulePlan): readonly Fault[] {
     faults.push({ at, kind, thing, way, lastsMs })
   }
   return faults
+}
+
+function placesOf({ of, only }: FaultKind, { things }: Pick<SchedulePlan, 'things'>): readonly string[] {
+  return things[of].filter((thing) => only?.includes(thing) ?? true)
 }
 
 function oneOf(items: readonly string[], below: Below): string {

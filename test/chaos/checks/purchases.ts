@@ -7,12 +7,15 @@ import type { Timeline } from './timeline.ts'
 /** Tolerance that the connectors are configured with, and one for rounding to whole seconds. */
 const CLOCK_SKEW_MS = 30_000
 const ROUNDING_MS = 1000
+/** Half a minute is allowed; how far it is off a replica knows as exactly as its store answers fast. */
+const CLOCK_OFF_MS = 30_000 + 5000
 
 export function checkPurchases(history: History, time: Timeline): readonly Violation[] {
   return [
     ...checkSingleUse(history),
     ...checkExpired(history, time),
     ...checkForged(history),
+    ...checkClocks(history, time),
     ...checkLevers(history, time),
     ...history.questions.flatMap((question) => checkQuestion(question, history, time)),
   ]
@@ -56,6 +59,18 @@ function checkExpired(history: History, time: Timeline): readonly Violation[] {
     if (overdue <= 0) return []
     const evidence = `${where(request)}: took a subject token ${(overdue / 1000).toFixed(1)} s after its end by the broker's own clock`
     return [{ kind: 'expired_accepted', at: answeredAt, evidence }]
+  })
+}
+
+/** A replica whose clock is off its store's issues nothing: others would not take it, or for too long. */
+function checkClocks(history: History, time: Timeline): readonly Violation[] {
+  return history.requests.flatMap((request): readonly Violation[] => {
+    const { status, answeredAt, broker, sentAt } = request
+    if (status !== 200 || answeredAt === undefined) return []
+    const { least, greatest } = time.offsets(broker, sentAt, answeredAt)
+    if (least <= CLOCK_OFF_MS && greatest >= -CLOCK_OFF_MS) return []
+    const evidence = `${where(request)}: issued a token while its clock was ${Math.round(least / 1000)} s off`
+    return [{ kind: 'clock_ignored', at: answeredAt, evidence }]
   })
 }
 
