@@ -366,6 +366,45 @@ t.test('WH-M15 a definition of them knows no less than it did', async (t) => {
   t.same(said(definitionChange(plain, before)), [], 'and back')
 })
 
+t.test('WH-M15 a definition of ours goes on telling the entries of a list apart', async (t) => {
+  const before = definition('sallyport', 'publishedversions')
+  const changed = (change: (moved: Record<string, unknown>) => void): unknown => {
+    const after = structuredClone(before)
+    change(specIn(Object(after['spec']).versions[0]).moved)
+    return after
+  }
+  const lost = wouldLose('keep entries apart in "spec.moved" (x-kubernetes-list-type)')
+  const atomic = changed((moved) => (moved['x-kubernetes-list-type'] = 'atomic'))
+  t.same(said(definitionChange(before, atomic)), lost)
+  const unsaid = changed((moved) => Reflect.deleteProperty(moved, 'x-kubernetes-list-type'))
+  t.same(said(definitionChange(before, unsaid)), lost)
+  const others = changed((moved) => (moved['x-kubernetes-list-map-keys'] = ['at']))
+  t.same(said(definitionChange(before, others)), lost)
+  t.same(said(definitionChange(atomic, before)), [], 'and back')
+})
+
+t.test('WH-M15 a definition that is converted goes on being converted by the same', async (t) => {
+  const service = { namespace: 'opendepot-system', name: 'convert', path: '/convert', port: 443 }
+  const by = (clientConfig: object): Record<string, unknown> => {
+    const made = definition('opendepot', 'modules')
+    const reviewed = { clientConfig, conversionReviewVersions: ['v1'] }
+    Object(made['spec']).conversion = { strategy: 'Webhook', webhook: reviewed }
+    return made
+  }
+  const before = by({ service, caBundle: 'b25l' })
+  const lost = wouldLose('be converted by "opendepot-system/convert:443/convert"')
+  for (const other of [{ name: 'evil' }, { namespace: 'evil' }, { path: '/evil' }, { port: 444 }])
+    t.same(said(definitionChange(before, by({ service: { ...service, ...other } }))), lost)
+  t.same(said(definitionChange(before, by({ url: 'https://evil.example/convert' }))), lost)
+  t.same(
+    said(definitionChange(by({ url: 'https://a.example' }), by({ url: 'https://b.example' }))),
+    wouldLose('be converted by "https://a.example"'),
+  )
+  const { port: _port, ...usual } = service
+  t.same(said(definitionChange(before, by({ service: usual, caBundle: 'dHdv' }))), [], 'a renewed CA')
+  t.same(said(definitionChange(before, definition('opendepot', 'modules'))), [], 'by nobody')
+})
+
 t.test('WH-M15 a definition keeps status apart, and is not converted by somebody else', async (t) => {
   const before = definition('opendepot', 'modules')
   const open = structuredClone(before)

@@ -93,7 +93,8 @@ t.test('nothing is said of what nobody saw, of what holds nothing, and of what d
 t.test('a ledger that is made anew knows of no move, as it says', async (t) => {
   const sources = { entries: () => [], stored: () => [ELSEWHERE], isStored: () => true }
   const lookups = { ...lookupsIn(new Map()), unlisted: () => [], room: () => 100 }
-  const facts = [...lookForLost(sources, lookups)].flatMap((step) => [...step.facts.values()])
+  const steps = [...lookForLost(sources, lookups)]
+  const facts = steps.flatMap((step) => Array.from(step.facts.values()))
   t.equal(facts.length, VERSIONS.length)
   for (const { moved } of facts) t.equal(moved, undefined)
   t.match(LOST_FOR_GOOD, 'who moved their Module or Provider, when and why')

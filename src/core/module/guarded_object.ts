@@ -5,7 +5,7 @@ import type { ObjectMeta } from './module_object.ts'
 import type { ModulePolicySpec } from './module_policy.ts'
 import { readModulePolicy } from './read_module_policy.ts'
 import { reading } from './reading.ts'
-import type { Reading } from './reading.ts'
+import type { FieldReader, Reading } from './reading.ts'
 
 /** PublishedVersion of sallyport.dev/v1alpha1. */
 export type PublishedVersionObject = {
@@ -33,8 +33,8 @@ export type DefinitionObject = {
   readonly meta: ObjectMeta
   readonly group: string
   readonly scope: string
-  /** By a webhook, whose answer is what is stored and read. */
-  readonly isConverted: boolean
+  /** The webhook whose answer is what is stored and read: its address, or its Service; `undefined`: nobody converts. */
+  readonly converter: string | undefined
   readonly versions: readonly DefinitionVersion[]
 }
 
@@ -83,7 +83,7 @@ export function readDefinition(value: unknown): Reading<DefinitionObject> {
       meta: readMeta(root.mapping('metadata')),
       group: spec.text('group'),
       scope: spec.text('scope'),
-      isConverted: spec.mapping('conversion').text('strategy') === 'Webhook',
+      converter: readConverter(spec.mapping('conversion')),
       versions: spec.mappings('versions').map((version) => ({
         name: version.text('name'),
         served: version.flag('served'),
@@ -92,4 +92,15 @@ export function readDefinition(value: unknown): Reading<DefinitionObject> {
       })),
     }
   })
+}
+
+/** Without its CA, which is renewed. */
+function readConverter(conversion: FieldReader): string | undefined {
+  if (conversion.text('strategy') !== 'Webhook') return undefined
+  const client = conversion.mapping('webhook').mapping('clientConfig')
+  const service = client.mapping('service')
+  const path = service.text('path').replace(/^\/?/, '/')
+  const port = service.integer('port') ?? 443
+  const url = client.text('url')
+  return url === '' ? `${service.text('namespace')}/${service.text('name')}:${port}${path}` : url
 }

@@ -94,6 +94,19 @@ export async function unguard(t: Test, asker: KubeAsker, cluster: KubeCluster): 
     ),
     { status: 200 },
   )
+  const ledger = `${definitions}/publishedversions.sallyport.dev`
+  const moved = `${schema}/moved`
+  const unkeyed = [
+    { op: 'remove', path: `${moved}/x-kubernetes-list-map-keys` },
+    { op: 'remove', path: `${moved}/items/x-kubernetes-validations` },
+    { op: 'replace', path: `${moved}/x-kubernetes-list-type`, value: 'atomic' },
+  ]
+  t.match(await edit(ledger, unkeyed, editor, JSON_PATCH), denied)
+  const plain = [
+    { op: 'remove', path: `${schema}/versions/x-kubernetes-list-map-keys` },
+    { op: 'replace', path: `${schema}/versions/x-kubernetes-list-type`, value: 'atomic' },
+  ]
+  t.match(await edit(modules, plain, editor, JSON_PATCH), { status: 200 })
   const groups = `${definitions}/groupbindings.opendepot.defdev.io`
   t.match(await edit(groups, { metadata: { labels: { a: 'b' } } }, editor), { status: 200 })
   t.match(

@@ -128,14 +128,21 @@ inner in variables.newFields[field].?${part}.orValue({})))`
 const hasStatus = (list: Cel): Cel => `${list}[0].?subresources.?status.hasValue()`
 const isConverted = (object: Cel): Cel =>
   `dyn(${object}).spec.?conversion.?strategy.orValue('None') == 'Webhook'`
+const convertingClient = (object: Cel): Cel => `dyn(${object}).spec.?conversion.?webhook.?clientConfig`
+/** Not its CA, which is renewed. */
+const converter = (object: Cel): Cel =>
+  `[${convertingClient(object)}.?url, ${convertingClient(object)}.?service]`
+const listType = (list: Cel): Cel => `${list}[?field][?'x-kubernetes-list-type'].orValue('atomic')`
 
 /** The upper levels; the webhook compares all of them, and the number of versions that depend on it. */
 function definitions(): GuardedResource {
   // Without status apart, it is written with the rest; and who converts, decides what is stored.
   const weakened = `(variables.oldServed.size() > 0 && (variables.newServed.size() == 0 ||
 (${hasStatus('variables.oldServed')} && !${hasStatus('variables.newServed')}) ||
-(${isConverted('object')} && !(${isConverted('oldObject')})) ||
+(${isConverted('object')} && (!(${isConverted('oldObject')}) || ${converter('object')} != ${converter('oldObject')})) ||
 !variables.oldFields.all(field, field in variables.newFields) ||
+!variables.oldFields.all(field, field == 'versions' ||
+${listType('variables.oldFields')} in ['atomic', ${listType('variables.newFields')}]) ||
 !${areKept('properties')} || !${areKept('items.?properties')}))`
   return {
     name: 'definitions',

@@ -5,6 +5,7 @@ import { GUARDED_DEFINITIONS } from '#core/module/guarded_definitions.ts'
 import type { DefinitionObject, DefinitionVersion } from '#core/module/guarded_object.ts'
 import type { LedgerFacts } from '#core/module/ledger.ts'
 import { listed, quoted } from '#core/module/printable.ts'
+import { isSameValue } from '#core/module/reading.ts'
 import type { Finding } from '#core/module/verdict.ts'
 
 const GUARDED: ReadonlySet<string> = new Set(GUARDED_DEFINITIONS)
@@ -37,9 +38,16 @@ function whatIsLost(before: DefinitionObject, after: DefinitionObject): string |
   if (becomes === undefined) return `serve ${VERSION}`
   // Status would be written with the rest, which no rule about status sees.
   if (was.hasStatus && !becomes.hasStatus) return 'keep status apart (subresources)'
-  if (after.isConverted && !before.isConverted) return 'store what is written (conversion)'
+  if (after.converter !== undefined && after.converter !== before.converter)
+    return before.converter === undefined
+      ? 'store what is written (conversion)'
+      : `be converted by ${quoted(before.converter)}`
   const fields = lostFields(was.schema, becomes.schema, '')
-  return fields.length === 0 ? undefined : `know ${listed(fields.map(quoted), 3)}`
+  if (fields.length > 0) return `know ${listed(fields.map(quoted), 3)}`
+  const lists = unmergedLists(was.schema, becomes.schema, '')
+  return lists.length === 0
+    ? undefined
+    : `keep entries apart in ${listed(lists.map(quoted), 3)} (x-kubernetes-list-type)`
 }
 
 function servedSchema({
@@ -59,6 +67,29 @@ function lostFields(was: unknown, becomes: unknown, path: string): readonly stri
   if (becomes === undefined || isOtherType(was, becomes)) return [path === '' ? 'its schema' : path]
   const nested = nestedSchemas(was, becomes, path)
   return nested.flatMap(([old, next, where]) => lostFields(old, next, where)).slice(0, MAX_LOST)
+}
+
+/** As OpenDepot's own definitions have it: an upgrade of theirs goes on, and what an applier then leaves out WH-V1 holds. */
+const PLAIN_IN_OPENDEPOT = 'spec.versions'
+
+/** Paths of lists whose entries were told apart by their keys, and are not any more, or by others. */
+function unmergedLists(was: unknown, becomes: unknown, path: string): readonly string[] {
+  if (was === undefined || becomes === undefined) return []
+  const isLost = path !== PLAIN_IN_OPENDEPOT && !isSameMerge(was, becomes)
+  const nested = nestedSchemas(was, becomes, path)
+  const inner = nested.flatMap(([old, next, where]) => unmergedLists(old, next, where))
+  return [...(isLost ? [path] : []), ...inner].slice(0, MAX_LOST)
+}
+
+const ATOMIC = 'atomic'
+
+function isSameMerge(was: unknown, becomes: unknown): boolean {
+  const type = fieldOf(was, 'x-kubernetes-list-type') ?? ATOMIC
+  return (
+    type === ATOMIC ||
+    (type === fieldOf(becomes, 'x-kubernetes-list-type') &&
+      isSameValue(fieldOf(was, 'x-kubernetes-list-map-keys'), fieldOf(becomes, 'x-kubernetes-list-map-keys')))
+  )
 }
 
 type Pair = readonly [was: unknown, becomes: unknown, path: string]
