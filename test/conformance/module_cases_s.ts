@@ -1,9 +1,13 @@
 // WH-S1 to S6 and D2: what controllers write, and who else does.
+import { createHash } from 'node:crypto'
 import { MUTABLE, versionManifest } from './module_cases.ts'
 import type { Json, ModuleEdit, Row } from './module_cases.ts'
 
 const CHECKSUM = 'qvTGHdzF6KLavt4PO0gs2a6pQ00='
 const OTHER_CHECKSUM = 'AAAAAAAAAAAAAAAAAAAAAAAAAAA='
+const sha256Of = (text: string): string => createHash('sha256').update(text).digest('base64')
+const DIGEST = `sha256:${Buffer.from(sha256Of('archive'), 'base64').toString('hex')}`
+const REMEMBERED = { '1.0.0': { state: 'present', immutable: true, digest: DIGEST } } as const
 const SYNCED = { synced: true, syncStatus: 'Synced' }
 const REFS = { moduleVersionRefs: { '1.0.0': { name: 'x', fileName: 'f3b1.zip' } } }
 
@@ -144,6 +148,30 @@ export const S_ROWS: readonly Row[] = [
     's2-first',
     'WH-S2 a controller writes the first checksum',
     { actor: 'controller', run: status('version', '$M-1-0-0', { checksum: CHECKSUM }), expect: {} },
+    { status: SYNCED },
+  ),
+  version(
+    's2-again',
+    'WH-S2 a controller fetches something else for a Version that was made again',
+    {
+      ledger: REMEMBERED,
+      actor: 'controller',
+      run: status('version', '$M-1-0-0', { checksum: sha256Of('other') }),
+      expect: { forbidden: ['WH-S2'] },
+      says: /version 1\.0\.0 was published with the checksum sha256:[0-9a-f]{64}, which would become/,
+      blind: { ...STATUS, vap: ['ledger', {}] },
+    },
+    { status: SYNCED },
+  ),
+  version(
+    's2-again-same',
+    'WH-S2 a controller fetches what the ledger remembers for a Version that was made again',
+    {
+      ledger: REMEMBERED,
+      actor: 'controller',
+      run: status('version', '$M-1-0-0', { checksum: sha256Of('archive') }),
+      expect: {},
+    },
     { status: SYNCED },
   ),
   version(
