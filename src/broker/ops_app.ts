@@ -26,7 +26,7 @@ export function createOpsApp(
 
 /** What the broker needs, and how its issuers are. */
 export async function brokerChecks(broker: Broker, issuers: IssuerStatuses): Promise<readonly Check[]> {
-  const { store, keyRing, audit, clockWatch } = broker.parts
+  const { store, keyRing, audit, levers, clockWatch } = broker.parts
   // A server that goes on without its store must not be taken out of service for that.
   const goOn = broker.live().config.connectors.filter((each) => each.whenStoreFails === 'accept_replays')
   const auditFailure = audit.failure()
@@ -44,9 +44,17 @@ export async function brokerChecks(broker: Broker, issuers: IssuerStatuses): Pro
     { name: 'keys', ok: true, detail: `signing with ${keyRing.current().kid}`, isRequired: true },
     ...(await signerCheck(keyRing)),
     { name: 'audit', ok: auditFailure === undefined, detail: auditFailure ?? 'is written', isRequired: true },
+    leverCheck(levers.failure()),
     ...(clockWatch.isShared ? [clockCheck(clockWatch.offBySeconds())] : []),
     ...issuers().map((status) => issuerCheck(status)),
   ]
+}
+
+/** Not a reason to take it out of service by itself: what is held is obeyed, and the store has a check of its own. */
+function leverCheck(failure: string | undefined): Check {
+  const detail =
+    failure === undefined ? 'are followed' : `those that are held stay, new ones are not seen: ${failure}`
+  return { name: 'levers', ok: failure === undefined, detail, isRequired: false }
 }
 
 function clockCheck(aheadSeconds: number | undefined): Check {

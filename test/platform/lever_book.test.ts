@@ -185,8 +185,10 @@ t.test('what is held stays while the store is away, which is said once, and so i
   away.is = true
   await look(5)
   t.equal(isOff(book), true)
+  t.equal(book.failure(), 'away')
   away.is = false
   await look(5)
+  t.equal(book.failure(), undefined)
   t.same(world.lines, [
     'emergency',
     'levers not read: those that are held stay, new ones are not seen',

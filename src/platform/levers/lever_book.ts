@@ -15,6 +15,8 @@ export interface LeverBook {
    * done, when too many are remembered. Rejects with StoreFailure: then it may be denied or not.
    */
   revoke(token: RevokedToken): Promise<'revoked' | 'full'>
+  /** Why levers are not followed at the moment; `undefined` while they are. */
+  failure(): string | undefined
   /** Looks at the store, whether or not it is time. Rejects with StoreFailure; what is held stays. */
   refresh(): Promise<void>
   close(): void
@@ -59,7 +61,7 @@ export async function openLeverBook(deps: LeverBookDeps): Promise<LeverBook> {
   let looksSinceRead = 0
   let tail: Promise<unknown> = Promise.resolve()
   let isLooking = false
-  let isFailing = false
+  let failure: string | undefined
   let known: readonly string[] = []
 
   function show(): void {
@@ -120,13 +122,13 @@ export async function openLeverBook(deps: LeverBookDeps): Promise<LeverBook> {
     isLooking = true
     try {
       await refresh()
-      if (isFailing) log.info({}, 'levers are followed again')
-      isFailing = false
+      if (failure !== undefined) log.info({}, 'levers are followed again')
+      failure = undefined
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error)
-      if (!isFailing)
+      if (failure === undefined)
         log.error({ detail }, 'levers not read: those that are held stay, new ones are not seen')
-      isFailing = true
+      failure = detail
     } finally {
       isLooking = false
     }
@@ -156,6 +158,7 @@ export async function openLeverBook(deps: LeverBookDeps): Promise<LeverBook> {
       show()
       return 'revoked'
     },
+    failure: () => failure,
     refresh,
     close: () => clearInterval(timer),
   }
