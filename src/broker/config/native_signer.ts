@@ -29,7 +29,6 @@ export function readSigner(context: LoadContext, signer: SignerFile, rotates: bo
   }
   switch (signer.type) {
     case 'pkcs11':
-      readNamedFile(context, ['keys', 'signer', 'library'], signer.library)
       return {
         ...shared,
         type: 'pkcs11',

@@ -1,5 +1,5 @@
 // Keys in a PKCS#11 token: a smart card, an HSM, or SoftHSM. The library's calls block, so each runs on a thread of ours;
-// the binding (pkcs11js) is native code and loaded when a configuration asks for it alone (ADR 11).
+// the binding (pkcs11js) is native code and loaded when a configuration asks for it alone (ADR 12).
 import { hash } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
