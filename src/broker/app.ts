@@ -5,9 +5,16 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Fault } from '#core/denial.ts'
 import { jwksMaxAgeSeconds } from '#core/key_rotation.ts'
-import { createClientAddress } from '#platform/http/client_address.ts'
+import { createClientAddress, createNetworkCheck } from '#platform/http/client_address.ts'
 import type { ClientAddressOf } from '#platform/http/client_address.ts'
-import { MAX_CONNECTIONS, SERVER_TIMEOUTS, serverOptions } from '#platform/http/server_limits.ts'
+import { SERVER_TIMEOUTS, serverOptions } from '#platform/http/server_limits.ts'
+import {
+  CONNECTION_LIMITS,
+  createBodyRoom,
+  limitConnections,
+  limitPipelining,
+} from '#platform/http/connection_gate.ts'
+import type { BodyRoom, ConnectionLimits } from '#platform/http/connection_gate.ts'
 import type { ServerTimeouts } from '#platform/http/server_limits.ts'
 import type { Metrics } from '#platform/metrics.ts'
 import { createRequestIds } from '#platform/http/request_id.ts'
@@ -40,6 +47,7 @@ export type PublicServerOptions = {
       }
     | undefined
   readonly timeouts?: ServerTimeouts
+  readonly connections?: ConnectionLimits
 }
 
 export async function createPublicApp(
@@ -63,8 +71,14 @@ export async function createPublicApp(
     keepAliveTimeout: 72_000,
     routerOptions: { onBadUrl: (_path, _request, response) => void response.writeHead(400).end() },
   })
-  app.server.maxConnections = MAX_CONNECTIONS
   const { web, issuer } = broker.live().config
+  const gate = {
+    limits: options.connections ?? CONNECTION_LIMITS,
+    isProxy: createNetworkCheck(web.clientAddress?.trustedProxies ?? []),
+    onClosed: broker.parts.metrics.connectionClosed,
+  }
+  limitConnections(app.server, gate)
+  countBodies(app, createBodyRoom(gate))
   const paths = brokerPaths(issuer)
   const addressOf = createClientAddress(web.clientAddress)
 
@@ -132,6 +146,7 @@ export async function createPublicApp(
     return send(reply, 200, TEXT_TYPE, 'Health check passed')
   })
   if (!hasHooks) answerDocumentsFirst(app, documents, broker.parts.metrics)
+  limitPipelining(app.server, gate)
   return app
 }
 
@@ -147,6 +162,15 @@ function servedDocuments(broker: Broker, paths: BrokerPaths): ReadonlyMap<string
 function readBodiesRaw(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+}
+
+/** Before a byte of a body is read. */
+function countBodies(app: FastifyInstance, room: BodyRoom): void {
+  app.addHook('preParsing', (request, _reply, payload, done) => {
+    const length = request.headers['content-length']
+    room.count(request.raw, request.raw.socket, length === undefined ? undefined : Number(length))
+    done(null, payload)
+  })
 }
 
 class HostRepeated extends Error {

@@ -5,6 +5,7 @@ import type { AuditEvent } from '#core/audit_event.ts'
 import { metricHash } from '#core/kube/apiserver_metrics.ts'
 import { signerMetrics } from './remote_signer/signer_metrics.ts'
 import type { SignerCall, SignerStatus } from './remote_signer/guarded_signer.ts'
+import type { Closed } from './http/connection_gate.ts'
 import { TallyCounter, TallyHistogram } from './tally.ts'
 
 export type Metrics = {
@@ -15,6 +16,8 @@ export type Metrics = {
   readonly http: (handler: string, method: string, code: number, seconds: number, bytes: number) => void
   /** `count` is asked at each scrape. */
   readonly waitingSignatures: (count: () => number) => void
+  /** A connection that was closed to make room for others. */
+  readonly connectionClosed: (why: Closed) => void
   readonly configReload: (succeeded: boolean) => void
   /** Seconds since the epoch at which the present configuration was loaded. */
   readonly configLoadedAt: (seconds: number) => void
@@ -76,6 +79,12 @@ export function createMetrics(version: string): Metrics {
     help: 'HTTP response sizes (Dex name).',
     labelNames: ['code', 'method', 'handler'],
     buckets: [200, 500, 900, 1500],
+    registers,
+  })
+  const connectionsClosed = new Counter({
+    name: 'sallyport_connections_closed_total',
+    help: 'Connections closed for what they take: too many in all or of one caller, a slow body, too many requests at once.',
+    labelNames: ['why'],
     registers,
   })
   const reloads = new Counter({
@@ -147,6 +156,7 @@ export function createMetrics(version: string): Metrics {
         }),
       )
     },
+    connectionClosed: (why) => connectionsClosed.inc({ why }),
     configReload(succeeded) {
       reloads.inc({ result: succeeded ? 'success' : 'failure' })
       lastReload.set(succeeded ? 1 : 0)

@@ -18,12 +18,16 @@ export type OpsParts = {
   readonly checks: () => Promise<readonly Check[]>
 }
 
+/** A Prometheus, the kubelet, a person. */
+const MAX_OPS_CONNECTIONS = 1000
+
 export function createOpsApp({ registry, checks }: OpsParts): FastifyInstance {
   const app = Fastify({
     logger: false,
     http: serverOptions(SERVER_TIMEOUTS),
     requestTimeout: SERVER_TIMEOUTS.requestMs,
   })
+  app.server.maxConnections = MAX_OPS_CONNECTIONS
   app.get('/metrics', async (_request, reply) =>
     reply.header('content-type', registry.contentType).send(await registry.metrics()),
   )

@@ -1,4 +1,5 @@
-// What a connection may cost before it has said anything worth answering: time for a request, and how many there may be.
+// What a connection may cost before it has said anything worth answering: time for a request, and bytes of its head. How many
+// there may be: connection_gate.ts.
 
 export type ServerTimeouts = {
   /** For a whole request, from its first byte, or the connection's, to its last. */
@@ -6,6 +7,9 @@ export type ServerTimeouts = {
   /** How often it is looked who exceeds that. */
   readonly checkMs: number
 }
+
+/** Node's own default, said so that no NODE_OPTIONS makes it larger: 10,000 heads that do not end are 160 MB. */
+const MAX_HEAD_BYTES = 16 * 1024
 
 export const SERVER_TIMEOUTS: ServerTimeouts = { requestMs: 10_000, checkMs: 1000 }
 
@@ -19,6 +23,7 @@ export const MAX_CONNECTIONS = 10_000
 export function serverOptions({ requestMs, checkMs }: ServerTimeouts) {
   return {
     connectionsCheckingInterval: checkMs,
+    maxHeaderSize: MAX_HEAD_BYTES,
     headersTimeout: requestMs,
     requestTimeout: requestMs,
   }
