@@ -48,6 +48,8 @@ const RECENT = 4
 /** An id that is invented may be as long as a form. */
 const MAX_ID_CHARACTERS = 256
 
+const KNOWN_RIGHT: Attempted = { waitSeconds: 0, wasRight: () => {} }
+
 type Count = { recent: string[]; guesses: number; untilMs: number }
 
 export function createGuessLimit({ clock, randomBytes, maxCounts = 20_000 }: GuessLimitDeps): GuessLimit {
@@ -57,17 +59,22 @@ export function createGuessLimit({ clock, randomBytes, maxCounts = 20_000 }: Gue
     new LRUCache<string, Count>({ max: maxCounts, ttl: COUNT_TTL_MS, updateAgeOnGet: true, ...time })
   const known = counts()
   const invented = counts()
-  const right = new LRUCache<string, true>({ max: MAX_RIGHT, ttl: RIGHT_TTL_MS, ...time })
+  const right = new LRUCache<string, true>({
+    max: MAX_RIGHT,
+    ttl: RIGHT_TTL_MS,
+    updateAgeOnGet: true,
+    ...time,
+  })
 
   /** By a hash under a key of this process: memory holds nothing from which a secret could be computed. */
   const printOf = ({ clientId, network, secret }: SecretAttempt): string =>
-    hash('sha256', `${processKey}\0${network}\0${clientId}\0${secret}`, 'base64').slice(0, 22)
+    hash('sha256', `${processKey}\0${network}\0${clientId}\0${secret}`, 'base64')
 
   return {
     attempt(attempt) {
       const print = printOf(attempt)
-      const wasRight = (): void => void right.set(ownText(print), true)
-      if (right.get(print) === true) return { waitSeconds: 0, wasRight }
+      // Nearly every attempt, and it costs one hash. To ask again keeps it known.
+      if (right.get(print) === true) return KNOWN_RIGHT
 
       const table = attempt.isKnown ? known : invented
       const key = `${attempt.network} ${attempt.clientId.slice(0, MAX_ID_CHARACTERS)}`
@@ -76,12 +83,12 @@ export function createGuessLimit({ clock, randomBytes, maxCounts = 20_000 }: Gue
       if (count.guesses === 0) table.set(ownText(key), count)
       // A clock that jumped back must not hold anybody off for longer than the longest wait.
       const waitMs = Math.min(count.untilMs - now, MAX_WAIT_SECONDS * 1000)
-      if (waitMs > 0) return { waitSeconds: Math.ceil(waitMs / 1000), wasRight }
-      const untilMs = countGuess(count, ownText(print), now)
+      if (waitMs > 0) return { waitSeconds: Math.ceil(waitMs / 1000), wasRight: () => {} }
+      const untilMs = countGuess(count, print, now)
       return {
         waitSeconds: 0,
         wasRight() {
-          wasRight()
+          right.set(print, true)
           takeBack(count, print, untilMs)
           if (count.guesses === 0 && table.peek(key) === count) table.delete(key)
         },
