@@ -1,4 +1,4 @@
-// npm run bench: ours and the real Dex side by side. usage: run.ts [--quick] [--peers-only] [--only WORDS] | kube | webhook | abuse | soak [N]
+// npm run bench: ours and the real Dex side by side. usage: run.ts [--quick] [--peers-only] [--only WORDS] | kube | webhook | abuse | scale | soak [N]
 // Exits 1 if a floor is missed. Figures of a machine that others use at the same time are marked as noisy.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -22,6 +22,7 @@ import { residentMiB } from './process_stats.ts'
 import { writeReport } from './report.ts'
 import type { Report } from './report.ts'
 import { judgeCase, judgeCli, judgeMemory, judgeStarts } from './rows.ts'
+import { measureScale } from './scale/scale.ts'
 import { soak } from './soak.ts'
 import type { SoakResult } from './soak.ts'
 import { measureCli, measureStarts } from './start_times.ts'
@@ -46,6 +47,8 @@ const { values: flags, positionals } = parseArgs({
 const webhookOnly = positionals[0] === 'webhook'
 /** Only floods and guesses. */
 const abuseOnly = positionals[0] === 'abuse'
+/** Only stores and processes. */
+const scaleOnly = positionals[0] === 'scale'
 /** Only what concerns kube-apiserver and kubectl. */
 const kubeOnly = positionals[0] === 'kube'
 const soakRequests = positionals[0] === 'soak' ? Number(positionals[1] ?? 1_000_000) : undefined
@@ -76,6 +79,8 @@ try {
     rows.push(...(await measureWebhook()))
   } else if (abuseOnly) {
     rows.push(...(await measureAbuse()))
+  } else if (scaleOnly) {
+    rows.push(...(await measureScale({ world, quick: flags.quick, say })))
   } else {
     for (const one of cases.filter((each) => flags.only === undefined || each.title.includes(flags.only))) {
       say(one.title)
@@ -96,6 +101,7 @@ try {
       cli = await measureCli(flags.quick ? 3 : 10)
       rows.push(judgeStarts(starts), judgeCli(cli), ...(await measureKube()), ...(await measureWebhook()))
       rows.push(...(await measureAbuse()))
+      rows.push(...(await measureScale({ world, quick: flags.quick, say })))
     }
   }
   const report: Report = {

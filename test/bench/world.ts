@@ -25,32 +25,39 @@ export type BenchWorld = {
 export async function createBenchWorld(folder: string): Promise<BenchWorld> {
   const upstream = await startUpstream({ gitlab: { algorithms: ['RS256'] } })
   const tokens = jobTokens(upstream)
-  const exchange = tokens.map((token) =>
-    String(
-      new URLSearchParams({
-        grant_type: tokenExchange,
-        subject_token: token,
-        subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
-        connector_id: 'gitlab',
-        scope: 'openid profile email groups audience:server:client_id:kubernetes',
-        requested_token_type: 'urn:ietf:params:oauth:token-type:id_token',
-      }),
-    ),
-  )
+  const exchange = tokens.map((token) => exchangeBody(token))
   const bodies = { exchange: join(folder, 'exchange.txt'), clientCredentials: join(folder, 'cc.txt') }
   writeFileSync(bodies.exchange, `${exchange.join('\n')}\n`)
   writeFileSync(bodies.clientCredentials, 'grant_type=client_credentials&scope=groups+profile\n')
   return { upstream, folder, bodies, tokenBytes: tokens[0]?.length ?? 0 }
 }
 
+/** The form of an exchange. */
+export function exchangeBody(token: string): string {
+  return String(
+    new URLSearchParams({
+      grant_type: tokenExchange,
+      subject_token: token,
+      subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
+      connector_id: 'gitlab',
+      scope: 'openid profile email groups audience:server:client_id:kubernetes',
+      requested_token_type: 'urn:ietf:params:oauth:token-type:id_token',
+    }),
+  )
+}
+
 const REPEATED = /^(job_(project|namespace)_|ci_config_ref|environment_action|deployment_tier)/
 
-/** GitLab's claims as its jobs carry them, signed RS256: about 1.7 KB each. */
-function jobTokens(upstream: Upstream): string[] {
+/** GitLab's claims as its jobs carry them, without those that only the newest one repeats the project in. */
+export function jobClaims(): Readonly<Record<string, unknown>> {
   const fixture = join(import.meta.dirname, '..', 'fixtures', 'issuers', 'gitlab-push-main.json')
   const all: unknown = JSON.parse(readFileSync(fixture, 'utf8'))
-  // Without the claims that only the newest GitLab repeats the project in.
-  const claims = Object.fromEntries(Object.entries(Object(all)).filter(([name]) => !REPEATED.test(name)))
+  return Object.fromEntries(Object.entries(Object(all)).filter(([name]) => !REPEATED.test(name)))
+}
+
+/** Signed RS256: about 1.7 KB each. */
+function jobTokens(upstream: Upstream): string[] {
+  const claims = jobClaims()
   const now = Math.floor(Date.now() / 1000)
   return Array.from({ length: TOKENS }, (_, index) =>
     upstream.sign({
