@@ -217,6 +217,23 @@ t.test('a cluster that is slow or away fails in time, and is used again when it 
 })
 
 t.test(
+  'without its definitions nothing counts as absent, and a store that was removed is not made anew',
+  async (t) => {
+    const store = await openStoreIn(storePlace(cluster, await makeNamespace(cluster)))
+    t.teardown(() => store.close())
+    t.equal(await store.claimOnce('replay/a', start + hour), true)
+    const crds = ['crd/storeentries.sallyport.dev', 'crd/claimsets.sallyport.dev']
+    t.equal((await cluster.kubectl(['delete', ...crds])).code, 0)
+    const refused = { name: 'StoreFailure', message: /\n {4}-> kubectl apply -k deploy\/crds\/store/ }
+    await t.rejects(store.get('replay/a'), refused)
+    await t.rejects(store.claimOnce('replay/a', start + hour), refused)
+    await t.rejects(store.ping(), { name: 'StoreFailure' })
+    await (await openStoreIn(storePlace(cluster, await makeNamespace(cluster)))).close()
+    await t.rejects(store.ping(), /the store was removed from it/)
+  },
+)
+
+t.test(
   'a release does not work beside a newer one, nor on definitions that lose what it writes',
   async (t) => {
     const namespace = await makeNamespace(cluster)

@@ -2,7 +2,7 @@
 // it, the cluster goes away and comes back, and the Pod of the overlay runs, on its own configuration and on an unmodified one of Dex.
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -105,6 +105,13 @@ async function keysOf({ text, url }: Folder): Promise<string> {
   return text(`${url}/dex/keys`)
 }
 
+/** What the guide says, in that folder as the administrator, about our namespace. */
+function typeAt({ path }: Folder, text: string) {
+  const typed = text.replaceAll('-n sallyport', '-n brokers').replaceAll('kubectl', '"$KUBECTL"')
+  const env = { PATH: process.env['PATH'], KUBECTL: cluster.kubectlFile, KUBECONFIG: cluster.adminKubeconfig }
+  return run('sh', ['-ec', typed], { cwd: path, env })
+}
+
 function kidsOf(keys: string): readonly string[] {
   return Array.from(Object(JSON.parse(keys)).keys, (key) => String(Object(key).kid))
 }
@@ -120,7 +127,7 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
 t.test('two brokers share a cluster', async (t) => {
   const { folders, exchange, mint } = await makePair(t, 'brokers')
   const [first, second] = folders
-  const brokers = await Promise.all(folders.map((folder) => folder.start()))
+  let brokers = await Promise.all(folders.map((folder) => folder.start()))
 
   await t.test(
     'a token that is good once is bought once, whichever of them 100 ask at the same time',
@@ -159,6 +166,21 @@ t.test('two brokers share a cluster', async (t) => {
       t.notMatch(stored, /plain:|eyJ/)
     },
   )
+
+  await t.test('the keys come back from the backup of the guide', async (t) => {
+    const before = await keysOf(first)
+    const [, guide = ''] = readFileSync('docs/operations.md', 'utf8').split('\n### Kubernetes\n')
+    const [backup = '', restore = ''] = Array.from(
+      guide.matchAll(/```sh\n([\s\S]*?)```/g),
+      (match) => match[1],
+    )
+    await typeAt(first, backup)
+    await Promise.all(brokers.map((broker) => broker.stop()))
+    await must(cluster, ['-n', 'brokers', 'delete', 'storeentries', '-l', 'sallyport.dev/owner=keys'])
+    await typeAt(first, restore)
+    brokers = await Promise.all(folders.map((folder) => folder.start()))
+    t.equal(await keysOf(first), before)
+  })
 
   await t.test(
     'without the cluster no token is bought, and with it again they are, without a restart',

@@ -1,10 +1,10 @@
 // That the Role of deploy/kubernetes/components/kubernetes-store is what a store uses, no more and no less: a store lives a whole life
 // with it on a real kube-apiserver, and with each verb taken away the same life fails and says which.
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { stringify } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { entryObject } from '../../src/platform/store/kube_entries.ts'
 import { kubeClusterFor } from '../support/kube_cluster.ts'
 import { makeNamespace, openStoreIn, storeClock, storePlace } from '../support/kube_store.ts'
@@ -130,6 +130,12 @@ t.test('the Role is for one namespace, and for nothing but the store', async (t)
     [],
   )
   t.same([...new Set(rules.flatMap(({ apiGroups }) => apiGroups))], ['sallyport.dev'])
+})
+
+t.test('the rights that the guide lists are those of the Role', async (t) => {
+  const page = readFileSync('docs/operations.md', 'utf8')
+  const listed = /```yaml\n(rules:\n[\s\S]*?)```/.exec(page)?.[1] ?? ''
+  t.same(parse(listed), { rules })
 })
 
 t.test('with the Role a store lives, and it uses every right of it', async (t) => {

@@ -13,7 +13,7 @@ import { StoreFailure } from './store.ts'
 /** The step that this release knows, and the lowest newest step that a release must know to work with what it leaves. */
 const NEWEST = { step: 1, oldestReader: 1 } as const
 
-export const STEP_ANNOTATION = 'sallyport.dev/store-step'
+const STEP_ANNOTATION = 'sallyport.dev/store-step'
 const MARKER = 'schema'
 const RESOURCES: readonly StoreResource[] = ['storeentries', 'claimsets']
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'

@@ -207,12 +207,13 @@ function isAbsent({ status, message }: KubeFailure, name: string): boolean {
   return status === 404 && name !== '' && message.includes(`"${name}" not found`)
 }
 
-const DEFINITIONS_OLD = 'the definitions may be of another release: sallyport store migrate'
-
 /** By the status of the answer. */
 const WAYS_OUT: ReadonlyMap<number | undefined, string> = new Map([
   [403, 'bind the Role of deploy/kubernetes/components/kubernetes-store to this account'],
   [404, 'kubectl apply -k deploy/crds/store, or sallyport store migrate; the namespace must be there, too'],
   [413, 'a value is larger than a cluster keeps: take PostgreSQL'],
-  [422, DEFINITIONS_OLD],
+  [
+    422,
+    'it is larger than a cluster keeps, or the definitions are of another release: sallyport store migrate',
+  ],
 ])

@@ -6,8 +6,8 @@ import { StoreFailure } from './store.ts'
 export type EntryRoomDeps = {
   readonly objects: KubeObjects
   readonly maxEntries: number
-  /** Makes room, where something has expired. */
-  readonly expire: () => Promise<unknown>
+  /** Deletes a batch of what has expired: whoever waits for room waits for no more. */
+  readonly makeRoom: () => Promise<unknown>
   /** Monotonic milliseconds. */
   readonly now: () => number
 }
@@ -50,10 +50,10 @@ export class EntryRoom {
   }
 
   async #look(): Promise<void> {
-    const { objects, maxEntries, expire, now } = this.#deps
+    const { objects, maxEntries, makeRoom, now } = this.#deps
     this.#count = await countEntries(objects)
     if (this.#count >= maxEntries) {
-      await expire()
+      await makeRoom()
       this.#count = await countEntries(objects)
     }
     this.#countedAtMs = now()

@@ -1,5 +1,5 @@
 // The store in a cluster, for brokers that have no database: one object for each key, changed by compare-and-set on its
-// resourceVersion. docs/decisions/0009-kubernetes-store.md says why so, and docs/operations.md what it costs.
+// resourceVersion. docs/decisions/0011-kubernetes-store.md says why so, and docs/operations.md what it costs.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock, RandomBytes } from '#core/clock.ts'
 import { openInNamespace } from '#platform/kube/kube_connection.ts'
@@ -64,7 +64,8 @@ export async function openKubeStore(options: KubeStoreOptions): Promise<Store> {
   const entries = new SettledEntries(objects, sleep, place.requestTimeoutSeconds * 1000)
   const claims = new KubeClaims({ objects, entries, clock, randomBytes, log })
   const sharedClock = options.sharedClock ?? (async () => probe(objects))
-  const room = new EntryRoom({ objects, maxEntries: place.maxEntries, expire, now: () => performance.now() })
+  const { maxEntries } = place
+  const room = new EntryRoom({ objects, maxEntries, makeRoom: () => expire(1), now: monotonic })
   let hasFailed = false
 
   async function writing<T>(work: () => Promise<T>): Promise<T> {
@@ -101,7 +102,7 @@ export async function openKubeStore(options: KubeStoreOptions): Promise<Store> {
     throw entries.contended()
   }
 
-  async function expire(): Promise<number> {
+  async function expire(batches?: number): Promise<number> {
     const [own, shared] = [clock(), await sharedClock()]
     const apart = own - shared
     if (Math.abs(apart) > CLOCK_MARGIN_MS) {
@@ -109,7 +110,7 @@ export async function openKubeStore(options: KubeStoreOptions): Promise<Store> {
       log.warn({ seconds }, 'the clock here is ahead of the cluster by so many seconds: replicas must agree')
     }
     // As in PostgreSQL: what one replica deletes is gone for all, so it goes when both clocks say so, and a minute later.
-    return sweep(objects, Math.min(own, shared) - CLOCK_MARGIN_MS)
+    return sweep(objects, Math.min(own, shared) - CLOCK_MARGIN_MS, batches)
   }
 
   async function valueOf(key: string): Promise<string | undefined> {
@@ -166,7 +167,7 @@ export async function openKubeStore(options: KubeStoreOptions): Promise<Store> {
       }
       throw new StoreFailure(`${objects.place}: a list grew too old before its end, again and again`)
     },
-    expire: () => writing(expire),
+    expire: () => writing(() => expire()),
     sharedClock,
     async ping() {
       await checkMarker(objects)
@@ -185,6 +186,11 @@ export async function openKubeStore(options: KubeStoreOptions): Promise<Store> {
     if (!isTaken) room.giveBack(given.length)
     return isTaken
   }
+}
+
+/** Milliseconds. */
+function monotonic(): number {
+  return performance.now()
 }
 
 /** Reads kubeconfig or ServiceAccount and asks nobody. Rejects with StoreFailure. */

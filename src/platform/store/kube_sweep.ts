@@ -8,19 +8,27 @@ const BATCH = 500
 /** Deletions at a time: claims go on meanwhile. */
 const AT_ONCE = 8
 
-/** Deletes what ended before `until` (milliseconds since the epoch), rounded to seconds; says how many entries. */
-export async function sweep(objects: KubeObjects, until: number): Promise<number> {
-  const removed = await sweepOf(objects, 'storeentries', until)
-  await sweepOf(objects, 'claimsets', until)
+/**
+ * Deletes what ended before `until` (milliseconds since the epoch), rounded to seconds; says how many entries. `batches`: of
+ * each resource at most.
+ */
+export async function sweep(objects: KubeObjects, until: number, batches = Infinity): Promise<number> {
+  const removed = await sweepOf(objects, 'storeentries', until, batches)
+  await sweepOf(objects, 'claimsets', until, batches)
   return removed
 }
 
-async function sweepOf(objects: KubeObjects, resource: StoreResource, until: number): Promise<number> {
+async function sweepOf(
+  objects: KubeObjects,
+  resource: StoreResource,
+  until: number,
+  batches: number,
+): Promise<number> {
   // The label is rounded up and this down, so that nothing goes a moment too early.
   const selector = `${EXPIRES_LABEL}<${Math.floor(until / 1000) + 1}`
   let removed = 0
   let next = ''
-  do {
+  for (let batch = 0; batch < batches; batch += 1) {
     const page = await objects.page(resource, { selector, limit: BATCH, metadataOnly: true, next })
     // What the rest of the list was goes with the next sweep.
     if (page === undefined) return removed
@@ -33,6 +41,7 @@ async function sweepOf(objects: KubeObjects, resource: StoreResource, until: num
       removed += written.filter(({ is }) => is === 'done').length
     }
     next = page.next
-  } while (next !== '')
+    if (next === '') break
+  }
   return removed
 }
