@@ -1,4 +1,5 @@
 // The signer elsewhere that a configuration names, with its guard, its metrics and its lines in the log.
+import { readFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
 import type { CryptoPool } from '#platform/crypto_pool.ts'
 import { KeyFailure } from '#platform/keys/key_failure.ts'
@@ -37,7 +38,7 @@ export function openSigner(
 function create(config: SignerConfig): RemoteSigner {
   switch (config.type) {
     case 'http':
-      return createHttpSigner(config)
+      return createHttpSigner({ ...config, caPem: readCa(config.caFile) })
     case 'pkcs11':
       try {
         return createPkcs11Signer({ ...config, threads: config.maxConcurrent })
@@ -45,5 +46,14 @@ function create(config: SignerConfig): RemoteSigner {
         if (!(error instanceof SignerFailure)) throw error
         throw new KeyFailure(`keys.signer: ${error.message}`, { cause: error })
       }
+  }
+}
+
+function readCa(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new KeyFailure(`keys.signer.caFile: ${file} cannot be read`, { cause })
   }
 }

@@ -18,6 +18,7 @@ const files = {
   '/run/url': 'postgres://sallyport:pw@db.example.com/keys',
   '/run/password': 'pw',
   '/run/kubeconfig': 'kind: Config',
+  '/run/ca.pem': '-----BEGIN CERTIFICATE-----\n',
   '/etc/dex/old.jwks.json': JSON.stringify({ keys: [PUBLIC_JWK] }),
 }
 
@@ -71,6 +72,13 @@ const CASES: readonly Case[] = [
         'store: { type: kubernetes, kubeconfig: /run/kubeconfig, context: ci, namespace: auth, definitions: check, maxEntries: 200 }\n',
     }),
   },
+  ...[
+    'type: pkcs11, library: /opt/hsm.so, token: sallyport, pinFile: /run/password, key: a, maxWaiting: 7',
+    'type: http, url: https://kms.example.com/v1, tokenFile: /run/password, caFile: /run/ca.pem, timeout: 3s',
+  ].map((signer) => ({
+    says: `keys elsewhere, ${signer.slice(0, 12)}`,
+    load: loadDex(SEED_002, { ...SQLITE, files, overlay: `keys: { signer: { ${signer} } }\n` }),
+  })),
   { says: 'memory as storage', load: loadDex(SEED_002, { flags: { store: 'memory' } }) },
   {
     says: 'a client that is public and has a secret',

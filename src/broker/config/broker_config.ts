@@ -100,8 +100,8 @@ export type SignerConfig = {
       readonly type: 'http'
       readonly url: string
       readonly tokenFile: string
-      /** PEM; `undefined`: the system's roots. */
-      readonly caPem: string | undefined
+      /** PEM, read at the start; `undefined`: the system's roots. */
+      readonly caFile: string | undefined
     }
 )
 

@@ -44,10 +44,7 @@ export function readSigner(context: LoadContext, signer: SignerFile, rotates: bo
         type: 'http',
         url: signer.url,
         tokenFile: secretFile(context, 'tokenFile', signer.tokenFile),
-        caPem:
-          signer.caFile === undefined
-            ? undefined
-            : readCertificates(context, ['keys', 'signer', 'caFile'], signer.caFile),
+        caFile: signer.caFile === undefined ? undefined : certificates(context, signer.caFile),
         maxConcurrent: signer.maxConcurrent ?? SIGNER_DEFAULTS.httpConcurrent,
       }
   }
@@ -58,6 +55,11 @@ function secretFile(context: LoadContext, key: 'pinFile' | 'tokenFile', file: st
   const path = ['keys', 'signer', key]
   readNamedFile(context, path, file)
   checkPrivate(context, path, file, 'error')
+  return absolute(context, file)
+}
+
+function certificates(context: LoadContext, file: string): string {
+  readCertificates(context, ['keys', 'signer', 'caFile'], file)
   return absolute(context, file)
 }
 

@@ -11,6 +11,7 @@ import { reservedPrefix } from '#core/policy/outputs.ts'
 import { formatDuration } from '#platform/config/duration.ts'
 import type { ListenerConfig } from '#platform/http/listen.ts'
 import type { BrokerConfig } from '../broker_config.ts'
+import { nativeSigner } from './native_form_signer.ts'
 import { nativeStore } from './native_form_store.ts'
 import { DEFAULTS } from '../schema.ts'
 import { clientIdProblem, reservedConnector } from '../subject_ids.ts'
@@ -55,6 +56,7 @@ export function toNativeForm(config: BrokerConfig, secretVariables: SecretVariab
       rotateEvery: formatDuration(config.keys.rotationSeconds),
       sealingKeyFile: config.keys.sealingKeyFile,
       extraPublicKeysFile: config.keys.extraPublicKeysFile,
+      signer: nativeSigner(config.keys.signer),
     },
     web: nativeWeb(config, left),
     connectors: connectors.map((connector) => nativeConnector(connector, config.issuer)),
