@@ -88,9 +88,11 @@ async function keepsQuiet(
   }
 }
 
+configure(folder, { signer: signer() })
+const server = await folder.start()
+const [old = ''] = await kids(folder)
+
 t.test('a key behind HTTP signs, and the broker holds no private key', async (t) => {
-  configure(folder, { signer: signer() })
-  const server = await folder.start()
   const issued = await exchange(folder)
   t.equal(issued.status, 200)
   t.strictSame([await verifiedKid(folder, issued.json['access_token'])], await kids(folder))
@@ -99,14 +101,11 @@ t.test('a key behind HTTP signs, and the broker holds no private key', async (t)
   t.match(metrics, /^sallyport_signer_seconds_count\{result="ok"\} [1-9]/m)
   t.match(metrics, /^sallyport_signer_breaker_state\{state="closed"\} 1$/m)
   await keepsQuiet(t, folder, server, [BEARER, ...(await service.secrets())])
-  await server.stop()
 })
 
 t.test(
   'a signer that hangs or fails: 503 with its reason, nothing burned while it is left alone, and back by itself',
   async (t) => {
-    configure(folder, { signer: signer() })
-    const server = await folder.start()
     await service.behave('hangs')
     const late = await exchange(folder)
     t.match(late, { status: 503, json: { error: 'temporarily_unavailable' } })
@@ -141,23 +140,16 @@ t.test(
 t.test(
   'another name in the configuration is published at the next start, and the first key still signs',
   async (t) => {
-    const [old] = await (async () => {
-      configure(folder, { signer: signer() })
-      const server = await folder.start()
-      const before = await kids(folder)
-      await server.stop()
-      return before
-    })()
     configure(folder, { signer: signer({ key: 'ec-next' }) })
-    const server = await folder.start()
+    const next = await folder.start()
     t.equal((await kids(folder)).length, 2)
     const issued = await exchange(folder)
     t.equal(await verifiedKid(folder, issued.json['access_token']), old)
-    await server.stop()
+    await next.stop()
 
     const listed = await runSallyport(['keys', 'list'], { ...command, cwd: folder.path })
     t.match(listed.stdout, new RegExp(`^signing  ${old}.*\\nnext  `))
-    const rotated = await runSallyport(['keys', 'revoke', String(old)], { ...command, cwd: folder.path })
+    const rotated = await runSallyport(['keys', 'revoke', '--', old], { ...command, cwd: folder.path })
     t.equal(rotated.code, 0, rotated.stderr)
     const after = await folder.start()
     t.not((await kids(folder))[0], old)
@@ -173,10 +165,10 @@ t.test('a key in a PKCS#11 token signs RS256', { skip: softHsmMissing() }, async
     algorithm: 'RS256',
     signer: { type: 'pkcs11', library: hsm.library, token: hsm.token, pinFile: hsm.pinFile, key: 'rsa' },
   })
-  const server = await at.start([], { SOFTHSM2_CONF: process.env['SOFTHSM2_CONF'] })
+  const holder = await at.start([], { SOFTHSM2_CONF: process.env['SOFTHSM2_CONF'] })
   const issued = await exchange(at)
   t.equal(issued.status, 200)
   t.strictSame([await verifiedKid(at, issued.json['access_token'])], await kids(at))
-  await keepsQuiet(t, at, server, [SOFT_HSM_PIN, ...hsm.secrets])
-  await server.stop()
+  await keepsQuiet(t, at, holder, [SOFT_HSM_PIN, ...hsm.secrets])
+  await holder.stop()
 })
