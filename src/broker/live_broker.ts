@@ -6,6 +6,7 @@ import type { Clock, RandomBytes } from '#core/clock.ts'
 import { presetOf } from '#core/issuer/presets.ts'
 import { parseCompact } from '#core/jwt/compact.ts'
 import { deny } from '#core/result.ts'
+import type { Result } from '#core/result.ts'
 import type { Levers } from '#core/levers.ts'
 import { compilePolicy } from '#core/policy/compile_policy.ts'
 import { indexPolicies } from '#core/policy/decide.ts'
@@ -94,7 +95,9 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts, previo
   const secrets = secretsFor(config, parts, previous)
   // What was taken without the store is remembered over a reload.
   const spare = previous?.token.grantDeps.spare ?? createSpareClaims(parts)
-  const issue: GrantDeps['issue'] = (order, facts) => issueToken(order, facts, issuing)
+  // Asked again: the claim before it may have waited for the store, and the clock may have been set meanwhile.
+  const issue: GrantDeps['issue'] = async (order, facts) =>
+    clockRefusal(parts) ?? issueToken(order, facts, issuing)
   const grantDeps = {
     ...buildGrantDeps(config, { ...parts, spare }, issue),
     secrets,
@@ -165,8 +168,8 @@ function placeAt(
   { keyRing, clockWatch }: Pick<BrokerParts, 'keyRing' | 'clockWatch'>,
 ): GrantDeps['atSigner'] {
   return async (work) => {
-    const aheadSeconds = clockWatch.offBySeconds()
-    if (aheadSeconds !== undefined) return deny({ reason: 'clock_off', aheadSeconds })
+    const clockOff = clockRefusal({ clockWatch })
+    if (clockOff !== undefined) return clockOff
     const busy = signing.refusal()
     if (busy !== undefined) return deny(busy)
     const refused = keyRing.refusal()
@@ -178,6 +181,11 @@ function placeAt(
       leave()
     }
   }
+}
+
+function clockRefusal({ clockWatch }: Pick<BrokerParts, 'clockWatch'>): Result<never> | undefined {
+  const aheadSeconds = clockWatch.offBySeconds()
+  return aheadSeconds === undefined ? undefined : deny({ reason: 'clock_off', aheadSeconds })
 }
 
 /** Buckets stay as full as they are for as long as their rates do, also when only the key set changed. */

@@ -88,3 +88,35 @@ t.test('a clock that is set right is right with the next request', async (t) => 
   t.equal((await wrong.credentials()).status, 200)
   t.match((await wrong.ops.inject({ url: '/readyz' })).payload, '[+]clock ok')
 })
+
+t.test(
+  'a clock that jumps while the token is being claimed issues nothing: its key would sign before its time',
+  async (t) => {
+    const clock = { now: shared.now }
+    const inner = createMemoryStore({ clock: () => shared.now })
+    let jumpMs = 0
+    const jumping = await startTestBroker(t, {
+      issuer,
+      store: {
+        ...inner,
+        claimAllOnce: async (...claims) => {
+          clock.now += jumpMs
+          return inner.claimAllOnce(...claims)
+        },
+      },
+      clock,
+      sharedClock: async () => shared.now,
+      change: (config) => Object.assign(Object(config['connectors'])[0], { singleUse: 'once' }),
+    })
+    t.equal(
+      (await jumping.exchange({ subject_token: jumping.mint() })).status,
+      200,
+      'and without a jump it does',
+    )
+    jumpMs = 300_000
+    const { status, text } = await jumping.exchange({ subject_token: jumping.mint() })
+    t.equal(status, 503)
+    t.notMatch(text, 'eyJ')
+    t.match(jumping.audit(), { decision: 'fail', reason: 'clock_off', evidence: { aheadSeconds: 300 } })
+  },
+)

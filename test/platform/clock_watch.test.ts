@@ -121,3 +121,38 @@ for (const [says, isOff] of [
     t.equal((await store.get('keys/ring')) === before, isOff)
     ring.close()
   })
+
+t.test(
+  'a clock that jumps while the store is slow changes no key either: what counts is when the plan is made',
+  async (t) => {
+    const inner = createMemoryStore({ clock: () => START })
+    const world = { now: START, jumps: false }
+    const ring = await openKeyRing({
+      store: {
+        ...inner,
+        get: async (key) => {
+          if (world.jumps) world.now = START + 10 * 86_400_000
+          return inner.get(key)
+        },
+      },
+      clock: () => world.now,
+      randomBytes: createRandomBytes(),
+      config: {
+        algorithm: 'ES256',
+        rotationSeconds: 7 * 86_400,
+        sealingKeyFile: undefined,
+        extraPublicKeysFile: undefined,
+      },
+      maxTokenTtlSeconds: 600,
+      log: { info: silent, warn: silent },
+      refreshSeconds: 0,
+      isClockOff: () => world.now !== START,
+    })
+    const before = await inner.get('keys/ring')
+    world.jumps = true
+    await ring.refresh()
+    t.equal(world.now, START + 10 * 86_400_000)
+    t.equal(await inner.get('keys/ring'), before)
+    ring.close()
+  },
+)

@@ -222,7 +222,8 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
   }
 
   const refresh = async (): Promise<void> => {
-    await update(deps.isClockOff?.() === true ? planNothing : planRotation)
+    // Asked when the plan is made and not before: the store may have taken its time, and the clock may have been set.
+    await update((...given) => (deps.isClockOff?.() === true ? planNothing : planRotation)(...given))
   }
   await refresh()
 
