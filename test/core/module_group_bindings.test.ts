@@ -83,6 +83,22 @@ t.test('WH-G2: a pattern among Providers is let in and told', async (t) => {
   t.strictSame(written({ to: { providerResources: ['*', 'aws'] } }).warnings, [])
 })
 
+function many(prefix: string): readonly string[] {
+  return Array.from({ length: 20_000 }, (_, index) => `${prefix}${String(index).padStart(6, '0')}`)
+}
+
+t.test('WH-G2: thousands of patterns are compared with thousands that were there', async (t) => {
+  const from = { moduleResources: many('a'), providerResources: many('*a') }
+  const to = { moduleResources: many('b'), providerResources: [...many('*a'), '*b'] }
+  const before = process.threadCpuUsage()
+  const verdict = written({ from, to })
+  const { user, system } = process.threadCpuUsage(before)
+  // Each with each, it was ten seconds.
+  t.ok((user + system) / 1000 < 1000)
+  t.equal(verdict.allowed, true)
+  t.equal(verdict.findings.length, 1)
+})
+
 t.test("patterns are well-formed where Go's path.Match says so", async (t) => {
   for (const pattern of ['', '*', 'a?c', '[a-z]*', '[^a]', '[\\]]', '\\*', 'a[bc]d', '[a\\-z]', '[[]'])
     t.equal(goPatternProblem(pattern), undefined, pattern)

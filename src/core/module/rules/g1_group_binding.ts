@@ -46,8 +46,10 @@ function shadowText({ name }: GroupBindingChange, { groupBindings }: LedgerFacts
 
 function deadPatterns({ old, new: binding }: GroupBindingChange): readonly Finding[] {
   if (binding === undefined) return []
+  // Sets: a binding may have thousands of either.
+  const stored = { globs: new Set(old?.moduleResources), names: new Set(old?.providerResources) }
   const globs = binding.moduleResources.flatMap((pattern, index): Finding[] => {
-    const problem = old?.moduleResources.includes(pattern) === true ? undefined : goPatternProblem(pattern)
+    const problem = stored.globs.has(pattern) ? undefined : goPatternProblem(pattern)
     if (problem === undefined) return []
     return [
       {
@@ -60,7 +62,7 @@ function deadPatterns({ old, new: binding }: GroupBindingChange): readonly Findi
     ]
   })
   const names = binding.providerResources.flatMap((name, index): Finding[] => {
-    if (name === '*' || !/[*?[]/.test(name) || old?.providerResources.includes(name) === true) return []
+    if (name === '*' || !/[*?[]/.test(name) || stored.names.has(name)) return []
     return [
       {
         rule: 'WH-G2',
