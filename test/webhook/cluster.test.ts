@@ -474,9 +474,47 @@ t.test('names that begin alike hold no review up', async (t) => {
   t.equal(versionNameOwner('m-1-9-9-7'), 'infra/m-1')
 })
 
-function providerJson(name: string, versions: readonly string[]): JsonObject {
+t.test('a Provider that lists no end of platforms holds no review up', async (t) => {
+  const same = Array.from({ length: 200_000 }, () => 'x')
+  const other = Array.from({ length: 20_000 }, (_, index) => `x${index}`)
+  const { cluster } = await synced(t, (empty) => {
+    empty.put(PROVIDERS, providerJson('m', ['9.9.9'], { operatingSystems: [], architectures: same }))
+    empty.put(PROVIDERS, providerJson('m-1', ['9.9.9'], { operatingSystems: other, architectures: other }))
+  })
+  const { versionNameOwner } = factsOf(cluster, { name: 'm-1-2' })
+  const names = Array.from({ length: 250 }, (_, index) => `m-1-2-0-0-${index}`)
+  const before = process.threadCpuUsage()
+  t.same(
+    names.filter((name) => versionNameOwner(name) !== undefined),
+    [],
+  )
+  const { user, system } = process.threadCpuUsage(before)
+  t.ok((user + system) / 1000 < 1000)
+  t.equal(versionNameOwner('m-9-9-9-x-x'), undefined, 'without a system no Version is made')
+  t.equal(versionNameOwner('m-1-9-9-9-x7-x19999'), 'infra/m-1')
+})
+
+t.test('systems and architectures with dashes, dots and capitals are found in a name', async (t) => {
+  const { cluster } = await synced(t, (empty) => {
+    const platforms = { operatingSystems: ['Linux_musl', 'a-b'], architectures: ['amd64.v3', 'b-c'] }
+    empty.put(PROVIDERS, providerJson('aws', ['v5.0.0'], platforms))
+  })
+  const { versionNameOwner } = factsOf(cluster, {})
+  for (const end of ['linux-musl-amd64-v3', 'linux-musl-b-c', 'a-b-b-c'])
+    t.equal(versionNameOwner(`aws-5-0-0-${end}`), 'infra/aws', end)
+  for (const end of ['linux-musl', 'amd64-v3', 'a-b-c', 'a-b-b-c-', 'b-c-a-b', 'linux-musl--b-c', ''])
+    t.equal(versionNameOwner(`aws-5-0-0-${end}`), undefined, end)
+})
+
+const TWO_PLATFORMS = { operatingSystems: ['linux'], architectures: ['amd64', 'arm64'] }
+
+function providerJson(
+  name: string,
+  versions: readonly string[],
+  providerConfig: JsonObject = TWO_PLATFORMS,
+): JsonObject {
   const spec = {
-    providerConfig: { operatingSystems: ['linux'], architectures: ['amd64', 'arm64'] },
+    providerConfig,
     versions: versions.map((version) => ({ version })),
   }
   return {

@@ -13,7 +13,7 @@ export class NameIndex {
   /** Name in the configuration, or of the object -> holders in every namespace. */
   readonly #byName = new Map<string, Holders>()
   /** Of those that were asked about: a state of an object is another key than the next. */
-  readonly #stems = new WeakMap<Named, ReadonlySet<string>>()
+  readonly #parts = new WeakMap<Named, NameParts>()
 
   change(before: Named | undefined, after: Named | undefined): void {
     if (before !== undefined) {
@@ -46,18 +46,18 @@ export class NameIndex {
     for (let dash = objectName.indexOf('-'); dash > 0; dash = objectName.indexOf('-', dash + 1)) {
       for (const [key, holder] of this.#byName.get(objectName.slice(0, dash)) ?? []) {
         if (holder.meta.namespace !== namespace || key === except) continue
-        if (isNameOf(holder, this.#stemsOf(holder), objectName)) return key
+        if (isMadeOf(this.#partsOf(holder), objectName)) return key
       }
     }
     return undefined
   }
 
-  #stemsOf(holder: Named): ReadonlySet<string> {
-    const known = this.#stems.get(holder)
+  #partsOf(holder: Named): NameParts {
+    const known = this.#parts.get(holder)
     if (known !== undefined) return known
-    const stems = new Set(holder.versions.map(({ version }) => stemOf(holder, version)))
-    this.#stems.set(holder, stems)
-    return stems
+    const parts = partsOf(holder)
+    this.#parts.set(holder, parts)
+    return parts
   }
 
   /** The one in this namespace that has the name in its configuration; by its own name first. */
@@ -81,27 +81,56 @@ function namesOf(holder: Named): readonly string[] {
   return name === holder.meta.name ? [name] : [name, holder.meta.name]
 }
 
-/** What the names of Version objects begin with, for each version that is listed: all of it for a Module's. */
-function stemOf(holder: Named, version: string): string {
-  const name = configName(holder)
-  if (holder.kind === 'Module') return versionObjectName(name, version)
-  const plain = version.startsWith('v') ? version.slice(1) : version
-  return sanitised(`${name}-${plain}`)
+/** What the names of Version objects are put together from. No name is made to be compared: there may be any number of platforms. */
+type NameParts = {
+  /** What they begin with, for each version that is listed: all of it for a Module's. */
+  readonly stems: ReadonlySet<string>
+  /** `-linux`, `-amd64`; absent for a Module. */
+  readonly platforms:
+    | { readonly systems: ReadonlySet<string>; readonly architectures: ReadonlySet<string> }
+    | undefined
 }
 
-/** `aws-5-0-0-linux-amd64`: one for each platform. None is made to be compared, since there may be any number. */
-function isNameOf(holder: Named, stems: ReadonlySet<string>, objectName: string): boolean {
-  if (holder.kind === 'Module') return stems.has(objectName)
+const NO_NAMES: NameParts = { stems: new Set(), platforms: undefined }
+
+function partsOf(holder: Named): NameParts {
+  const name = configName(holder)
+  if (holder.kind === 'Module') {
+    const stems = new Set(holder.versions.map(({ version }) => versionObjectName(name, version)))
+    return { stems, platforms: undefined }
+  }
   const { operatingSystems, architectures } = holder.config
-  return architectures.some((architecture) => {
-    const end = `-${sanitised(architecture)}`
-    if (!objectName.endsWith(end)) return false
-    const rest = objectName.slice(0, -end.length)
-    return operatingSystems.some((system) => {
-      const middle = `-${sanitised(system)}`
-      return rest.endsWith(middle) && stems.has(rest.slice(0, -middle.length))
-    })
-  })
+  // WH-V11 lets the one be as long as it likes where the other is empty, and then no object is made.
+  if (operatingSystems.length === 0 || architectures.length === 0) return NO_NAMES
+  return {
+    stems: new Set(holder.versions.map(({ version }) => sanitised(`${name}-${withoutV(version)}`))),
+    platforms: { systems: endsOf(operatingSystems), architectures: endsOf(architectures) },
+  }
+}
+
+function withoutV(version: string): string {
+  return version.startsWith('v') ? version.slice(1) : version
+}
+
+function endsOf(texts: readonly string[]): ReadonlySet<string> {
+  return new Set(Array.from(new Set(texts), (text) => `-${sanitised(text)}`))
+}
+
+/** `aws-5-0-0-linux-amd64`: by the dashes of the name, of which it has few, whatever a Provider lists. */
+function isMadeOf({ stems, platforms }: NameParts, objectName: string): boolean {
+  if (platforms === undefined) return stems.has(objectName)
+  const { systems, architectures } = platforms
+  return beginningsBefore(architectures, objectName).some((rest) =>
+    beginningsBefore(systems, rest).some((stem) => stems.has(stem)),
+  )
+}
+
+/** What is left of a text for each of the ends that it has. */
+function beginningsBefore(ends: ReadonlySet<string>, text: string): readonly string[] {
+  const found: string[] = []
+  for (let dash = text.lastIndexOf('-'); dash > 0; dash = text.lastIndexOf('-', dash - 1))
+    if (ends.has(text.slice(dash))) found.push(text.slice(0, dash))
+  return found
 }
 
 function sanitised(text: string): string {
