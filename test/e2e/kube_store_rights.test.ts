@@ -37,6 +37,10 @@ t.before(async () => {
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
+function listOf(items: readonly unknown[]): string {
+  return JSON.stringify({ apiVersion: 'v1', kind: 'List', items })
+}
+
 /** The rights one by one: `get storeentries`. */
 function rightsIn(of: readonly Rule[]): readonly string[] {
   return of.flatMap(({ resources, verbs }) =>
@@ -130,6 +134,24 @@ t.test('the Role is for one namespace, and for nothing but the store', async (t)
     [],
   )
   t.same([...new Set(rules.flatMap(({ apiGroups }) => apiGroups))], ['sallyport.dev'])
+})
+
+t.test('every object of the overlay is taken as it stands, without a warning', async (t) => {
+  // The certificate is cert-manager's, which test/e2e/kube_deploy.test.ts has.
+  const [namespace, ...others] = objects.filter(({ kind }) => kind !== 'Certificate')
+  t.equal((await cluster.kubectl(['create', '-f', '-'], { input: listOf([namespace]) })).code, 0)
+  const dry = [
+    'apply',
+    '--dry-run=server',
+    '--server-side',
+    '--force-conflicts',
+    '--validate=strict',
+    '-f',
+    '-',
+  ]
+  const taken = await cluster.kubectl(dry, { input: listOf(others) })
+  t.same([taken.code, taken.stderr], [0, ''])
+  t.equal(taken.stdout.trim().split('\n').length, others.length)
 })
 
 t.test('the rights that the guide lists are those of the Role', async (t) => {
