@@ -129,9 +129,8 @@ async function runChaos(plan: Plan, teardowns: Teardowns): Promise<number> {
   const load = startLoad({ world, client, recorder, seed: plan.seed })
   teardowns.teardown(() => load.stop())
   const faults = scheduleFaults({ ...plan, things: world.things })
-  const began = performance.now()
-  const clock = (): string => `${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s`
-  const say = (text: string): void => console.log(`${clock()}  ${text}`)
+  const [began, startedAt] = [performance.now(), Date.now()]
+  const say = (text: string): void => console.log(`${secondsText(performance.now() - began)}  ${text}`)
   const progress = setInterval(() => say(progressText(recorder)), PROGRESS_MS)
   teardowns.teardown(() => clearInterval(progress))
   const underWay: Promise<unknown>[] = []
@@ -168,7 +167,7 @@ async function runChaos(plan: Plan, teardowns: Teardowns): Promise<number> {
   // 4. what held
   say('checking')
   const history = historyOf(recorder, world)
-  return report(history, done, await checkHistory(history))
+  return report(history, done, await checkHistory(history), startedAt)
 }
 
 async function doFault(
@@ -207,7 +206,12 @@ function answersText(recorder: Pick<Recorder, 'answers'>): string {
     .join(', ')
 }
 
-function report(history: History, faults: readonly Fault[], violations: readonly Violation[]): number {
+function report(
+  history: History,
+  faults: readonly Fault[],
+  violations: readonly Violation[],
+  startedAt: number,
+): number {
   const { requests, looks, questions, audit } = history
   const lines = [...audit.values()].reduce((sum, own) => sum + own.length, 0)
   console.log(`requests    ${requests.length}`)
@@ -218,10 +222,15 @@ function report(history: History, faults: readonly Fault[], violations: readonly
   console.log(
     `violations  ${violations.length}${violations.length === 0 ? '' : ': '}${countBy(violations, ({ kind }) => kind)}`,
   )
-  for (const { kind, evidence } of violations.slice(0, SHOWN)) console.log(`  ${kind}: ${evidence}`)
+  for (const { kind, at, evidence } of violations.slice(0, SHOWN))
+    console.log(`  ${secondsText(at - startedAt)}  ${kind}: ${evidence}`)
   const sold = requests.filter(({ status }) => status === 200).length
   if (sold === 0) console.log('nothing was bought, so nothing was shown')
   return violations.length === 0 && sold > 0 ? 0 : 1
+}
+
+function secondsText(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1).padStart(6)} s`
 }
 
 function countBy<Item>(items: readonly Item[], nameOf: (item: Item) => string): string {
@@ -232,7 +241,7 @@ function countBy<Item>(items: readonly Item[], nameOf: (item: Item) => string): 
 
 function faultText({ at, kind, thing, way, lastsMs }: Fault): string {
   const lasts = lastsMs === 0 ? '' : `for ${(lastsMs / 1000).toFixed(1)} s`
-  return `${(at / 1000).toFixed(1).padStart(6)} s  ${kind.name} ${thing} ${way} ${lasts}`.trimEnd()
+  return `${secondsText(at)}  ${kind.name} ${thing} ${way} ${lasts}`.trimEnd()
 }
 
 function selectedKinds(only: readonly string[], without: readonly string[]): readonly FaultKind[] {

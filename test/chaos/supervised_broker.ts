@@ -75,6 +75,8 @@ export function superviseBroker({
       env: { ...SERVE_ENV, CHAOS_CLOCK: clockFile },
       ready: async () => (await fetch(`${opsUrl}/livez`)).ok,
       pollMs: 50,
+      // The machine may have more to do than this run.
+      readyMs: 60_000,
     })
     server = started
     void watch(started)

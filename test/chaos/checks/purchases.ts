@@ -45,7 +45,9 @@ function checkSingleUse(history: History): readonly Violation[] {
     if (lines.length < 2) continue
     const ids = lines.map(({ requestId }) => requestId).join(', ')
     const evidence = `the audit trail allows the subject token ${jti} ${lines.length} times: ${ids}`
-    violations.push({ kind: 'bought_twice', at: 0, evidence })
+    const asked = limited.filter(({ domain, subject }) => `${domain} ${subject?.jti}` === jti)
+    const at = Math.max(...asked.map(({ sentAt }) => sentAt))
+    violations.push({ kind: 'bought_twice', at, evidence })
   }
   return violations
 }
