@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import {
   identitiesOf,
@@ -93,6 +94,62 @@ t.test('the source of a Module is host and path, as the broker names it', async 
   ]
   for (const [repoUrl, source] of sources)
     t.equal(sourceOf(aModule({ config: { repoUrl } })), source, repoUrl)
+})
+
+t.test('an address whose host is read in two ways, or is none, names no repository', async (t) => {
+  for (const repoUrl of [
+    'https://github.com./acme/vpc',
+    'https://git..example.com/acme/vpc',
+    'https://.example.com/acme/vpc',
+    'https://-git.example.com/acme/vpc',
+    'https://git-.example.com/acme/vpc',
+    'https://git%68ub.com/acme/vpc',
+    'ssh://git@git%68ub.com/acme/vpc',
+    'https://git hub.com/acme/vpc',
+    'https://git\thub.com/acme/vpc',
+    ' https://github.com/acme/vpc',
+    'https://github.com/acme/vpc ',
+    'https://github.com/acme/vpc\n',
+    'https:github.com/acme/vpc',
+    'https:///github.com/acme/vpc',
+    'https:\\\\github.com\\acme\\vpc',
+    'https://evil.example\\@github.com/acme/vpc',
+    'https://a@b@github.com/acme/vpc',
+    'https://github.com:65536/acme/vpc',
+    'https://127.1/acme/vpc',
+    'https://0x7f.1/acme/vpc',
+    'https://2130706433/acme/vpc',
+    'ssh://git@127.1/acme/vpc',
+    'https://256.0.0.1/acme/vpc',
+    'https://01.2.3.4/acme/vpc',
+    'https://\u212a8s.example/acme/vpc',
+    'https://github\u3002com/acme/vpc',
+    'https://git\u00adhub.com/acme/vpc',
+    'ssh://git@b\u00fccher.example/acme/vpc',
+    'https://a$b/acme/vpc',
+    'git@github.com.:acme/vpc',
+    'git@[::1]:acme/vpc',
+    'git@git.example.com:acme/../../other/vpc',
+    'git@git.example.com:./acme/%2E%2e/vpc',
+  ])
+    t.equal(sourceOf(aModule({ config: { repoUrl } })), undefined, repoUrl)
+  const kept: readonly (readonly [string, string])[] = [
+    ['https://10.1.2.3:3000/acme/vpc', '10.1.2.3:3000/acme/vpc'],
+    ['https://[2001:DB8::1]:8443/acme/vpc', '[2001:db8::1]:8443/acme/vpc'],
+    ['https://git_lab/acme/vpc', 'git_lab/acme/vpc'],
+    ['https://x-access-token:a%2Fb!@github.com/acme/vpc', 'github.com/acme/vpc'],
+    ['https://xn--bcher-kva.example/acme/vpc', 'xn--bcher-kva.example/acme/vpc'],
+    ['https://dev.azure.com/acme/My Team/_git/vpc', 'dev.azure.com/acme/my%20team/_git/vpc'],
+  ]
+  for (const [repoUrl, source] of kept) t.equal(sourceOf(aModule({ config: { repoUrl } })), source, repoUrl)
+})
+
+t.test('the guide says what each way to write an address names', async (t) => {
+  const page = readFileSync(new URL('../../docs/webhook-authors.md', import.meta.url), 'utf8')
+  const rows = page.matchAll(/^\| `((?:\w+:\/\/|git@)[^`]*)` \| (?:`([^`]+)`|nothing) \|/gm)
+  const told = Array.from(rows, ([, repoUrl = '', source]) => [repoUrl, source] as const)
+  t.ok(told.length > 10)
+  for (const [repoUrl, source] of told) t.equal(sourceOf(aModule({ config: { repoUrl } })), source, repoUrl)
 })
 
 t.test('an address of a hundred thousand slashes is read as fast as any other', async (t) => {

@@ -14,16 +14,57 @@ export function sourceOf(module: ModuleObject): string | undefined {
   return foldSource(`github.com/${repoOwner}/${name}`)
 }
 
-/** `https://`, `http://`, `ssh://`, `git://` addresses and `git@host:path`; `undefined` for anything else. */
+/**
+ * `https://`, `http://`, `ssh://`, `git://` addresses and `git@host:path`; `undefined` for anything else, and for what git and a
+ * browser's reader would fetch from two places (the table of docs/webhook-authors.md).
+ */
 function sourceOfUrl(address: string): string | undefined {
   const short = /^[A-Za-z0-9_.-]+@([A-Za-z0-9.-]+):(?!\/)(.+)$/.exec(address)
-  const url = URL.parse(short === null ? address : `ssh://${short[1]}/${short[2]}`)
+  // Below the home directory of a login no path begins at the root.
+  if (short?.[2]?.split('/').some(isUpward) === true) return undefined
+  const text = short === null ? address : `ssh://${short[1]}/${short[2]}`
+  if (!hasPlainHost(text)) return undefined
+  const url = URL.parse(text)
   if (url === null || !PROTOCOLS.has(url.protocol) || url.search !== '' || url.hash !== '') return undefined
   const path = withoutSlashes(url.pathname).replace(/\.git$/i, '')
   // A port of ssh is not the web's: the claim names the forge's web address.
   const host = url.protocol === 'ssh:' ? url.hostname : url.host
   if (host === '' || !path.includes('/') || !path.split('/').every(isSegment)) return undefined
   return foldSource(`${host}/${path}`)
+}
+
+/**
+ * By RFC 3986, section 3.2: the reader of URLs takes more. It drops tabs, takes `\\` for a slash, decodes `%68`, folds the Kelvin sign
+ * and writes 127.1 as 127.0.0.1, each under some schemes only; other readers do not.
+ */
+function hasPlainHost(address: string): boolean {
+  if (UNWRITTEN.test(address)) return false
+  const host = AUTHORITY.exec(address)?.[1]
+  if (host === undefined) return false
+  const labels = host.split('.')
+  const isNumber = /^(?:\d+|0x[\da-f]*)$/i.test(labels.at(-1) ?? '')
+  return host.startsWith('[') || (isNumber ? isIpv4(labels) : labels.every((label) => LABEL.test(label)))
+}
+
+/** Nowhere in a URL: control characters, backslashes, blanks around it. */
+// oxlint-disable-next-line no-control-regex -- they are what is looked for
+const UNWRITTEN = /[\u0000-\u001f\u007f\\]|^ | $/
+
+/** Scheme, who logs in, the host as it is written, a port. What stands in brackets URL.parse reads. */
+const AUTHORITY =
+  /^[a-z]+:\/\/(?:(?:[\w.~!$&'()*+,;=:-]|%[\da-f]{2})*@)?(\[[\da-f:.]+\]|[\w.-]+)(?::\d*)?(?:\/|$)/i
+
+/** RFC 1123, section 2.1, and the underscore that container networks have. */
+const LABEL = /^\w(?:[\w-]*\w)?$/
+
+function isIpv4(labels: readonly string[]): boolean {
+  return (
+    labels.length === 4 && labels.every((label) => /^(?:0|[1-9]\d{0,2})$/.test(label) && Number(label) < 256)
+  )
+}
+
+function isUpward(segment: string): boolean {
+  return /^(?:\.|%2e){1,2}$/i.test(segment)
 }
 
 /** At both ends. By hand: a pattern for the end looks at a hundred thousand slashes a hundred thousand times. */

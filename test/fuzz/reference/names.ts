@@ -81,15 +81,38 @@ export function slowDuration(text: string): number | undefined {
   return text.startsWith('-') ? -seconds : seconds
 }
 
+/** A name of DNS in lower case, four decimal numbers, or anything between brackets; then a port. */
+function isPlainHost(text: string): boolean {
+  const port = /:[0-9]+$/.exec(text)?.[0] ?? ''
+  const host = text.slice(0, text.length - port.length)
+  if (host.startsWith('['))
+    return host.endsWith(']') && Array.from(host.slice(1, -1)).every((one) => HEX.includes(one))
+  const labels = host.split('.')
+  const numbers = labels.map((label) => (/^[0-9]+$/.test(label) ? Number(label) : NaN))
+  if (!Number.isNaN(numbers.at(-1) ?? NaN))
+    return (
+      labels.length === 4 && numbers.every((number, nth) => number < 256 && String(number) === labels[nth])
+    )
+  return labels.every(
+    (label) =>
+      label !== '' &&
+      !label.startsWith('-') &&
+      !label.endsWith('-') &&
+      Array.from(label).every((one) => NAME.includes(one)),
+  )
+}
+
+const HEX = '0123456789abcdef:'
+const NAME = 'abcdefghijklmnopqrstuvwxyz0123456789_-'
+
 /**
  * Whether a text names one repository by its address, as far as that can be said without parsing it: what a source must
  * keep to whatever it was made of.
  */
 export function isPlainSource(source: string): boolean {
   const [host = '', ...path] = source.split('/')
-  const isHost = /^[^A-Z\s\\@?#]+$/.test(host)
   return (
-    isHost &&
+    isPlainHost(host) &&
     path.length >= 2 &&
     path.every((part) => part !== '' && part !== '.' && part !== '..' && !/[A-Z\s\\?#]/.test(part))
   )

@@ -68,6 +68,9 @@ const source: FuzzTarget = {
     'https://github.com/a/b?x=1',
     'http://[::1]:8080/a/b',
     'https://user:pw@host/a/b//',
+    'https://git%68ub.com/a/b',
+    'https://127.1/a/b',
+    'git@a..b.:x/../y/z',
   ],
   words: [
     'https://',
@@ -92,12 +95,22 @@ const source: FuzzTarget = {
     '\u212a',
     '\t',
     '[::1]',
+    '127.1',
+    '0x7f',
+    '%68',
+    '\u3002',
+    '\u00ad',
+    'xn--',
+    '-',
   ],
   check: (input) => {
     const address = input.toString('utf8')
     const ours = sourceOf(aModule({ config: { repoUrl: address } }))
     if (address === '' || ours === undefined) return 'no source'
     must(isPlainSource(ours), `"${ours}" is no plain source`)
+    // As somebody wrote it: nothing was decoded, mapped or cut out to make one host of another.
+    const host = /^[^/:[]*/.exec(ours)?.[0] ?? ''
+    must(address.toLowerCase().includes(host), `"${host}" is no host that was written`)
     must(foldSource(ours) === ours, 'folded twice it is another')
     must(!ours.endsWith('.git.git') || /\.git\.git/i.test(address), 'an ending that nobody wrote')
     // Numbers, punycode and the like are spelled differently below another scheme, and an ending goes once.

@@ -13,7 +13,12 @@ const IS_UPDATED = "request.operation == 'UPDATE'"
 
 /** What a URL keeps as it is in a path, but for dots that go up; anything else names no repository here. */
 const SEGMENT = '[A-Za-z0-9._~!$&()*+,;=:@%|-]+'
-const ADDRESS = `^(?:https?|ssh|git)://(?:[^/@?#\\s\\\\]*@)?[a-z0-9_.-]+(?::[1-9][0-9]{0,4})?/+${SEGMENT}(?:/${SEGMENT})+/*$`
+const LOGIN = '(?:[a-z0-9._~!$&()*+,;=:-]|%[0-9a-f]{2})*@'
+const LABEL = '(?:[a-z0-9_-]*[a-z0-9_])?'
+const OCTET = '(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])'
+/** What ends in a label that begins with a digit is an address of four numbers, or none here. */
+const NAME = `(?:(?:[a-z0-9_]${LABEL}[.])*[a-z_]${LABEL}|${OCTET}(?:[.]${OCTET}){3})`
+const ADDRESS = `^(?:https?|ssh|git)://(?:${LOGIN})?${NAME}(?::[1-9][0-9]{0,4})?/+${SEGMENT}(?:/${SEGMENT})+/*$`
 const SHORT_ADDRESS = '^[a-z0-9_.-]+@[a-z0-9.-]+:[^/].*$'
 
 /** Of `parts`, an address and what stands in it behind the scheme and whoever logs in: a port of ssh is not the web's. */
