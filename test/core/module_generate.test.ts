@@ -1,6 +1,8 @@
 // The shape of generated ValidatingAdmissionPolicies. Whether they hold is asked of the real kube-apiserver
 // (test/e2e/webhook_vap.test.ts).
+import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { parse } from 'yaml'
 import { admissionPolicies } from '../../src/core/module/generate/admission_policies.ts'
 import { ALWAYS_LEFT, leftToTheWebhook } from '../../src/core/module/generate/left_to_the_webhook.ts'
 import { readModulePolicy } from '../../src/core/module/read_module_policy.ts'
@@ -37,6 +39,40 @@ t.test('without a policy, the rules that hold of themselves are generated for ev
     policyName: 'sallyport-default-modules-enforce',
     validationActions: ['Deny', 'Audit'],
   })
+  t.end()
+})
+
+/** What kube-apiserver compiles. */
+function expressionsIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  const own = ['expression', 'messageExpression', 'valueExpression'].filter(
+    (name) => typeof Object(value)[name] === 'string',
+  )
+  return Object.values(value).reduce<number>((sum, inner) => sum + expressionsIn(inner), own.length)
+}
+
+t.test('there are as many expressions as the guide says', (t) => {
+  const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+  const rows = read('docs/webhook-generate.md').matchAll(
+    /^\| (?:none|`(module_policy_\w+\.yaml)`) \| (\d+) \| (\d+) \|$/gm,
+  )
+  const told = Array.from(rows, ([, file, ...counts]) => ({ file, counts: counts.map(Number) }))
+  t.equal(told.length, 4)
+  const guard = {
+    configuration: 'webhook',
+    namespace: 'own',
+    service: 'webhook',
+    secret: 'tls',
+    keepers: ['keeper'],
+  }
+  for (const { file, counts } of told) {
+    const example = file === undefined ? undefined : Object(parse(read(`deploy/examples/${file}`)))
+    const policies = example === undefined ? [] : [policy(example.metadata.name, example.spec)]
+    const made = [guard, undefined].map((guarded) =>
+      expressionsIn(admissionPolicies(policies, { ledgerWriters: ['writer'], guard: guarded })),
+    )
+    t.same(counts, made, file ?? 'none')
+  }
   t.end()
 })
 

@@ -216,6 +216,18 @@ t.test('what people commit with kubectl is in the ledger, by whom and why', { sk
     t.equal(facts.by, 'ci:repo:acme/terraform-aws-vpc')
   })
 
+  await t.test('an entry with author, commit and digest takes some 1 kB', async (t) => {
+    const whole = ['get', 'publishedversions', '--show-managed-fields', '-o', 'json']
+    const entry = await eventually(async () => {
+      const { items } = Object(JSON.parse((await must(kube, whole)).stdout))
+      return items.find((item: unknown) => Object(item).spec.digest !== undefined)
+    }, 'the entry that has them all')
+    t.match(entry.spec, { by: String, commit: String, digest: String, source: String })
+    // etcd has custom resources as this text.
+    const bytes = Buffer.byteLength(JSON.stringify(entry))
+    t.ok(bytes > 800 && bytes < 1250, `${bytes} bytes`)
+  })
+
   await t.test('what is unpublished says who and why, and comes back without', async (t) => {
     const next = {
       versions: ['1.0.0', '1.2.0'],

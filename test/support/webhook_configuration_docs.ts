@@ -44,7 +44,7 @@ is guarded. \`sallyport webhook generate webhook\` writes a configuration that a
 
 Reviews of more than 128 KiB are parsed and judged in a thread of their own, and so are smaller ones that change more than 250 versions,
 name more than 1,000 Version objects or pin some 700 versions: others wait for them a few milliseconds at a time. One of 3 MB takes
-between a tenth and a quarter of a second there, by what its lists have in common. Eight wait at most; those above get 503 with
+some tenths of a second there, less where both lists begin with the same entries. Eight wait at most; those above get 503 with
 \`Retry-After\`, and kube-apiserver asks again. If the thread dies or takes more than 4 s, the review that it was at is refused as not
 judged, and another thread takes its place. What no thread could judge in time is refused at once
 ([WH-V11](webhook-rules.md#wh-v11-a-module-has-no-more-versions-than-an-object-can-hold)).
