@@ -217,7 +217,7 @@ function openLevers(
     randomBytes,
     log,
     onStamp: () => keyRing.refresh(),
-    tell: (event) => audit.write(emergencyEvent(event)),
+    tell: (event) => audit.write(emergencyEvent(event, new Date(event.at).toISOString())),
   })
 }
 

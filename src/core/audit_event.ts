@@ -97,13 +97,11 @@ export function denyEvent(context: AuditContext, facts: DecisionFacts, denial: D
   }
 }
 
-/** What a person did with the CLI. It has the id of the change for a request's. */
-export function emergencyEvent(change: {
-  readonly id: string
-  readonly at: number
-  readonly lever: LeverFacts
-}): AuditEvent {
-  const time = new Date(change.at).toISOString()
+/** What a person did with the CLI. It has the id of the change for a request's. @param time as `AuditEvent` has it */
+export function emergencyEvent(
+  change: { readonly id: string; readonly lever: LeverFacts },
+  time: string,
+): AuditEvent {
   const context: AuditContext = { event: 'emergency', time, requestId: change.id, peer: '' }
   return allowEvent(context, { grant: 'emergency', lever: change.lever })
 }

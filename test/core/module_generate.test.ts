@@ -51,8 +51,11 @@ function expressionsIn(value: unknown): number {
   return Object.values(value).reduce<number>((sum, inner) => sum + expressionsIn(inner), own.length)
 }
 
+function read(path: string): string {
+  return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+}
+
 t.test('there are as many expressions as the guide says', (t) => {
-  const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
   const rows = read('docs/webhook-generate.md').matchAll(
     /^\| (?:none|`(module_policy_\w+\.yaml)`) \| (\d+) \| (\d+) \|$/gm,
   )

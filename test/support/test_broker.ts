@@ -161,7 +161,7 @@ export async function startTestBroker(t: Test, options: TestBrokerOptions = {}):
     randomBytes,
     log,
     onStamp: () => keyRing.refresh(),
-    tell: (event) => audit.write(emergencyEvent(event)),
+    tell: (event) => audit.write(emergencyEvent(event, new Date(event.at).toISOString())),
     lookEveryMs: 0,
   })
   const parts: BrokerParts = {
