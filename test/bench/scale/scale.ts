@@ -21,7 +21,9 @@ export async function measureScale({ world, quick, say }: ScaleOptions): Promise
       // As one is run, and not as tests like it.
       settings: ['fsync = on', 'shared_buffers = 128MB'],
     })
-    const pace = quick ? { seconds: 1, rounds: 1 } : { seconds: 3, rounds: 5 }
+    const pace = quick
+      ? { warmUpSeconds: 2, seconds: 1, rounds: 1 }
+      : { warmUpSeconds: 8, seconds: 3, rounds: 5 }
     const scale: ScaleWorld = { world, tokens: createFreshTokens(world.folder), postgres, pace, say }
     const rows: Row[] = []
     say('good once, SQLite')

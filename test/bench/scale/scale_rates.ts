@@ -15,7 +15,7 @@ import type { FreshTokens } from './fresh_tokens.ts'
 import { startScaleServer } from './scale_servers.ts'
 import type { ScaleServer } from './scale_servers.ts'
 
-export type ScalePace = { readonly seconds: number; readonly rounds: number }
+export type ScalePace = { readonly warmUpSeconds: number; readonly seconds: number; readonly rounds: number }
 
 export type ScaleWorld = {
   readonly world: BenchWorld
@@ -87,19 +87,19 @@ async function compare(
     for (const start of starts) servers.push(await start())
     const cells = new Map<ScaleServer, Cell[]>()
     let foreign = 0
-    // Round 0 warms up and says how many tokens a cell needs.
-    for (let round = 0; round <= scale.pace.rounds; round += 1) {
+    for (const server of servers) await warmUp(scale, server)
+    for (let round = 0; round < scale.pace.rounds; round += 1) {
       for (const server of servers) {
         const before = cells.get(server) ?? []
-        const seconds = round === 0 ? 1 : scale.pace.seconds
-        if (round > 0) foreign = Math.max(foreign, await busyCores())
+        const { seconds } = scale.pace
+        foreign = Math.max(foreign, await busyCores())
         const fastest = Math.max(LEAST_ROOM, ...before.map(({ perSecond }) => perSecond * ROOM))
         const result = await measureCell(scale, server, seconds, Math.ceil(fastest * seconds))
         cells.set(server, [...before, result])
       }
     }
     const [first, second] = servers.map((server) => {
-      const measured = (cells.get(server) ?? []).slice(1)
+      const measured = cells.get(server) ?? []
       const rates = {
         perSecond: median(measured.map(({ perSecond }) => perSecond)),
         p99Ms: median(measured.map(({ p99Ms }) => p99Ms)),
@@ -116,6 +116,15 @@ async function compare(
   } finally {
     for (const server of servers) await server.stop()
   }
+}
+
+/**
+ * The same few tokens again and again: most are refused as used, on the way that all of them go. Code that has run too seldom
+ * to be compiled would be measured otherwise, and the more so the more processes share the load.
+ */
+async function warmUp({ tokens, pace }: ScaleWorld, { url }: ScaleServer): Promise<void> {
+  const load = { url: `${url}/token`, bodies: await tokens.bodies(1000), basic: benchBasic }
+  await generate(load, CONNECTIONS, pace.warmUpSeconds)
 }
 
 /** Throws if a request failed for another reason than that there were too few tokens; then there are more the next time. */
