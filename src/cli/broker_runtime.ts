@@ -6,7 +6,7 @@ import { openAuditSink } from '#platform/audit_sink.ts'
 import type { AuditSink } from '#platform/audit_sink.ts'
 import { openClockWatch } from '#platform/clock_watch.ts'
 import type { ClockWatch } from '#platform/clock_watch.ts'
-import { createCryptoPool } from '#platform/crypto_pool.ts'
+import { createCryptoPool, inPlacePool } from '#platform/crypto_pool.ts'
 import type { CryptoPool } from '#platform/crypto_pool.ts'
 import { startSignatureThread } from '#platform/signature_thread/signature_thread.ts'
 import { createLoadGauge } from '#platform/load_gauge.ts'
@@ -52,6 +52,8 @@ export type World = {
   readonly version: string
   /** Whether other processes write into the same audit destination; false by default. */
   readonly sharesAudit?: boolean
+  /** False where other processes keep every core busy: then threads only add their hand-over. True by default. */
+  readonly hasSpareCore?: boolean
 }
 
 /** Rejects with StoreFailure, KeyFailure or AuditFailure; what was opened before is closed again. */
@@ -69,13 +71,16 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
     audit.close()
     throw error
   })
-  const pool = createCryptoPool({
-    isIdle: gauge.isIdle,
-    startThread: () =>
-      startSignatureThread((error) =>
-        log.error({ err: error }, 'the signature thread is lost, slower threads do its work'),
-      ),
-  })
+  const pool =
+    world.hasSpareCore === false
+      ? inPlacePool
+      : createCryptoPool({
+          isIdle: gauge.isIdle,
+          startThread: () =>
+            startSignatureThread((error) =>
+              log.error({ err: error }, 'the signature thread is lost, slower threads do its work'),
+            ),
+        })
   const clockWatch = await openWatch(store, world).catch(async (error: unknown) => {
     pool.close()
     await store.close()

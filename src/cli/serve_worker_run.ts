@@ -1,5 +1,6 @@
 // The life of one worker: what to serve comes from its supervisor, and so do reloads, questions and the end. It looks at no
 // configuration file: all workers run the same, or none of them the new one.
+import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Check } from '#platform/http/ops_app.ts'
 import { createLog } from '#platform/log.ts'
@@ -42,7 +43,11 @@ export async function runWorker(io: CommandIo): Promise<ExitCode> {
   setThreads(config.keys.algorithm, count)
   const log = createLog({ ...config.log, worker: number })
   const world = { clock: io.clock, randomBytes: createRandomBytes(), log, version: readVersion() }
-  const runtime = await openRuntime(config, { ...world, sharesAudit: true }).catch((error: unknown) => {
+  const runtime = await openRuntime(config, {
+    ...world,
+    sharesAudit: true,
+    hasSpareCore: availableParallelism() >= 2 * count,
+  }).catch((error: unknown) => {
     io.stderr.write(`sallyport: cannot start: ${describe(error)}\n`)
     return undefined
   })
