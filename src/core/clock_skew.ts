@@ -5,7 +5,7 @@
  * Two replicas that are each this far off, in opposite directions, are a minute apart: what the key ring's waiting and the
  * back-dating of tokens allow (core/key_rotation.ts, core/token/claims.ts).
  */
-export const ALLOWED_OFF_MS = 30_000
+const ALLOWED_OFF_MS = 30_000
 
 /** One look at the shared clock, in milliseconds; all but `shared` by the monotonic clock of this process. */
 export type ClockLook = {

@@ -34,7 +34,7 @@ const LOOK_EVERY_MS = 10_000
 const LOOK_AGAIN_MS = 1000
 
 /** The watch of a store that has no clock of its own. */
-export const NO_CLOCK_WATCH: ClockWatch = {
+const NO_CLOCK_WATCH: ClockWatch = {
   isShared: false,
   offBySeconds: () => undefined,
   look: async () => {},

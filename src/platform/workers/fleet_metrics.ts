@@ -11,7 +11,7 @@ export type FleetMetrics = {
   readonly text: (workers: readonly MetricSnapshot[], fleet: FleetSize) => Promise<string>
 }
 
-export type FleetSize = {
+type FleetSize = {
   readonly configured: number
   readonly serving: number
   /** How often a worker was started again. */

@@ -17,7 +17,7 @@ export type WorkerLink = {
   readonly kill: () => void
 }
 
-export type Launch = () => WorkerLink
+type Launch = () => WorkerLink
 
 export type SlotOptions<Config> = {
   readonly number: number

@@ -15,7 +15,7 @@ import type { FreshTokens } from './fresh_tokens.ts'
 import { startScaleServer } from './scale_servers.ts'
 import type { ScaleServer } from './scale_servers.ts'
 
-export type ScalePace = { readonly warmUpSeconds: number; readonly seconds: number; readonly rounds: number }
+type ScalePace = { readonly warmUpSeconds: number; readonly seconds: number; readonly rounds: number }
 
 export type ScaleWorld = {
   readonly world: BenchWorld
