@@ -1,6 +1,9 @@
 // Who may take away what others published, and write what decides where it comes from: the same as may publish.
 import t from 'tap'
+import type { KubeUser } from '../../src/core/kube/kube_user.ts'
 import { actorOf } from '../../src/core/module/actor.ts'
+import type { ModulePolicySpec } from '../../src/core/module/module_policy.ts'
+import type { RuleId } from '../../src/core/module/rule_id.ts'
 import {
   aModule,
   aPolicy,
@@ -184,6 +187,44 @@ t.test('what is held is refused by its own rule, once, and unpublishing needs no
   })
   t.ok(broken.allowed, 'who may unpublish what is held may take away what is not')
 })
+
+const MOVED: ModuleEdit = { config: { storageConfig: { gcs: { bucket: 'mallory' } } } }
+const UNPUBLISHED: ModuleEdit = { versions: ['1.1.0'] }
+const loosened: readonly (readonly [RuleId, ModuleEdit | undefined, string])[] = [
+  ['WH-M6', MOVED, 'storageConfig of this Module may not be changed'],
+  ['WH-M2', { config: { provider: 'azure' } }, 'provider of this Module may not be changed'],
+  ['WH-V12', { config: { versionHistoryLimit: 1 } }, 'versionHistoryLimit of this Module may not be changed'],
+  ['WH-V1', UNPUBLISHED, 'version 1.0.0 may not be taken away'],
+  ['WH-M12', undefined, 'this Module may not be deleted'],
+]
+
+for (const [rule, edit, what] of loosened) {
+  const exception = {
+    rules: [rule],
+    modules: ['infra/terraform-aws-vpc'],
+    versions: [],
+    untilSeconds: 1_900_000_000,
+    approver: 'jo@acme.example',
+    reason: 'the bucket moves',
+  }
+  const to = edit === undefined ? undefined : aModule(edit)
+  const refusals = (policy: ModulePolicySpec, user: KubeUser): readonly string[] =>
+    said(judged(aModule(), to, { user, policy })).filter((text) => text.startsWith('WH-P1'))
+  t.test(`where ${rule} refuses nothing, who may not publish may not either`, async (t) => {
+    for (const policy of [aPolicy({ exceptions: [exception] }), aPolicy({ modes: { [rule]: 'warn' } })]) {
+      t.match(refusals(policy, alice), [`WH-P1 forbidden: ${what} by "alice": `])
+      t.match(refusals(policy, foreign), [`WH-P1 forbidden: ${what} ${why}`])
+      t.same(refusals(policy, pipeline()), [])
+      t.same(refusals(policy, argo), [])
+    }
+    t.same(
+      refusals(aPolicy({ exceptions: [{ ...exception, untilSeconds: 0 }] }), alice),
+      [],
+      'it refuses again',
+    )
+    t.same(refusals(aPolicy({ exceptions: [{ ...exception, modules: ['infra/other'] }] }), alice), [])
+  })
+}
 
 t.test('without a policy OpenDepot’s own ways stay open to everybody who may patch', async (t) => {
   const given = { user: alice, policy: undefined }

@@ -7,7 +7,7 @@ import { moduleCase, providerCase } from './module_case.ts'
 import type { ListCase, ModuleRule, ProviderRule } from './module_case.ts'
 import type { ModulePolicySpec, NamedPolicy } from './module_policy.ts'
 import { printable } from './printable.ts'
-import type { RuleId } from './rule_id.ts'
+import { exceptionFor, modeOf } from './rule_mode.ts'
 import { depotDefaults } from './rules/d2_depot.ts'
 import { groupBinding } from './rules/g1_group_binding.ts'
 import { ledgerEntry } from './rules/l1_ledger.ts'
@@ -190,23 +190,9 @@ function judge(
   if (finding.isAlwaysEnforced === true) return { ...finding, mode: 'enforce', exceptedBy: undefined }
   const mode = modeOf(finding.rule, policy)
   if (mode !== 'enforce' || finding.kind === 'notice') return { ...finding, mode, exceptedBy: undefined }
-  const exception = policy?.exceptions.find(
-    ({ rules, modules, versions, untilSeconds }) =>
-      rules.includes(finding.rule) &&
-      modules.includes(moduleKey(change, finding.rule, ledger)) &&
-      (versions.length === 0 || (finding.version !== undefined && versions.includes(finding.version))) &&
-      change.atSeconds < untilSeconds,
-  )
+  const exception = exceptionFor(finding, change, policy, ledger)
   if (exception === undefined) return { ...finding, mode, exceptedBy: undefined }
   return { ...finding, mode: 'warn', exceptedBy: exception.approver }
-}
-
-/** As the policy has it. What changes no content is only written down; who publishes is only told until a policy says who may. */
-export function modeOf(rule: RuleId, policy: ModulePolicySpec | undefined): Mode {
-  const chosen = policy?.modes[rule]
-  if (chosen !== undefined) return chosen
-  if (rule === 'WH-M8') return 'audit'
-  return rule === 'WH-P1' && policy === undefined ? 'warn' : 'enforce'
 }
 
 function annotationsOf(user: Actor, findings: readonly JudgedFinding[]): ReadonlyMap<string, string> {
@@ -223,15 +209,4 @@ function annotationsOf(user: Actor, findings: readonly JudgedFinding[]): Readonl
 /** A notice is never enforced, whatever the rule's mode. */
 export function modeShown({ kind, mode }: JudgedFinding): Mode {
   return kind === 'notice' && mode === 'enforce' ? 'warn' : mode
-}
-
-/**
- * `namespace/name` of the Module, the Provider or the Depot, that exceptions name. An exception for the publisher of a Module is
- * none for a Depot that somebody gives its name: that one publishes whatever it lists.
- */
-function moduleKey(change: Change, rule: RuleId, ledger: LedgerFacts): string {
-  if (change.resource === 'depots' && rule === 'WH-P1') return ''
-  if (change.resource !== 'versions') return `${change.namespace}/${change.name}`
-  const owner = (ledger.module ?? ledger.provider)?.meta.name
-  return `${change.namespace}/${owner ?? (change.old ?? change.new)?.moduleConfig?.name ?? ''}`
 }

@@ -2,7 +2,7 @@
 // ledger. A policy of ours becomes one of the cluster's for each kind of object and each mode, since a binding has one action.
 import { hash } from 'node:crypto'
 import type { JsonObject } from '#core/claims.ts'
-import { modeOf } from '#core/module/judge_change.ts'
+import { modeOf } from '#core/module/rule_mode.ts'
 import type { ModulePolicySpec, ModuleSelector } from '#core/module/module_policy.ts'
 import type { NamedPolicy } from '#core/module/policy_choice.ts'
 import type { Mode } from '#core/module/verdict.ts'

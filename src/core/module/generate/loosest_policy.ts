@@ -1,7 +1,7 @@
 // What may be said of a Version whose policy cannot be told: whoever any of the policies calls a controller is one, and every rule has
 // the loosest of its modes. What this refuses is refused by whichever holds.
 import { listOf } from '#core/module/actor.ts'
-import { modeOf } from '#core/module/judge_change.ts'
+import { modeOf } from '#core/module/rule_mode.ts'
 import type { IdentityList, ModulePolicySpec, NamedPolicy } from '#core/module/module_policy.ts'
 import { RULE_IDS } from '#core/module/rule_id.ts'
 import type { Mode } from '#core/module/verdict.ts'

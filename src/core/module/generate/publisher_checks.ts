@@ -2,6 +2,9 @@
 // names is compared here.
 import { foldSource } from '#core/module/source_of.ts'
 import type { ModulePolicySpec, Publisher } from '#core/module/module_policy.ts'
+import type { RuleId } from '#core/module/rule_id.ts'
+import { modeOf } from '#core/module/rule_mode.ts'
+import { GUARDS } from '#core/module/rules/p1_publisher.ts'
 import { allOf, anyOf, celList, celPattern, celText, quoted, told } from './cel_text.ts'
 import type { Cel, Variable } from './cel_text.ts'
 import type { Check } from './check.ts'
@@ -215,34 +218,51 @@ function touchedVariables(kind: ListKind, spec: ModulePolicySpec | undefined): r
   return [
     {
       name: 'touched',
-      expression: unlessTrusted(`${source} + ${taken(kind, (isNamed) => `!(${isNamed})`)} +
-(${IS_UPDATED} ? ${settingsTaken(kind)} : [])`),
+      expression: unlessTrusted(`${source} + ${taken(kind, spec, (isNamed) => `!(${isNamed})`)} +
+(${IS_UPDATED} ? ${settingsTaken(kind, spec)} : [])`),
     },
     // Whoever breaks the glass for them may take them.
     {
       name: 'touchedByName',
-      expression: unlessTrusted(taken(kind, (isNamed) => isNamed)),
+      expression: unlessTrusted(taken(kind, spec, (isNamed) => isNamed)),
     },
   ]
 }
 
-/** Versions that go. What is held is refused to everybody, by other rules. */
-function taken(kind: ListKind, isMeant: (isNamed: Cel) => Cel): Cel {
+/** Versions that go. What is held is refused to everybody, by other rules, as long as the policy has them refuse anything. */
+function taken(kind: ListKind, spec: ModulePolicySpec, isMeant: (isNamed: Cel) => Cel): Cel {
   const areAllNamed = `'*' in variables.unpublishNames || variables.published.all(plain, plain in variables.unpublishNames)`
   const isNamed = 'variables.oldPlains[index] in variables.unpublishNames'
-  return `(variables.isHeld ? [] :
-(variables.published.size() > 0 && (${isMeant(areAllNamed)}) ? ['this ${kind} may not be deleted'] : []) +
-variables.removedAt.filter(index, ${isMeant(isNamed)}).map(index, 'version ' +
-(${isVersion('variables.oldPlains[index]')} ? variables.oldPlains[index] : ${quoted('variables.oldPlains[index]')}) + ' may not be taken away'))`
+  const deleted = `(variables.published.size() > 0 && (${isMeant(areAllNamed)}) ? ['this ${kind} may not be deleted'] : [])`
+  const removed = `variables.removedAt.filter(index, ${isMeant(isNamed)}).map(index, 'version ' +
+(${isVersion('variables.oldPlains[index]')} ? variables.oldPlains[index] : ${quoted('variables.oldPlains[index]')}) + ' may not be taken away')`
+  const areDeletedHeld = doAllRefuse(spec, ['WH-M12'])
+  const areRemovedHeld = doAllRefuse(spec, ['WH-V1', 'WH-V3'])
+  if (areDeletedHeld && areRemovedHeld)
+    return `(variables.isHeld ? [] :
+${deleted} +
+${removed})`
+  return [
+    areDeletedHeld ? `(variables.isHeld ? [] : ${deleted})` : deleted,
+    areRemovedHeld ? `(variables.isHeld ? [] : ${removed})` : removed,
+  ].join(' +\n')
+}
+
+function doAllRefuse(spec: ModulePolicySpec, rules: readonly RuleId[]): boolean {
+  return rules.every((rule) => modeOf(rule, spec) === 'enforce')
 }
 
 /** On what is held other rules refuse most of them to everybody, as soon as anything was published. */
-function settingsTaken(kind: ListKind): Cel {
+function settingsTaken(kind: ListKind, spec: ModulePolicySpec): Cel {
   const config = `spec.${configOf(kind)}`
   const differs = (field: string, absent: string): Cel =>
     `oldObject.${config}.?${field}.orValue(${absent}) != object.${config}.?${field}.orValue(${absent})`
-  const free = '!(variables.isHeld && variables.oldEntries.size() > 0)'
-  const text = (field: string): Cel => `${free} && variables.was.${field} != variables.becomes.${field}`
+  const free = (field: string): Cel => {
+    const rule = GUARDS.get(field)
+    const isHeld = rule !== undefined && doAllRefuse(spec, [rule])
+    return isHeld ? '!(variables.isHeld && variables.oldEntries.size() > 0) && ' : ''
+  }
+  const text = (field: string): Cel => `${free(field)}variables.was.${field} != variables.becomes.${field}`
   const ofKind: readonly (readonly [field: string, changes: Cel])[] =
     kind === 'Module'
       ? [
@@ -253,16 +273,16 @@ function settingsTaken(kind: ListKind): Cel {
           ['repoOwner', `${text('repoOwner')} && variables.ownSource == variables.newSource`],
         ]
       : [
-          ['namespace', `${free} && ${differs('namespace', "''")}`],
+          ['namespace', `${free('namespace')}${differs('namespace', "''")}`],
           ['operatingSystems', differs('operatingSystems', '[]')],
           ['architectures', differs('architectures', '[]')],
         ]
   const fields: readonly (readonly [field: string, changes: Cel])[] = [
     [
       'versionHistoryLimit',
-      `${free} && oldObject.${config}.?versionHistoryLimit != object.${config}.?versionHistoryLimit`,
+      `${free('versionHistoryLimit')}oldObject.${config}.?versionHistoryLimit != object.${config}.?versionHistoryLimit`,
     ],
-    ['storageConfig', `${free} && variables.wasStored != variables.stored`],
+    ['storageConfig', `${free('storageConfig')}variables.wasStored != variables.stored`],
     ...ofKind,
   ]
   const settings = fields.map(

@@ -14,6 +14,9 @@ import type { Publisher } from '#core/module/module_policy.ts'
 import { PINS_ANNOTATION, readPins } from '#core/module/pins.ts'
 import { listed, quoted } from '#core/module/printable.ts'
 import { isSameValue } from '#core/module/reading.ts'
+import type { RuleId } from '#core/module/rule_id.ts'
+import { exceptionFor, modeOf } from '#core/module/rule_mode.ts'
+import type { Ruled } from '#core/module/rule_mode.ts'
 import { foldSource, sourceOf } from '#core/module/source_of.ts'
 import type { Finding } from '#core/module/verdict.ts'
 import { globMatches } from '#core/policy/glob.ts'
@@ -87,11 +90,17 @@ function sourceTaken(subject: ListCase): readonly About[] {
   return [{ path: 'spec.moduleConfig.repoUrl', what: 'the repository of this Module may not be changed' }]
 }
 
-/** What never changes is refused to everybody, by WH-V1 and WH-M12. */
+/** What never changes is refused to everybody, by WH-V1 and WH-M12, as long as those refuse anything. */
 function versionsTaken(subject: ListCase): readonly About[] {
   const { change, versions } = subject
-  const isFree = (plain: string): boolean =>
-    !isVersionHeld(subject, plain) && unpublishReason(change, plain) === undefined
+  const isFree = (plain: string): boolean => {
+    const isRefused =
+      change.operation === 'DELETE'
+        ? doesRefuse(subject, { rule: 'WH-M12' })
+        : doesRefuse(subject, { rule: 'WH-V1', version: plain }) &&
+          doesRefuse(subject, { rule: 'WH-V3', version: plain })
+    return !(isRefused && isVersionHeld(subject, plain)) && unpublishReason(change, plain) === undefined
+  }
   if (change.operation === 'DELETE') {
     if (change.old?.meta.isTerminating === true) return []
     const isAnyFree = publishedVersions(subject).some(isFree)
@@ -106,15 +115,23 @@ function versionsTaken(subject: ListCase): readonly About[] {
     }))
 }
 
+/** An exception from a rule, or its mode, is no leave for everybody who may write Modules: who may publish is said elsewhere. */
+function doesRefuse({ change, policy, ledger }: ListCase, ruled: Ruled): boolean {
+  return modeOf(ruled.rule, policy) === 'enforce' && exceptionFor(ruled, change, policy, ledger) === undefined
+}
+
 /**
- * The same of what is configured: on what never changes, WH-M2, WH-M4, WH-M6 and WH-V12 refuse it to everybody, as soon as
- * anything was published.
+ * The same of what is configured: on what never changes, WH-M2, WH-M6 and WH-V12 refuse it to everybody, as soon as anything was
+ * published.
  */
 function settingsTaken(subject: ListCase): readonly About[] {
   const { change } = subject
   if (change.operation !== 'UPDATE') return []
   const isGuarded = isAnyVersionHeld(subject) && isAnythingPublished(subject)
-  const fields = changedSettings(change).filter((field) => UNGUARDED.has(field) || !isGuarded)
+  const fields = changedSettings(change).filter((field) => {
+    const rule = GUARDS.get(field)
+    return rule === undefined || !isGuarded || !doesRefuse(subject, { rule })
+  })
   const settings = fields.map((field) => ({
     path: `${configPath(change)}.${field}`,
     what: `${field} of this ${kindName(change)} may not be changed`,
@@ -141,8 +158,15 @@ function pinsText(body: ListCase['change']['old']): string | undefined {
   return body?.meta.annotations.get(PINS_ANNOTATION)
 }
 
-/** What no other rule refuses where it is added. */
-const UNGUARDED: ReadonlySet<string> = new Set(['immutable', 'operatingSystems', 'architectures'])
+/** What other rules refuse; no rule refuses `immutable` or platforms where they are added. */
+export const GUARDS: ReadonlyMap<string, RuleId> = new Map([
+  ['storageConfig', 'WH-M6'],
+  ['versionHistoryLimit', 'WH-V12'],
+  ['fileFormat', 'WH-M2'],
+  ['provider', 'WH-M2'],
+  ['repoOwner', 'WH-M2'],
+  ['namespace', 'WH-M2'],
+])
 
 /** Neither what the source already says nor credentials, which change no content. */
 function changedSettings({ old: before, new: after }: ListCase['change']): readonly string[] {
