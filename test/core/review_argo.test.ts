@@ -393,84 +393,6 @@ t.test('ARGO-12 an Application that goes with its finalizer', async (t) => {
   t.same(told(reviewed({ before: { ...stored, [APP]: applicationYaml() }, after: stored })), [])
 })
 
-const annotated = (annotation: string): readonly string[] =>
-  toldShortly(
-    reviewed({
-      before: stored,
-      after: {
-        [MODULE]: moduleYaml(PUBLISHED, {
-          '  namespace: opendepot-system\n': `  namespace: opendepot-system\n  annotations: {${annotation}}\n`,
-        }),
-      },
-    }),
-  )
-
-t.test('annotations of a Module ask Argo CD for the same', async (t) => {
-  t.same(annotated('argocd.argoproj.io/sync-options: "Force=true,Replace=true"'), [
-    'modules/eks.yaml:6 deny ARGO-8',
-    'modules/eks.yaml:6 warn ARGO-7',
-  ])
-  t.same(annotated('argocd.argoproj.io/hook: PreSync'), ['modules/eks.yaml:6 deny ARGO-18'])
-  t.same(annotated('argocd.argoproj.io/hook: Skip'), [])
-  t.same(annotated('argocd.argoproj.io/sync-options: "Force=false"'), [])
-})
-
-const project = (account: string): Files => ({
-  'project.yaml': `apiVersion: argoproj.io/v1alpha1
-kind: AppProject
-metadata: {name: team-a, namespace: argocd}
-spec:
-  destinationServiceAccounts:
-    - server: https://kubernetes.default.svc
-      namespace: opendepot-system
-      defaultServiceAccount: ${account}
-`,
-})
-
-const under = (account: string, users: readonly string[]): readonly string[] => {
-  const identities = { ...aPolicy().identities, gitops: { users, groups: [] } }
-  return told(
-    reviewed({
-      before: {},
-      after: project(account),
-      policies: [{ name: 'p', spec: { ...aPolicy(), identities } }],
-    }),
-  )
-}
-
-t.test('ARGO-13 as whom a project writes', async (t) => {
-  t.match(under('argocd:team-a', [argo.username]), [
-    /^project\.yaml:8 warn ARGO-13: syncs of this project arrive as system:serviceaccount:argocd:team-a, which the ModulePolicy "p" does not list/,
-  ])
-  t.same(under('argocd:team-a', [argo.username, 'system:serviceaccount:argocd:team-a']), [])
-  t.match(under('team-a', ['system:serviceaccount:opendepot-system:team-a']), [
-    /^project\.yaml:8 warn ARGO-13: "team-a" names no namespace, so it is the ServiceAccount of the destination/,
-  ])
-})
-
-const ofSet = (edit: (text: string) => string = (text) => text): readonly string[] => {
-  const template = edit(applicationYaml({ '  namespace: argocd\n': '' }))
-    .split('\n')
-    .slice(2)
-    .map((line) => `    ${line}`)
-    .join('\n')
-  const text = `apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: all, namespace: argocd}\nspec:\n  syncPolicy: {preserveResourcesOnDeletion: true}\n  template:\n${template}\n`
-  return told(reviewed({ after: { [APP]: text } })).filter((line) => !line.includes('notice ARGO-6'))
-}
-
-t.test('an ApplicationSet is judged by its template, as far as it is written out', async (t) => {
-  t.same(ofSet(), [])
-  t.match(
-    ofSet((text) => text.replace('prune: false', 'prune: true')),
-    [/^apps\/modules\.yaml:20 deny ARGO-1/],
-  )
-  const bare = `apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: all}\nspec:\n  templatePatch: x\n  template: {metadata: {name: x}, spec: {project: p}}\n`
-  t.match(told(reviewed({ after: { [APP]: bare } })), [
-    /warn ARGO-11: an element that leaves the generator/,
-    /notice ARGO-15/,
-  ])
-})
-
 t.test('several sources are judged each, and source is passed over beside them', async (t) => {
   const several = applicationYaml({
     '  source:\n': '  sources:\n    - {repoURL: x, path: modules}\n    - {repoURL: y, chart: z}\n  source:\n',
@@ -497,25 +419,4 @@ t.test('an object without a namespace goes where its Application says', async (t
     namespace: 'team-a',
   })
   t.match(toldShortly(elsewhere), [/deny WH-M10/, /warn GIT-4/], '-n says it otherwise')
-})
-
-const appliedBy = (path: string): readonly string[] =>
-  toldShortly(
-    beside(`apiVersion: argoproj.io/v1alpha1
-kind: ApplicationSet
-metadata: {name: all, namespace: argocd}
-spec:
-  syncPolicy: {preserveResourcesOnDeletion: true}
-  template:
-    spec:
-      source: {path: "${path}"}
-      syncPolicy: {automated: {prune: true, selfHeal: true}, retry: {limit: 0}}
-`),
-  )
-
-t.test('a template of an ApplicationSet may apply what is below its fixed beginning', async (t) => {
-  t.same(appliedBy('modules/{{path.basename}}'), [])
-  t.same(appliedBy('{{path}}'), ['apps/modules.yaml:9 deny ARGO-1'])
-  t.same(appliedBy('mod{{x}}'), ['apps/modules.yaml:9 deny ARGO-1'])
-  t.same(appliedBy('web/{{x}}'), [])
 })

@@ -8,6 +8,7 @@ import type { ArgoStatus } from '../support/argocd_status.ts'
 import { kubeBinaries } from '../support/kube_binaries.ts'
 import { peerOrSkip } from '../support/peers.ts'
 import { withoutSeeds } from '../support/seeds.ts'
+import { annotated, DENIED_COMMITS, hastyModule, pinnedTo, withVersion } from './webhook_argocd/commits.ts'
 import { SEED_REPOSITORY, seedManifests } from './webhook_argocd/seed_001.ts'
 import {
   applicationOf,
@@ -431,66 +432,6 @@ function listOf(items: readonly object[]): string {
   return JSON.stringify({ apiVersion: 'v1', kind: 'List', items })
 }
 
-type DeniedCommit = {
-  readonly title: string
-  readonly module: (text: string) => string
-  readonly says: readonly (string | RegExp)[]
-}
-
-const BACK_IN_GIT = '. Instead: put what was published back in git and add to it; to unpublish for good: '
-
-const DENIED_COMMITS: readonly DeniedCommit[] = [
-  {
-    title: 'a version removed',
-    module: (text) => text.replace('    - version: "21.11.0"\n', ''),
-    says: [/^WH-V1: version 21\.11\.0 was published/, BACK_IN_GIT],
-  },
-  {
-    title: 'a version replaced in its place',
-    module: (text) => text.replace('21.11.0', '21.11.1'),
-    says: [/^WH-V3: version 21\.11\.0 was published/, BACK_IN_GIT],
-  },
-  {
-    title: 'another repository behind the same versions',
-    module: (text) => text.replace('repoOwner: my-org', 'repoOwner: somebody-else'),
-    says: [/^WH-M2: /, /Instead: /],
-  },
-  {
-    title: 'immutable taken back',
-    module: (text) => text.replace('    immutable: true\n', ''),
-    says: [/^WH-M4: this Module is immutable and would stop being so\. Instead: leave immutable: true$/],
-  },
-  {
-    title: 'all of it in one commit',
-    module: (text) =>
-      text
-        .replaceAll('"21.', '"22.')
-        .replaceAll('my-org', 'somebody-else')
-        .replace('fileFormat: zip', 'fileFormat: tar')
-        .replace('    immutable: true\n', ''),
-    says: [/^\(1\) WH-/, / \(2\) WH-/, / WH-M2: /, / WH-M4: /, / WH-M6: /],
-  },
-]
-
-/** One that Argo CD deletes and creates again with each change. */
-function hastyModule(name: string, config: Fields = {}): string {
-  const annotations = { 'argocd.argoproj.io/sync-options': 'Force=true,Replace=true' }
-  return moduleText(name, { versions: ['1.0.0'], annotations, config })
-}
-
-function annotated(module: string, annotation: string): string {
-  return module.replace(
-    `  namespace: ${NAMESPACE}\n`,
-    `  namespace: ${NAMESPACE}\n  annotations:\n    ${annotation}\n`,
-  )
-}
-
-/** A Module whose version is pinned to the commit that is this digit alone. */
-function pinnedTo(digit: string | undefined): string {
-  const annotations = digit === undefined ? {} : { 'sallyport.dev/pins': `1.0.0=${digit.repeat(40)}` }
-  return moduleText('terraform-aws-iam', { versions: ['1.0.0'], annotations })
-}
-
 /** What Argo CD may do with Modules, in effect when it returns. As it is installed it may do everything. */
 async function verbsOfArgo({ must, cluster }: ArgoWorld, verbs: readonly string[]): Promise<void> {
   const others = { apiGroups: ['', 'argoproj.io', 'apiextensions.k8s.io'], resources: ['*'], verbs: ['*'] }
@@ -516,10 +457,6 @@ async function verbsOfArgo({ must, cluster }: ArgoWorld, verbs: readonly string[
   while ((await cluster.kubectl(mayUnpublish)).stdout.trim() !== wanted) {
     if (performance.now() > deadline) throw new Error('the role is not taken up')
   }
-}
-
-function withVersion(module: string, version: string): string {
-  return `${module}    - version: "${version}"\n`
 }
 
 /** A new commit without a change of any file: Argo CD heals nothing while its last try has failed. */

@@ -1,7 +1,7 @@
 // How the tests of generated policies ask a real kube-apiserver: where objects are, and until something is said of them.
 import type { Ask, KubeAsker, Told } from '../../support/kube_asker.ts'
-import { API_VERSION } from './attacks.ts'
-import type { Place } from './attacks.ts'
+import { API_VERSION } from './attack.ts'
+import type { Place } from './attack.ts'
 
 const API = `/apis/${API_VERSION}`
 export const MERGE = 'application/merge-patch+json'

@@ -2,8 +2,8 @@
 import type { Test } from 'tap'
 import type { Ask, KubeAsker, Told } from '../../support/kube_asker.ts'
 import { done, MERGE, placeOf } from './asking.ts'
-import { ALICE, API_VERSION, MALLORY, numbered } from './attacks.ts'
-import type { Json } from './attacks.ts'
+import { ALICE, API_VERSION, MALLORY, numbered } from './attack.ts'
+import type { Json } from './attack.ts'
 
 /** Figures are told, and only that the server goes on judging is held: the machine is shared. */
 export async function measure(t: Test, asker: KubeAsker): Promise<void> {

@@ -4,7 +4,7 @@ import type { Ask, KubeAsker, Told } from '../../support/kube_asker.ts'
 import type { KubeCluster } from '../../support/kube_cluster.ts'
 import { mustPrint as must } from '../../support/kube_modules.ts'
 import { MERGE, placeOf } from './asking.ts'
-import type { Json } from './attacks.ts'
+import type { Json } from './attack.ts'
 
 export async function breakGlass(t: Test, asker: KubeAsker, cluster: KubeCluster): Promise<void> {
   const { path } = placeOf('enforce', 'v1')
