@@ -59,7 +59,10 @@ export async function checkOwnToken(token: string, deps: OwnTokenDeps): Promise<
 }
 
 /** Of a token that proved to be ours, for the audit event. */
-export function ownTokenFacts(token: string, { iss, sub, jti }: Claims): NonNullable<DecisionFacts['subject']> {
+export function ownTokenFacts(
+  token: string,
+  { iss, sub, jti }: Claims,
+): NonNullable<DecisionFacts['subject']> {
   const signed = token.slice(0, token.lastIndexOf('.'))
   return {
     iss: typeof iss === 'string' ? iss : '',
