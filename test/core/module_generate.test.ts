@@ -51,12 +51,12 @@ function expressionsIn(value: unknown): number {
   return Object.values(value).reduce<number>((sum, inner) => sum + expressionsIn(inner), own.length)
 }
 
-function read(path: string): string {
+function textOf(path: string): string {
   return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 }
 
 t.test('there are as many expressions as the guide says', (t) => {
-  const rows = read('docs/webhook-generate.md').matchAll(
+  const rows = textOf('docs/webhook-generate.md').matchAll(
     /^\| (?:none|`(module_policy_\w+\.yaml)`) \| (\d+) \| (\d+) \|$/gm,
   )
   const told = Array.from(rows, ([, file, ...counts]) => ({ file, counts: counts.map(Number) }))
@@ -69,7 +69,7 @@ t.test('there are as many expressions as the guide says', (t) => {
     keepers: ['keeper'],
   }
   for (const { file, counts } of told) {
-    const example = file === undefined ? undefined : Object(parse(read(`deploy/examples/${file}`)))
+    const example = file === undefined ? undefined : Object(parse(textOf(`deploy/examples/${file}`)))
     const policies = example === undefined ? [] : [policy(example.metadata.name, example.spec)]
     const made = [guard, undefined].map((guarded) =>
       expressionsIn(admissionPolicies(policies, { ledgerWriters: ['writer'], guard: guarded })),

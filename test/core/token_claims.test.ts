@@ -39,35 +39,38 @@ function present(contents: TokenContents): Record<string, unknown> {
   return JSON.parse(JSON.stringify(tokenClaims(contents)))
 }
 
-t.test('the dex profile writes Dex’s claims in Dex’s order, and then the policy if one granted it', async (t) => {
-  const claims = present(VALID)
-  t.same(Object.keys(claims), [
-    'iss',
-    'sub',
-    'aud',
-    'exp',
-    'iat',
-    'jti',
-    'azp',
-    'nonce',
-    'at_hash',
-    'email',
-    'email_verified',
-    'groups',
-    'name',
-    'preferred_username',
-    'federated_claims',
-    'policy',
-  ])
-  t.match(claims, {
-    sub: 'CgEx',
-    aud: ['app', 'ci'],
-    azp: 'ci',
-    name: 'Jane',
-    preferred_username: 'jane',
-    federated_claims: { connector_id: 'gitlab', user_id: '1' },
-  })
-})
+t.test(
+  'the dex profile writes Dex’s claims in Dex’s order, and then the policy if one granted it',
+  async (t) => {
+    const claims = present(VALID)
+    t.same(Object.keys(claims), [
+      'iss',
+      'sub',
+      'aud',
+      'exp',
+      'iat',
+      'jti',
+      'azp',
+      'nonce',
+      'at_hash',
+      'email',
+      'email_verified',
+      'groups',
+      'name',
+      'preferred_username',
+      'federated_claims',
+      'policy',
+    ])
+    t.match(claims, {
+      sub: 'CgEx',
+      aud: ['app', 'ci'],
+      azp: 'ci',
+      name: 'Jane',
+      preferred_username: 'jane',
+      federated_claims: { connector_id: 'gitlab', user_id: '1' },
+    })
+  },
+)
 
 t.test('without a scope its claims are absent; email_verified stands even without an address', async (t) => {
   const bare = { ...VALID, scopes: parseScopes(''), nonce: '', atHash: undefined }

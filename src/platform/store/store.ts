@@ -42,7 +42,7 @@ export interface Store {
    * Milliseconds since the epoch by the clock that all replicas share, where the store has one of its own. Rejects with
    * StoreFailure.
    */
-  sharedClock?(): Promise<number>
+  readonly sharedClock?: (() => Promise<number>) | undefined
 
   close(): Promise<void>
 }
