@@ -54,12 +54,19 @@ function unlistedKind(user: KubeUser): ActorKind {
   return claimOf(user, 'source') === undefined ? 'human' : 'ci'
 }
 
+const KEYS = {
+  source: extraKeyOf('source'),
+  repository_id: extraKeyOf('repository_id'),
+  ref: extraKeyOf('ref'),
+  sha: extraKeyOf('sha'),
+} as const
+
 /** What the broker's token said, or `undefined`. More than one value is not from our mapping, and says nothing. */
 export function claimOf(
   user: KubeUser,
   claim: 'source' | 'repository_id' | 'ref' | 'sha',
 ): string | undefined {
-  const key = extraKeyOf(claim)
+  const key = KEYS[claim]
   const values = Object.hasOwn(user.extra, key) ? user.extra[key] : undefined
   return values?.length === 1 && values[0] !== '' ? values[0] : undefined
 }

@@ -1,5 +1,6 @@
 // Which repository a Module comes from, in the words of the broker's claim `source`: host and path. The webhook, the
 // controllers and the offline review all ask here.
+import { ownText } from '#core/own_text.ts'
 import type { ModuleObject } from './module_object.ts'
 
 /**
@@ -15,10 +16,28 @@ export function sourceOf(module: ModuleObject): string | undefined {
 }
 
 /**
+ * Addresses as they were read: a review asks some five times for one, and reading it is a URL's. A pure function of the text; emptied
+ * when it is full.
+ */
+const known = new Map<string, { readonly source: string | undefined }>()
+const MAX_KNOWN = 1024
+const MAX_KNOWN_LENGTH = 512
+
+function sourceOfUrl(address: string): string | undefined {
+  const found = known.get(address)
+  if (found !== undefined) return found.source
+  const source = readSource(address)
+  if (address.length > MAX_KNOWN_LENGTH) return source
+  if (known.size >= MAX_KNOWN) known.clear()
+  known.set(ownText(address), { source: source === undefined ? undefined : ownText(source) })
+  return source
+}
+
+/**
  * `https://`, `http://`, `ssh://`, `git://` addresses and `git@host:path`; `undefined` for anything else, and for what git and a
  * browser's reader would fetch from two places (the table of docs/webhook-authors.md).
  */
-function sourceOfUrl(address: string): string | undefined {
+function readSource(address: string): string | undefined {
   const short = /^[A-Za-z0-9_.-]+@([A-Za-z0-9.-]+):(?!\/)(.+)$/.exec(address)
   // Below the home directory of a login no path begins at the root.
   if (short?.[2]?.split('/').some(isUpward) === true) return undefined
