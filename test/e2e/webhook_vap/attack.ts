@@ -23,8 +23,8 @@ type Asked = (place: Place) => Ask
 export type Place = { readonly path: (kind: Kind, name?: string) => string; readonly name: string }
 
 export const API_VERSION = 'opendepot.defdev.io/v1alpha1'
-export const PATCH = 'application/merge-patch+json'
-export const JSON_PATCH = 'application/json-patch+json'
+const PATCH = 'application/merge-patch+json'
+const JSON_PATCH = 'application/json-patch+json'
 
 export const ALICE: Impersonated = { user: 'alice', groups: ['platform', 'system:masters'] }
 export const MALLORY: Impersonated = { user: 'mallory', groups: ['editors'] }
@@ -54,7 +54,7 @@ export function pipeline(more: Readonly<Record<string, string>> = {}): Impersona
   }
 }
 
-export const CONFIG = {
+const CONFIG = {
   provider: 'aws',
   repoOwner: 'acme',
   repoUrl: 'https://github.com/Acme/vpc.git',
