@@ -25,7 +25,7 @@ export const review: CommandModule = {
   examples: [
     {
       says: 'what this branch does to published versions',
-      line: 'sallyport review --git origin/main...HEAD -- modules',
+      line: 'sallyport review --git origin/main...HEAD -- modules policies',
     },
     {
       says: 'two folders, with what the cluster remembers and who will apply them',

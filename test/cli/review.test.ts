@@ -33,7 +33,9 @@ t.test('two files: nothing denied is 0, a denial is 1', async (t) => {
   t.same(await review('old.yaml', 'new.yaml'), {
     code: 0,
     stdout: 'review: nothing denied: 1 object judged, 0 unchanged, 0 denials, 0 warnings, 0 notices\n',
-    stderr: '',
+    stderr:
+      'warning: there is no ModulePolicy, so the rules of one are not asked (who may publish, pins, what never changes)\n' +
+      "    -> name their folder beside the Modules', or --policy FILE\n",
   })
   const denied = await review('old.yaml', 'bad.yaml')
   t.equal(denied.code, 1)
@@ -41,7 +43,38 @@ t.test('two files: nothing denied is 0, a denial is 1', async (t) => {
     denied.stdout,
     /^bad\.yaml:13:3: deny WH-V1 \(spec\.versions\): .* \[it stood at old\.yaml:15:7\]\n/,
   )
-  t.equal(denied.stderr, '')
+})
+
+t.test('with a policy, beside the Modules or by --policy, nothing warns', async (t) => {
+  const policy = `apiVersion: sallyport.dev/v1alpha1\nkind: ModulePolicy\nmetadata: {name: p}\nspec: {selector: {}}\n`
+  const { review } = world(t, {
+    'old/vpc.yaml': OLD,
+    'old/policy.yaml': policy,
+    'new/vpc.yaml': NEW,
+    'new/policy.yaml': policy,
+    'policy.yaml': policy,
+  })
+  t.match(await review('old', 'new'), { code: 0, stderr: '' })
+  t.match(await review('old/vpc.yaml', 'new/vpc.yaml', '--policy', 'policy.yaml'), { code: 0, stderr: '' })
+})
+
+t.test('a file without what it is named for is refused, since the verdict would be another', async (t) => {
+  const { dir, review } = world(t, {
+    'old.yaml': OLD,
+    'new.yaml': NEW,
+    'typo.yaml': 'apiVersion: sallyport.dev/v1alpha1\nkind: ModulePolcy\nmetadata: {name: p}\n',
+  })
+  mkdirSync(join(dir, 'empty'))
+  for (const name of ['empty', 'typo.yaml', 'old.yaml']) {
+    t.match(await review('old.yaml', 'new.yaml', '--policy', name), {
+      code: 2,
+      stderr: `error: --policy: there is no ModulePolicy in ${name}\n`,
+    })
+  }
+  t.match(await review('old.yaml', 'new.yaml', '--application', 'old.yaml'), {
+    code: 2,
+    stderr: 'error: --application: there is no Application, ApplicationSet or AppProject in old.yaml\n',
+  })
 })
 
 t.test('two folders: files of both are compared by what they hold', async (t) => {

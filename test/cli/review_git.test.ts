@@ -73,6 +73,10 @@ t.test('paths are of the current folder, and one that is nowhere is a mistake', 
     code: 2,
     stderr: 'error: neither commit has a manifest at "moduls"\n',
   })
+  t.match(await review(repository, '--git', 'HEAD~1..HEAD', '--', 'a', 'polices'), {
+    code: 0,
+    stderr: /^warning: neither commit has a manifest at "polices"\n/,
+  })
   t.match(await review(repository, '--git', 'HEAD~1..HEAD', '--', '../..'), {
     code: 2,
     stderr: /is outside of the repository/,

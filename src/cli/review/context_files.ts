@@ -4,7 +4,7 @@ import type { LedgerEntry } from '#core/module/ledger.ts'
 import { readLedgerLines } from '#core/module/ledger_lines.ts'
 import type { NamedPolicy } from '#core/module/policy_choice.ts'
 import { readModulePolicy } from '#core/module/read_module_policy.ts'
-import { isFields } from '#core/review/reviewed_object.ts'
+import { isFields, objectsIn } from '#core/review/reviewed_object.ts'
 import type { ReviewedDocument } from '#core/review/reviewed_object.ts'
 import { readReviewer } from '#core/review/reviewer.ts'
 import { readYamlDocuments } from '#platform/config/yaml_document.ts'
@@ -37,10 +37,29 @@ export async function readLedgerFile(file: string, io: Io): Promise<readonly Led
   return entries.value
 }
 
-/** Every document of files and folders. One that cannot be read is an InputFailure: without it the verdict is another one. */
+/** What is looked for beside the change. */
+export type Around = { readonly flag: string; readonly what: string; readonly resources: readonly string[] }
+
+export const POLICIES: Around = { flag: '--policy', what: 'ModulePolicy', resources: ['modulepolicies'] }
+export const APPLICATIONS: Around = {
+  flag: '--application',
+  what: 'Application, ApplicationSet or AppProject',
+  resources: ['applications', 'applicationsets', 'appprojects'],
+}
+
+export function hasAny(documents: readonly ReviewedDocument[], { resources }: Around): boolean {
+  return documents.some((document) =>
+    objectsIn(document, '').objects.some(({ resource }) => resources.includes(resource)),
+  )
+}
+
+/**
+ * Every document of files and folders. One that cannot be read is an InputFailure, and so is a file or folder without what it is
+ * named for: without it the verdict is another one.
+ */
 export async function readAround(
   files: readonly string[],
-  flag: string,
+  around: Around,
   io: Io,
 ): Promise<readonly ReviewedDocument[]> {
   const read = documentReader()
@@ -51,9 +70,12 @@ export async function readAround(
     const [unread] = [...tree.unread, ...parts.flatMap((part) => part.unread)]
     if (unread !== undefined) {
       const { place, message } = unread
-      throw new InputFailure(`${flag}: ${place.file}:${place.line}:${place.column}: ${message}`)
+      throw new InputFailure(`${around.flag}: ${place.file}:${place.line}:${place.column}: ${message}`)
     }
-    documents.push(...parts.flatMap((part) => part.documents))
+    const found = parts.flatMap((part) => part.documents)
+    if (!hasAny(found, around))
+      throw new InputFailure(`${around.flag}: there is no ${around.what} in ${nameOf(file)}`)
+    documents.push(...found)
   }
   return documents
 }

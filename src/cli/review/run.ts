@@ -16,12 +16,21 @@ import { InputFailure } from '../input_failure.ts'
 import { readVersion } from '../program.ts'
 import { REVIEW_FORMATS } from '../review.ts'
 import type { ReviewFlags, ReviewFormat } from '../review.ts'
-import { policiesIn, readAround, readLedgerFile, readUserFile } from './context_files.ts'
+import {
+  APPLICATIONS,
+  POLICIES,
+  hasAny,
+  policiesIn,
+  readAround,
+  readLedgerFile,
+  readUserFile,
+} from './context_files.ts'
 import type { FileTree } from './file_tree.ts'
 import { folderTree } from './folder_tree.ts'
 import { gitTree, readRange } from './git_tree.ts'
 import { progress } from './progress.ts'
 import { readStates } from './states.ts'
+import { isBelow } from './unrendered.ts'
 
 /** Exit codes: ok when nothing is denied, denied, usage when the command or what it reads is no good. */
 export async function runReview(
@@ -88,11 +97,13 @@ function isVerb(text: string): text is BreakGlassVerb {
 async function reviewed(paths: readonly string[], flags: ReviewFlags, io: CommandIo): Promise<Review> {
   const user = flags.user === undefined ? undefined : await readUserFile(flags.user, io)
   const ledger = flags.ledger === undefined ? [] : await readLedgerFile(flags.ledger, io)
-  const policyFiles = await readAround(flags.policy ?? [], '--policy', io)
-  const applications = await readAround(flags.application ?? [], '--application', io)
+  const policyFiles = await readAround(flags.policy ?? [], POLICIES, io)
+  const applications = await readAround(flags.application ?? [], APPLICATIONS, io)
   const trees = await readTrees(paths, flags, io)
   const around = [...applications, ...policyFiles]
   const states = await readStates(trees.before, trees.after, applications, io.env)
+  if (policyFiles.length === 0 && !hasAny([...states.before.documents, ...states.after.documents], POLICIES))
+    io.stderr.write(NO_POLICY)
   return review({
     ...states,
     around,
@@ -105,6 +116,10 @@ async function reviewed(paths: readonly string[], flags: ReviewFlags, io: Comman
     isPruned: flags.prune === true,
   })
 }
+
+const NO_POLICY = `warning: there is no ModulePolicy, so the rules of one are not asked (who may publish, pins, what never changes)
+    -> name their folder beside the Modules', or --policy FILE
+`
 
 type Trees = { readonly before: FileTree; readonly after: FileTree }
 
@@ -140,11 +155,17 @@ async function fromGit(
   const { base, head } = await readRange(range, place)
   const before = await gitTree(base, paths, place, seen)
   const after = await gitTree(head, paths, place, seen)
-  const isNothing = [before, after].every(({ files, unread }) => files.length + unread.length === 0)
-  if (isNothing && paths.length > 0) {
-    throw new InputFailure(`neither commit has a manifest at ${paths.map(quoted).join(', ')}`)
-  }
+  const missing = before.roots.filter((root) => ![before, after].some((tree) => hasAnythingBelow(tree, root)))
+  const names = missing.map(quoted).join(', ')
+  if (missing.length > 0 && missing.length === before.roots.length)
+    throw new InputFailure(`neither commit has a manifest at ${names}`)
+  // A misspelt one would leave out what it should name.
+  if (missing.length > 0) io.stderr.write(`warning: neither commit has a manifest at ${names}\n`)
   return { before, after }
+}
+
+function hasAnythingBelow({ files, unread }: FileTree, folder: string): boolean {
+  return [...files, ...unread].some(({ within }) => isBelow(within, folder))
 }
 
 function printed(result: Review, format: ReviewFormat): string {
