@@ -211,13 +211,18 @@ function warnOfOpenPort(cluster: Cluster, log: Log): void {
 async function connect(config: WebhookConfig, io: CommandIo): Promise<KubeConnection> {
   const { kubeconfig, context } = config
   const opened = await openKubeConnection({ kubeconfig, context, env: io.env })
-  if (!opened.ok) throw new NoCluster(opened.denial.message)
+  if (!opened.ok) throw new NoCluster(opened.denial.message, kubeconfig !== undefined)
   return opened.value
 }
 
 /** Said with what to write, since nothing is served without one. */
 class NoCluster extends Error {
-  readonly code = 'SALLYPORT_NO_CLUSTER'
+  readonly code: 'SALLYPORT_NO_CLUSTER' | 'SALLYPORT_OTHER_CLUSTER'
+
+  constructor(message: string, isNamed: boolean) {
+    super(message)
+    this.code = isNamed ? 'SALLYPORT_OTHER_CLUSTER' : 'SALLYPORT_NO_CLUSTER'
+  }
 }
 
 type CertificateDeps = { readonly connection: KubeConnection; readonly log: Log; readonly io: CommandIo }
@@ -260,6 +265,8 @@ function wayOut(error: unknown): string {
   switch (code) {
     case 'SALLYPORT_NO_CLUSTER':
       return '    -> run it in a Pod with a ServiceAccount, or write kubeconfig: in its configuration\n'
+    case 'SALLYPORT_OTHER_CLUSTER':
+      return '    -> kubeconfig: and context: of its configuration name it; in a Pod leave both out\n'
     case 'EADDRINUSE':
       return '    -> stop what listens there, or change listen.port or ops.port\n'
     case 'EADDRNOTAVAIL':

@@ -69,6 +69,16 @@ t.test('without a cluster to ask it says so, and how to name one', async (t) => 
   )
 })
 
+t.test('a kubeconfig that is not there is told by the key that names it', async (t) => {
+  const folder = await folderOf(t, { kubeconfig: 'nope.kubeconfig' })
+  const run = await runSallyport(['serve', 'webhook'], { cwd: folder, env: { HOME: folder } })
+  t.equal(run.code, 1)
+  t.match(
+    run.stderr,
+    /nope\.kubeconfig cannot be read: .*\n {4}-> kubeconfig: and context: of its configuration name it/,
+  )
+})
+
 t.test('a cluster that does not answer makes it unready, and no review is judged', async (t) => {
   const [port = 0, opsPort = 0] = await freePorts(2)
   const folder = await folderOf(t, {
