@@ -232,12 +232,21 @@ t.test('without a policy OpenDepot’s own ways stay open to everybody who may p
   t.same(said(judged(aModule(MUTABLE), undefined, given)), [deleted])
 })
 
-t.test('what the cluster itself clears away has no publisher', async (t) => {
-  for (const name of ['generic-garbage-collector', 'namespace-controller']) {
-    const user = serviceAccount('kube-system', name)
-    t.ok(judged(aModule(MUTABLE), undefined, { user }).allowed, name)
-  }
+t.test('what a namespace takes with it has no publisher', async (t) => {
+  const user = serviceAccount('kube-system', 'namespace-controller')
+  t.ok(judged(aModule(MUTABLE), undefined, { user }).allowed)
   t.notOk(judged(aModule(MUTABLE), undefined, { user: serviceAccount('kube-system', 'other') }).allowed)
+})
+
+t.test('an owner that somebody wrote on a Module deletes it for nobody who may not', async (t) => {
+  const collector = serviceAccount('kube-system', 'generic-garbage-collector')
+  t.match(said(judged(aModule(MUTABLE), undefined, { user: collector })), [
+    /^WH-M14 notice/,
+    /^WH-P1 forbidden: this Module may not be deleted by "system:serviceaccount:kube-system:generic-garbage-collector"/,
+  ])
+  const human = { users: [collector.username], groups: [] }
+  const policy = aPolicy({ identities: { ...aPolicy().identities, human } })
+  t.ok(judged(aModule(MUTABLE), undefined, { user: collector, policy }).allowed, 'unless a policy lists it')
 })
 
 t.test('WH-P1 keeps the id of every repository that published, also after a move', async (t) => {

@@ -122,8 +122,9 @@ function publishersText(): string {
 The same holds for taking a version away, deleting a Module, and changing what decides where it comes from (repository, storage,
 format, limit, \`immutable\`, pins of versions that are there): where no other rule refuses it to everybody, only who may publish
 may do that. That is so where nothing is immutable, and where the policy has the other rule only warn or makes an exception from it:
-an exception from WH-M6 lets whoever may publish move the archives, and nobody else. A Depot publishes
-whatever it names, so only \`gitops\`, \`human\` and \`controller\` write one.
+an exception from WH-M6 lets whoever may publish move the archives, and nobody else. The garbage collector is nobody, too: an owner
+that somebody wrote on a Module would delete it for them. Who has Modules owned by other objects lists it under \`human\`
+(\`system:serviceaccount:kube-system:generic-garbage-collector\`). A Depot publishes whatever it names, so only \`gitops\`, \`human\` and \`controller\` write one.
 
 The id of the repository that published first is kept: whoever registers its path again is another repository. While [the port is
 open](webhook-install.md#only-kube-apiserver-is-answered) none is kept, and only \`ids\` of a policy tell the two apart. A user who is

@@ -93,6 +93,8 @@ export function isGarbageCollector(user: KubeUser): boolean {
   return user.username === 'system:serviceaccount:kube-system:generic-garbage-collector'
 }
 
+export const NAMESPACE_CONTROLLER = 'system:serviceaccount:kube-system:namespace-controller'
+
 export function isNamespaceController(user: KubeUser): boolean {
-  return user.username === 'system:serviceaccount:kube-system:namespace-controller'
+  return user.username === NAMESPACE_CONTROLLER
 }

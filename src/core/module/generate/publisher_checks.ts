@@ -1,5 +1,6 @@
 // Who publishes (WH-P1), in CEL. The id of the first publisher is in the ledger, so it is for the webhook to compare; an id that a policy
 // names is compared here.
+import { NAMESPACE_CONTROLLER } from '#core/module/actor.ts'
 import { foldSource } from '#core/module/source_of.ts'
 import type { ModulePolicySpec, Publisher } from '#core/module/module_policy.ts'
 import type { RuleId } from '#core/module/rule_id.ts'
@@ -167,7 +168,7 @@ export function publisherVariables(kind: ListKind, spec: ModulePolicySpec | unde
       inline: true,
       expression: `variables.isController || variables.isGitops ||
 (variables.isImporter ? request.operation == 'CREATE' :
-variables.isListedHuman || (variables.isByCluster && variables.source == ''))`,
+variables.isListedHuman || (request.userInfo.username == ${celText(NAMESPACE_CONTROLLER)} && variables.source == ''))`,
     },
     // Of the pipeline itself; empty when only its ref can be wrong.
     {

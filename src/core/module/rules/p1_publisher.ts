@@ -1,6 +1,6 @@
 // WH-P1: who publishes. A version comes from the pipeline of its Module's repository, run for the tag of that version; or
 // from somebody whom the policy names.
-import { claimOf, isFromToken, isGarbageCollector, isNamespaceController } from '#core/module/actor.ts'
+import { claimOf, isFromToken, isNamespaceController } from '#core/module/actor.ts'
 import { unpublishReason } from '#core/module/break_glass.ts'
 import {
   configPath,
@@ -69,7 +69,8 @@ function isTrusted({ change }: ListCase): boolean {
     case 'importer':
       return change.operation === 'CREATE'
     case 'human':
-      return isListed || isGarbageCollector(change.user) || isNamespaceController(change.user)
+      // Not the garbage collector: whoever may write an object's owners, which is no publishing, would delete by it.
+      return isListed || isNamespaceController(change.user)
     case 'ci':
       return false
   }
