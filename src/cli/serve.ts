@@ -32,7 +32,11 @@ export const serve: CommandModule = {
     },
   ],
   define: (command, io, end) => {
-    command.argument('[part]', 'what to serve: broker, webhook, or all that one process is', 'all')
+    command.argument(
+      '[part]',
+      'what to serve: broker, webhook (its --config is ./sallyport-webhook.yaml by default), or all that one process is',
+      'all',
+    )
     addFlag(
       addConfigFlags(command),
       '--workers <count>',
