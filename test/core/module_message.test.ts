@@ -200,6 +200,16 @@ t.test('warnings survive the limits of the API server', async (t) => {
     policy: undefined,
     user: pipeline({ source: `evil.example/${'\u00e9'.repeat(500)}` }),
   })
-  t.ok(long.warnings.every((warning) => warning.length <= 256))
-  t.match(long.warnings, [/^WH-P1: .*\.\.\.$/])
+  t.match(
+    long.warnings,
+    [/Instead: run the pipeline of "github\.com\/acme\/terraform-aws-vpc"$/],
+    'a few are whole',
+  )
+  const many = judged(aModule(), aModule({ versions: ['1.0.0', ...versions.slice(0, 40)] }), {
+    policy: undefined,
+    user: pipeline({ source: `evil.example/${'\u00e9'.repeat(500)}` }),
+  })
+  t.equal(many.warnings.length, 12)
+  t.ok(many.warnings.every((warning) => Buffer.byteLength(warning) <= 256))
+  t.match(many.warnings, [/^WH-P1: .*\.\.\.$/], 'many are cut, each')
 })

@@ -15,6 +15,8 @@ export type Denial = {
 export const MAX_MESSAGE_BYTES = 2048
 /** Above 4096 characters in all, kube-apiserver cuts each warning to 256 and drops the rest (1.36, measured). */
 const MAX_WARNING_LENGTH = 256
+/** Half of those: policies of the cluster warn of the same. Up to this a warning is whole, with a command that can be typed. */
+const MAX_WHOLE_WARNINGS = 2048
 const MAX_WARNINGS = 12
 /** Versions told of in one problem. */
 const MAX_TOLD = 3
@@ -95,15 +97,19 @@ export function warningsOf(findings: readonly JudgedFinding[]): readonly string[
     if (texts.size < MAX_WARNINGS) untold = told.length - index - 1
     // Of thousands the rest is only counted.
     if (texts.size > MAX_WARNINGS)
-      return [...[...texts].slice(0, MAX_WARNINGS - 1), `and ${untold} more warnings`]
+      return fitting([...[...texts].slice(0, MAX_WARNINGS - 1), `and ${untold} more warnings`])
   }
-  return [...texts]
+  return fitting([...texts])
+}
+
+/** The server counts characters, so bytes are on the safe side. */
+function fitting(texts: readonly string[]): readonly string[] {
+  const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
+  return bytes <= MAX_WHOLE_WARNINGS ? texts : texts.map((text) => cutToBytes(text, MAX_WARNING_LENGTH))
 }
 
 function warningText({ rule, message, wayOut, exceptedBy }: JudgedFinding): string {
   const excepted = exceptedBy === undefined ? '' : ` (exception approved by ${quoted(exceptedBy)})`
   const instead = wayOut === '' ? '' : `. Instead: ${wayOut}`
-  const text = `${rule}${excepted}: ${message}${instead}`
-  // The server counts characters, so bytes are on the safe side.
-  return cutToBytes(text, MAX_WARNING_LENGTH)
+  return `${rule}${excepted}: ${message}${instead}`
 }
