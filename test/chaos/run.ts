@@ -116,7 +116,8 @@ async function runChaos(plan: Plan, teardowns: Teardowns): Promise<number> {
   // 1. a whole world
   const recorder = createRecorder()
   const needsDisks = plan.kinds.some(({ of }) => of === 'disk')
-  const diskMebibytes = needsDisks ? Math.ceil(8 + (8 * plan.durationMs) / 60_000) : undefined
+  // A run without waits writes some 10 MB a minute into the fullest; only a fault may fill it.
+  const diskMebibytes = needsDisks ? Math.ceil(24 + (24 * plan.durationMs) / 60_000) : undefined
   const world = await makeWorld(teardowns, { diary: recorder, diskMebibytes })
   const giveUp = new AbortController()
   await Promise.all(world.brokers.map(({ process: broker }) => broker.start(AbortSignal.abort())))
