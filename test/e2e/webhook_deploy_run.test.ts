@@ -202,13 +202,14 @@ t.test('SIGTERM: not ready, but judging until it ends in time', async (t) => {
 
 t.test('down with Fail: nothing goes, until somebody in an emergency says Ignore', async (t) => {
   t.match((await removal()).stderr, /failed calling webhook "modules[.]webhook[.]sallyport[.]dev"/)
-  await typed('--failure-policy Ignore')
+  await typed('the webhook is down')
   await until('let through', 5, async () => (await removal()).code === 0)
   t.ok(
     (await registeredWebhooks(cluster)).every(({ caBundle }) => caBundle !== ''),
     'the bundles stay',
   )
   await startPod('overlays/enforce')
+  await typed('the webhook is back')
   await until('a denial', 10, async () => (await removal()).code !== 0)
 })
 
@@ -370,14 +371,16 @@ t.test(
       return (await cluster.kubectl([...names, ...more])).stderr
     }
     // Each policy holds once the apiserver has compiled it, one after the other.
-    await until('held by a policy', 60, isHeld)
-    await until('guarded by another', 60, async () => (await careless('--dry-run=server')).includes('WH-M15'))
+    await until('held by a policy', 180, isHeld)
+    await until('guarded by another', 180, async () =>
+      (await careless('--dry-run=server')).includes('WH-M15'),
+    )
     await server.stop()
     t.ok(await isHeld(), 'without the webhook')
 
     const before = await registeredWebhooks(cluster)
     t.match(await careless(), /WH-M15/)
-    await typed('--failure-policy Ignore')
+    await typed('the webhook is down')
     const after = await registeredWebhooks(cluster)
     t.ok(after.every(({ failurePolicy }) => failurePolicy === 'Ignore'))
     t.same(
@@ -385,8 +388,13 @@ t.test(
       before.map(({ caBundle }) => caBundle),
     )
     t.ok(await isHeld(), 'nor with a registration that is ignored')
+    await typed('the webhook is back')
+    const back = await registeredWebhooks(cluster)
+    t.same(back, before, 'nothing else changed')
+    t.match(await careless(), /WH-M15/, 'a deletion needs a reason of its own')
     await typed('the registration of this release')
     t.ok((await registeredWebhooks(cluster)).every(({ failurePolicy }) => failurePolicy === 'Fail'))
+    t.match(await careless(), /WH-M15/)
   },
 )
 
