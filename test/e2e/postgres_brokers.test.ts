@@ -37,6 +37,8 @@ type Pair = {
   /** At one of the two; behind the address of both when none is named. */
   readonly exchange: (token: string, folder?: Folder) => Promise<Answer>
   readonly mint: () => string
+  /** Whether the common address leads to it. */
+  readonly isBehind: (folder: Folder) => boolean
 }
 
 type Answer = { readonly status: number; readonly body: string }
@@ -52,17 +54,11 @@ function portOf({ url }: Folder): number {
 async function makePair(t: Test, server: PostgresServer): Promise<Pair> {
   const address = await server.database()
   const folders = [await makeFolder(t, upstream), await makeFolder(t, upstream)] as const
-  const down = new Set<number>()
-  const looks = setInterval(() => {
-    for (const folder of folders) {
-      fetch(`${folder.opsUrl}/readyz`).then(
-        ({ ok }) => void (ok ? down.delete(portOf(folder)) : down.add(portOf(folder))),
-        () => void down.add(portOf(folder)),
-      )
-    }
-  }, 100)
-  t.teardown(() => clearInterval(looks))
-  const balancer = await startTcpBalancer(folders.map(portOf), (port) => !down.has(port))
+  const up = new Set<number>()
+  const over = new AbortController()
+  t.teardown(() => over.abort())
+  for (const folder of folders) void keepLooking(folder, up, over.signal)
+  const balancer = await startTcpBalancer(folders.map(portOf), (port) => up.has(port))
   t.teardown(async () => balancer.close())
   const issuer = `http://127.0.0.1:${balancer.port}/dex`
   for (const folder of folders) {
@@ -83,7 +79,21 @@ async function makePair(t: Test, server: PostgresServer): Promise<Pair> {
     issuer,
     folders,
     mint: () => folders[0].mint({ aud: issuer }),
+    isBehind: (folder) => up.has(portOf(folder)),
     exchange: async (token, folder) => post(`${folder?.issuer ?? issuer}/token`, exchangeForm(token)),
+  }
+}
+
+/** One look after the other, so that an old answer never overtakes a new one. */
+async function keepLooking(folder: Folder, up: Set<number>, over: AbortSignal): Promise<void> {
+  while (!over.aborted) {
+    const isReady = await fetch(`${folder.opsUrl}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+    if (isReady) up.add(portOf(folder))
+    else up.delete(portOf(folder))
+    await sleep(50)
   }
 }
 
@@ -205,8 +215,10 @@ function withServer(server: PostgresServer): void {
   })
 
   t.test('both are restarted, one after the other, and no request fails', async (t) => {
-    const { folders, exchange, mint } = await makePair(t, server)
+    const { folders, exchange, mint, isBehind } = await makePair(t, server)
     const running = await Promise.all(folders.map(async (folder) => folder.start()))
+    const areBehind = (): Promise<boolean> => Promise.resolve(folders.every(isBehind))
+    await until(areBehind)
     const failed: unknown[] = []
     let count = 0
     const over = new AbortController()
@@ -223,6 +235,8 @@ function withServer(server: PostgresServer): void {
       running[index]?.signal('SIGTERM')
       t.equal(await running[index]?.exited, '0')
       await folder.start()
+      // What a rolling update waits for before it goes on to the next.
+      await until(areBehind)
       await sleep(300)
     }
     over.abort()

@@ -69,13 +69,17 @@ function pullRequest(test: Test, files: Readonly<Record<string, string | undefin
   return repository
 }
 
+/** Said once, beside the annotations: seed 001's repository holds no policy. */
+const NO_POLICY = `warning: there is no ModulePolicy, so the rules of one are not asked (who may publish, pins, what never changes)
+    -> name their folder beside the Modules', or --policy FILE
+`
 const APPEND = 'keep - version: "21.11.0" and add new versions below it'
 const GLASS =
   'to unpublish for good: the annotation sallyport.dev/unpublish: "21.11.0: <reason>", applied by somebody with the verb unpublish (--may unpublish)'
 
 t.test('a pull request that appends a version passes without an annotation', async (t) => {
   const repository = pullRequest(t, { [FILE]: `${MODULE}    - version: "21.14.0" # added in PR #43\n` })
-  t.same(await review(repository, 'github'), { code: 0, stdout: '', stderr: '' })
+  t.same(await review(repository, 'github'), { code: 0, stdout: '', stderr: NO_POLICY })
 })
 
 t.test('one that re-tags is annotated at the entry', async (t) => {
@@ -83,7 +87,7 @@ t.test('one that re-tags is annotated at the entry', async (t) => {
   t.same(await review(repository, 'github'), {
     code: 1,
     stdout: `::error file=${FILE},line=22,col=7,title=WH-V3::Module opendepot-system/terraform-aws-eks: version 21.11.0 was published and is taken off spec.versions. Instead: ${APPEND}; ${GLASS}\n`,
-    stderr: '',
+    stderr: NO_POLICY,
   })
 })
 
@@ -92,7 +96,7 @@ t.test('one that removes a version is annotated at the list', async (t) => {
   t.same(await review(repository, 'github'), {
     code: 1,
     stdout: `::error file=${FILE},line=20,col=3,title=WH-V1::Module opendepot-system/terraform-aws-eks: version 21.11.0 was published and is taken off spec.versions. Instead: ${APPEND}; ${GLASS}\n`,
-    stderr: '',
+    stderr: NO_POLICY,
   })
 })
 
