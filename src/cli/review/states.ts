@@ -5,6 +5,7 @@ import { objectsIn } from '#core/review/reviewed_object.ts'
 import type { ReviewedDocument } from '#core/review/reviewed_object.ts'
 import { renderedDocument } from '#core/review/rendered_document.ts'
 import type { CommandIo } from '../command.ts'
+import { APPLICATIONS, hasAny } from './context_files.ts'
 import { documentReader } from './documents.ts'
 import type { FileRead } from './documents.ts'
 import { isJsonnet } from './file_tree.ts'
@@ -107,7 +108,5 @@ function oneState(
 
 /** An Application beside a kustomization is not applied by it, and says how it is. */
 function isAboutApplying(document: ReviewedDocument): boolean {
-  return objectsIn(document, '').objects.some(({ resource }) =>
-    ['applications', 'applicationsets', 'appprojects'].includes(resource),
-  )
+  return hasAny([document], APPLICATIONS)
 }
