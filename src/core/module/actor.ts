@@ -89,8 +89,10 @@ export function isForeign(actor: Actor): boolean {
   return actor.kind !== 'controller' && actor.kind !== 'unknown'
 }
 
+export const GARBAGE_COLLECTOR = 'system:serviceaccount:kube-system:generic-garbage-collector'
+
 export function isGarbageCollector(user: KubeUser): boolean {
-  return user.username === 'system:serviceaccount:kube-system:generic-garbage-collector'
+  return user.username === GARBAGE_COLLECTOR
 }
 
 export const NAMESPACE_CONTROLLER = 'system:serviceaccount:kube-system:namespace-controller'

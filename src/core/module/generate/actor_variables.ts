@@ -1,5 +1,5 @@
 // Who asks, in CEL, as actor.ts says it.
-import { NAMESPACE_CONTROLLER, listOf } from '#core/module/actor.ts'
+import { GARBAGE_COLLECTOR, NAMESPACE_CONTROLLER, listOf } from '#core/module/actor.ts'
 import type { Identities, IdentityList } from '#core/module/module_policy.ts'
 import { CREDENTIAL_ID_KEY, extraKeyOf } from '#core/kube/source_extra.ts'
 import { anyOf, celList, celText } from './cel_text.ts'
@@ -21,7 +21,7 @@ function claim(name: string): Cel {
   return `${values}.size() == 1 ? ${values}[0] : ''`
 }
 
-const CLUSTER_ACCOUNTS = ['system:serviceaccount:kube-system:generic-garbage-collector', NAMESPACE_CONTROLLER]
+const CLUSTER_ACCOUNTS = [GARBAGE_COLLECTOR, NAMESPACE_CONTROLLER]
 
 export function actorVariables(identities: Identities | undefined): readonly Variable[] {
   const credential = `request.userInfo.?extra[?${celText(CREDENTIAL_ID_KEY)}].orValue([])`

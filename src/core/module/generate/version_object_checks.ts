@@ -1,5 +1,6 @@
 // The rules about Version objects and about status (WH-S), in CEL. Whether its Module lists a Version, and says that it is immutable,
 // another object says: here only what the Version repeats of it counts.
+import { GARBAGE_COLLECTOR, NAMESPACE_CONTROLLER } from '#core/module/actor.ts'
 import { celText, plainTextOf, quoted, told, toldWhere } from './cel_text.ts'
 import type { Cel, Variable } from './cel_text.ts'
 import type { Check } from './check.ts'
@@ -100,7 +101,7 @@ export function versionObjectVariables(isRequired: boolean): readonly Variable[]
     {
       name: 'isNamespaceGoing',
       inline: true,
-      expression: `request.userInfo.username == 'system:serviceaccount:kube-system:namespace-controller' &&
+      expression: `request.userInfo.username == ${celText(NAMESPACE_CONTROLLER)} &&
 namespaceObject.metadata.?deletionTimestamp.hasValue()`,
     },
     // Whether its owner still lists it, the webhook knows.
@@ -108,7 +109,7 @@ namespaceObject.metadata.?deletionTimestamp.hasValue()`,
       name: 'isOwners',
       inline: true,
       expression: `variables.isController ||
-request.userInfo.username == 'system:serviceaccount:kube-system:generic-garbage-collector'`,
+request.userInfo.username == ${celText(GARBAGE_COLLECTOR)}`,
     },
   ]
 }
