@@ -1,5 +1,6 @@
 // The flags of `sallyport exchange`, checked: what is asked, of whom, and where the answer goes.
 import type { Result } from '#core/result.ts'
+import { isPlainHttp } from '#platform/config/formats.ts'
 import type { ExchangeOptions } from './exchange.ts'
 import type { Environment } from './job_token/source.ts'
 import { JOB_TOKEN_SOURCES } from './job_token/sources.ts'
@@ -78,7 +79,7 @@ function endpointOf(options: ExchangeOptions, problems: string[]): URL | undefin
 export function brokerUrlProblem(flag: string, text: string, allowHttp: boolean): readonly string[] {
   if (!URL.canParse(text)) return [`${flag} is not a URL`]
   const url = new URL(text)
-  const isSafe = url.protocol === 'https:' || (url.protocol === 'http:' && (allowHttp || isLoopback(url)))
+  const isSafe = url.protocol === 'https:' || (url.protocol === 'http:' && (allowHttp || !isPlainHttp(text)))
   const user = url.username === '' && url.password === '' ? [] : [`${flag} must not hold a user or password`]
   if (isSafe) return user
   return [
@@ -87,10 +88,6 @@ export function brokerUrlProblem(flag: string, text: string, allowHttp: boolean)
       ? `${flag} is plain HTTP, so anybody on the way reads the tokens; --insecure-allow-http if you mean it`
       : `${flag} must begin with https://`,
   ]
-}
-
-function isLoopback(url: URL): boolean {
-  return url.hostname === 'localhost' || url.hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(url.hostname)
 }
 
 function clientAuthOf(

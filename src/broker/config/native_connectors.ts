@@ -4,6 +4,7 @@ import { defaultMapping } from '#core/dex/map_identity.ts'
 import type { IssuerPreset } from '#core/issuer/preset.ts'
 import { presetOf } from '#core/issuer/presets.ts'
 import { compileSearch } from '#core/policy/re2.ts'
+import { isPlainHttp } from '#platform/config/formats.ts'
 import type { YamlPath } from '#platform/config/yaml_document.ts'
 import {
   absolute,
@@ -15,7 +16,7 @@ import {
   reportWarning,
 } from './load_context.ts'
 import type { Entry, LoadContext } from './load_context.ts'
-import { isPlainHttp, seconds } from './native_server.ts'
+import { seconds } from './native_server.ts'
 import { readJwksFile } from './public_keys.ts'
 import { ConnectorSchema, DEFAULTS } from './schema.ts'
 import type { ConnectorFile } from './schema.ts'

@@ -1,6 +1,6 @@
 // The parts of a native configuration that say how the server runs: listeners, store, keys, HTTP, limits, logs.
 import { parseDuration } from '#platform/config/duration.ts'
-import { isLoopback, parseListenAddress } from '#platform/config/formats.ts'
+import { isLoopback, isPlainHttp, parseListenAddress } from '#platform/config/formats.ts'
 import type { YamlPath } from '#platform/config/yaml_document.ts'
 import type { ListenerConfig } from '#platform/http/listen.ts'
 import type { BrokerConfig, KeysConfig, LimitsConfig, StoreConfig, WebConfig } from './broker_config.ts'
@@ -98,11 +98,6 @@ export function checkTtl(context: LoadContext, path: YamlPath, ttlSeconds: numbe
 }
 
 /** Whether `url` sends plain text over a network. */
-export function isPlainHttp(url: string): boolean {
-  const parsed = URL.parse(url)
-  return parsed?.protocol === 'http:' && !isLoopback(parsed.hostname.replace(/^\[(.*)\]$/, '$1'))
-}
-
 function readIssuer(context: LoadContext): string {
   const issuer = topLevel(context, 'issuer')
   if (typeof issuer !== 'string') return ''

@@ -1,6 +1,6 @@
 // The section `keys.signer`, read. PIN and bearer token stay in their files: what is kept is the files' names.
 import { parseDuration } from '#platform/config/duration.ts'
-import { isLoopback } from '#platform/config/formats.ts'
+import { isPlainHttp } from '#platform/config/formats.ts'
 import type { SignerConfig } from './broker_config.ts'
 import {
   absolute,
@@ -64,10 +64,8 @@ function certificates(context: LoadContext, file: string): string {
 }
 
 function checkUrl(context: LoadContext, text: string): void {
+  if (!isPlainHttp(text)) return
   const path = ['keys', 'signer', 'url']
-  const url = URL.parse(text)
-  if (url === null) return
-  if (url.protocol === 'https:' || isLoopback(url.hostname.replace(/^\[(.*)\]$/, '$1'))) return
   const message = 'plain HTTP to the signer: whoever is on the way takes the bearer token, and signs'
   reportError(context, { code: 'signer_plain_http', path, message, wayOut: 'use https://' })
 }

@@ -32,6 +32,12 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
 }
 
+/** Whether what is sent to this URL leaves the machine unencrypted. */
+export function isPlainHttp(url: string): boolean {
+  const parsed = URL.parse(url)
+  return parsed?.protocol === 'http:' && !isLoopback(parsed.hostname.replace(/^\[(.*)\]$/, '$1'))
+}
+
 /** Milliseconds since the epoch of an RFC 3339 time that says its offset, whole seconds; `undefined` for anything else. */
 export function parseTime(text: string): number | undefined {
   const seconds = secondsOfTime(text)

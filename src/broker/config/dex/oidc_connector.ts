@@ -4,7 +4,7 @@ import type { Connector, IdentityMapping, KeySource } from '#core/connector.ts'
 import { presetOf } from '#core/issuer/presets.ts'
 import { RE2JS } from 're2js'
 import type { ConfigEnv } from '../config_env.ts'
-import { isLoopback } from '#platform/config/formats.ts'
+import { isPlainHttp } from '#platform/config/formats.ts'
 import { flagOf, objectsOf, pathOf, sectionOf, textOf, textsOf } from './read_keys.ts'
 import type { DexObject } from './read_keys.ts'
 import type { Reporter } from './report.ts'
@@ -88,7 +88,7 @@ function readIssuer(config: DexObject, report: Reporter): string {
   } else if (url === undefined) {
     const message = `${JSON.stringify(issuer)} is not an http or https URL`
     report.refuse(path, 'url_malformed', message, urlWayOut(issuer, true))
-  } else if (url.protocol === 'http:' && !isLoopback(url.hostname.replaceAll(/[[\]]/g, ''))) {
+  } else if (isPlainHttp(issuer)) {
     const message = 'plain HTTP: whoever sits on the way to this issuer chooses its keys'
     report.warn(path, 'connector_issuer_plain_http', message, 'give the issuer a certificate')
   }
