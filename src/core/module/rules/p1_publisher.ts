@@ -94,21 +94,18 @@ function sourceTaken(subject: ListCase): readonly About[] {
 /** What never changes is refused to everybody, by WH-V1 and WH-M12, as long as those refuse anything. */
 function versionsTaken(subject: ListCase): readonly About[] {
   const { change, versions } = subject
-  const isFree = (plain: string): boolean => {
-    const isRefused =
-      change.operation === 'DELETE'
-        ? doesRefuse(subject, { rule: 'WH-M12' })
-        : doesRefuse(subject, { rule: 'WH-V1', version: plain }) &&
-          doesRefuse(subject, { rule: 'WH-V3', version: plain })
-    return !(isRefused && isVersionHeld(subject, plain)) && unpublishReason(change, plain) === undefined
-  }
+  const isFree = (plain: string, isRefused: boolean): boolean =>
+    !(isRefused && isVersionHeld(subject, plain)) && unpublishReason(change, plain) === undefined
   if (change.operation === 'DELETE') {
     if (change.old?.meta.isTerminating === true) return []
-    const isAnyFree = publishedVersions(subject).some(isFree)
+    const isRefused = doesRefuse(subject, { rule: 'WH-M12' })
+    const isAnyFree = publishedVersions(subject).some((plain) => isFree(plain, isRefused))
     return isAnyFree ? [{ path: '', what: `this ${kindName(change)} may not be deleted` }] : []
   }
+  const isRemovalRefused = (version: string): boolean =>
+    doesRefuse(subject, { rule: 'WH-V1', version }) && doesRefuse(subject, { rule: 'WH-V3', version })
   return versions.removed
-    .filter(({ plain }) => isFree(plain))
+    .filter(({ plain }) => isFree(plain, isRemovalRefused(plain)))
     .map(({ plain }) => ({
       path: 'spec.versions',
       what: `version ${readVersionIdentity(plain).ok ? plain : quoted(plain)} may not be taken away`,
