@@ -8,7 +8,6 @@ import { STARTER_CONFIG } from '../../src/broker/config/starter.ts'
 import { ALL_PRESETS } from '../../src/core/issuer/presets.ts'
 import { formatDuration } from '../../src/platform/config/duration.ts'
 import type { SchemaNode } from '../../src/platform/config/schema_check.ts'
-import type { TSchema } from '../../src/platform/config/schema_type.ts'
 
 const FORMAT_WORDS: Readonly<Record<string, string>> = {
   'go-duration': 'duration',
@@ -18,6 +17,7 @@ const FORMAT_WORDS: Readonly<Record<string, string>> = {
   'listen-address-or-off': 'host:port or `off`',
   'resource-uri': 'URI',
   'rfc3339-time': 'time',
+  'date-time': 'time',
   'host-name': 'host',
   cidr: 'CIDR',
 }
@@ -50,8 +50,7 @@ export function renderConfigurationDocs(): string {
 }
 
 /** A section for each key on top (or for those of `only`), under a heading of that level. */
-export function sectionsOf(schema: TSchema, level: string, only?: ReadonlySet<string>): string[] {
-  const root: SchemaNode = schema
+export function sectionsOf(root: SchemaNode, level: string, only?: ReadonlySet<string>): string[] {
   const required = new Set(root.required)
   return Object.entries(root.properties ?? {})
     .filter(([key]) => key !== '$schema' && (only?.has(key) ?? true))
@@ -91,7 +90,10 @@ function renderSection(
   const rows = [...rowsOf(key, node)]
   const about = `${heading.required ? 'Required. ' : ''}${describe(node)}`
   const head = `${heading.level} \`${key}\`\n\n${about}\n`
-  if (rows.length === 0) return `${head}\nType: ${typeOf(node)}.\n`
+  if (rows.length === 0) {
+    const fallback = node.default === undefined ? '' : ` Default: ${code(node.default)}.`
+    return `${head}\nType: ${typeOf(node)}.${fallback}\n`
+  }
   const body = rows.map(renderRow).join('\n')
   return `${head}\n| key | type | default | meaning |\n|---|---|---|---|\n${body}\n`
 }

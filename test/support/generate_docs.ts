@@ -9,6 +9,7 @@ import { renderConfigurationDocs } from './configuration_docs.ts'
 import { renderAudit, renderDifferences } from './dialect_docs.ts'
 import { renderJsonSchema } from './json_schema.ts'
 import { renderLintDocs } from './kube_lint_docs.ts'
+import { renderModulePolicyDocs } from './module_policy_docs.ts'
 import { renderWebhookConfigurationDocs } from './webhook_configuration_docs.ts'
 import { renderWebhookRulesDocs } from './webhook_rules_docs.ts'
 
@@ -22,6 +23,7 @@ const GENERATED: readonly Generated[] = [
   { path: 'docs/kube-lint.md', render: renderLintDocs },
   { path: 'docs/webhook-doors.md', render: renderDoorsPage },
   { path: 'docs/webhook-rules.md', render: renderWebhookRulesDocs },
+  { path: 'docs/module-policy.md', render: renderModulePolicyDocs },
   { path: 'docs/webhook-configuration.md', render: renderWebhookConfigurationDocs },
   { path: 'deploy/schema/sallyport-webhook.schema.json', render: () => renderJsonSchema(WebhookSchema) },
   { path: 'deploy/schema/sallyport.schema.json', render: () => renderJsonSchema(SallyportSchema) },

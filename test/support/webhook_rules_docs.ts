@@ -148,7 +148,7 @@ remembered.
 **What counts is what a request changes.** An object that breaks a rule already can be written again, labelled and finalized. A dry run
 gets the same verdict and leaves nothing behind.
 
-**Modes.** Each rule is enforced, unless the policy says \`warn\` or \`audit\` for it (\`modes\`) or for all (\`defaultMode\`). Its
+**Modes.** Each rule is enforced, unless the [policy](module-policy.md) says \`warn\` or \`audit\` for it (\`modes\`) or for all (\`defaultMode\`). Its
 \`exceptions\` turn single rules into warnings: for Modules by name, some or all versions, until a day, with who approved it and why.
 
 **Breaking the glass.** Unpublishing takes the annotation \`sallyport.dev/unpublish: "<versions>: <reason>"\` and the verb \`unpublish\`
