@@ -1,11 +1,9 @@
 // One GET that shows an issuer somebody's token: how userinfo and GitLab's user API prove an opaque one. Through the same
 // guarded way out as the issuer's keys; what is the network's fault is told apart from what the issuer answers.
+import { BEARER_TOKEN } from '#core/oauth/credentials.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
 import type { BoundedFetch, Fetched } from './egress/bounded_fetch.ts'
-
-/** A bearer token as it may stand in a header: nothing that could end the line (RFC 6750 §2.1). */
-const BEARER = /^[A-Za-z0-9._~+/-]+=*$/
 
 export type BearerGet = {
   readonly fetch: BoundedFetch
@@ -20,7 +18,7 @@ export async function bearerGet(
   url: string,
   { fetch, token, connector, what }: BearerGet,
 ): Promise<Result<Fetched>> {
-  if (!BEARER.test(token)) return deny({ reason: 'subject_malformed', detail: 'not a bearer token' })
+  if (!BEARER_TOKEN.test(token)) return deny({ reason: 'subject_malformed', detail: 'not a bearer token' })
   const answer = await fetch.get(url, { headers: { authorization: `Bearer ${token}` } })
   if (answer.ok && answer.status < 500) return ok(answer)
   const detail = answer.ok ? `status ${answer.status}` : answer.detail
@@ -29,5 +27,5 @@ export async function bearerGet(
 
 /** Whether `bearerGet` would send it at all; asked before an endpoint is looked up for it. */
 export function isBearer(token: string): boolean {
-  return BEARER.test(token)
+  return BEARER_TOKEN.test(token)
 }

@@ -42,6 +42,9 @@ export function readCredentials(authorization: readonly string[], form: Form): R
   return ok({ kind: 'secret', clientId, secret: basicSecret })
 }
 
+/** A bearer token as it may stand in a header: nothing that could end the line (RFC 6750 §2.1). */
+export const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/
+
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
 /** A half that is no UTF-8 is `undefined`: as text, all such halves would be one. */

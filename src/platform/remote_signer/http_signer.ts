@@ -3,6 +3,7 @@
 //   POST <url>/keys/<key>/sign  {"algorithm": "ES256", "digest": "<SHA-256, base64url>"} -> {"signature": "<base64url>"}
 // An ES256 signature comes as DER, as AWS KMS and Google Cloud KMS write it. What is signed never leaves, its hash does.
 import { hash } from 'node:crypto'
+import { BEARER_TOKEN } from '#core/oauth/credentials.ts'
 import { publicMembers } from '#core/public_jwk.ts'
 import type { PublicJwk } from '#core/public_jwk.ts'
 import { createBoundedFetch } from '../egress/bounded_fetch.ts'
@@ -23,8 +24,6 @@ export type HttpSignerConfig = {
 
 /** A signature of RSA 4096 is 700 characters long, its public key as long. */
 const MAX_BODY_BYTES = 16 * 1024
-/** RFC 6750 §2.1: nothing that could end a header. */
-const BEARER = /^[A-Za-z0-9._~+/-]+=*$/
 const BASE64URL = /^[A-Za-z0-9_-]+$/
 
 export function createHttpSigner({ url, tokenFile, caPem, timeoutMs }: HttpSignerConfig): RemoteSigner {
@@ -34,7 +33,7 @@ export function createHttpSigner({ url, tokenFile, caPem, timeoutMs }: HttpSigne
     tls: { caPem, withSystemRoots: caPem === undefined, insecureSkipVerify: false },
     limits: { totalMs: timeoutMs, maxBodyBytes: MAX_BODY_BYTES },
   })
-  const token = createCredentialFile(tokenFile, 'bearer token', BEARER)
+  const token = createCredentialFile(tokenFile, 'bearer token', BEARER_TOKEN)
   const base = url.replace(/\/$/, '')
   const placeOf = (key: string): string => `${base}/keys/${encodeURIComponent(key)}`
   const authorized = async () => ({ headers: { authorization: `Bearer ${await token.read()}` } })
