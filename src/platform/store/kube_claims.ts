@@ -7,7 +7,7 @@ import type { Claim } from './claim.ts'
 import { isLiving, laterEnd, readSet, setObject } from './kube_entries.ts'
 import type { ClaimSet, HeldValue, KubeEntry } from './kube_entries.ts'
 import type { KubeObjects } from './kube_objects.ts'
-import { MAX_ROUNDS, plainContent } from './kube_settled.ts'
+import { MAX_ROUNDS, drawWriter, plainContent } from './kube_settled.ts'
 import type { SettledEntries, SettledEntry } from './kube_settled.ts'
 import { StoreFailure } from './store.ts'
 
@@ -68,8 +68,8 @@ export class KubeClaims {
   }
 
   async #claimOne(claim: Claim): Promise<boolean> {
-    const { entries, clock } = this.#deps
-    const writer = this.#draw()
+    const { entries, clock, randomBytes } = this.#deps
+    const writer = drawWriter(randomBytes)
     const fresh = { value: claimedValue(claim.parts), expiresAt: claim.expiresAt }
     // 1. Nearly always it is new.
     if ((await entries.write(claim.key, plainContent(fresh, writer), undefined)).is === 'done') return true
@@ -110,7 +110,7 @@ export class KubeClaims {
     const set = await this.#openSet(expiresAt)
     // 3. What each entry becomes, if.
     const name = set.version.name
-    const writer = this.#draw()
+    const writer = drawWriter(this.#deps.randomBytes)
     for (const want of wants) {
       if (await this.#intend(want, name, writer)) continue
       await this.#finish(wants, set, writer)
@@ -192,10 +192,6 @@ export class KubeClaims {
       if (!(error instanceof StoreFailure)) throw error
       log.warn({ err: error }, 'a decided claim of several keys was not tidied up, and is read as it is')
     }
-  }
-
-  #draw(): string {
-    return Buffer.from(this.#deps.randomBytes(12)).toString('base64url')
   }
 }
 

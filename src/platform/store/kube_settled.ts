@@ -2,6 +2,7 @@
 // taken. Whoever meets one learns from its ClaimSet what became of that claim. One that is open for too long, because its
 // owner died, is dropped by whoever waits for it, so that nobody waits for ever.
 import type { JsonObject } from '#core/claims.ts'
+import type { RandomBytes } from '#core/clock.ts'
 import { entryName, entryObject, readEntry, readSet, setObject } from './kube_entries.ts'
 import type { ClaimSet, EntryContent, HeldValue, KubeEntry } from './kube_entries.ts'
 import type { KubeObjects, Written } from './kube_objects.ts'
@@ -113,4 +114,9 @@ export class SettledEntries {
 /** What a value is without an intent beside it. */
 export function plainContent(held: HeldValue, writer: string): EntryContent {
   return { held, intent: undefined, writer }
+}
+
+/** The `writer` of one change. */
+export function drawWriter(randomBytes: RandomBytes): string {
+  return Buffer.from(randomBytes(12)).toString('base64url')
 }

@@ -9,7 +9,7 @@ import { checkMarker, migrateKube, probe } from './kube_definitions.ts'
 import { isLiving, ownerSelector, readEntry } from './kube_entries.ts'
 import { KubeObjects } from './kube_objects.ts'
 import { EntryRoom } from './kube_room.ts'
-import { MAX_ROUNDS, SettledEntries, plainContent } from './kube_settled.ts'
+import { MAX_ROUNDS, SettledEntries, drawWriter, plainContent } from './kube_settled.ts'
 import type { SettledEntry } from './kube_settled.ts'
 import { sweep } from './kube_sweep.ts'
 import { StoreFailure } from './store.ts'
@@ -86,7 +86,7 @@ export async function openKubeStore(options: KubeStoreOptions): Promise<Store> {
     isExpected: (found: SettledEntry | undefined) => boolean,
   ): Promise<boolean> {
     checkText(objects, key, next)
-    const writer = Buffer.from(randomBytes(12)).toString('base64url')
+    const writer = drawWriter(randomBytes)
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const found = await entries.get(key)
       // Written already, by a request whose answer was lost.
