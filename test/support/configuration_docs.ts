@@ -8,6 +8,7 @@ import { STARTER_CONFIG } from '../../src/broker/config/starter.ts'
 import { ALL_PRESETS } from '../../src/core/issuer/presets.ts'
 import { formatDuration } from '../../src/platform/config/duration.ts'
 import type { SchemaNode } from '../../src/platform/config/schema_check.ts'
+import type { TSchema } from '../../src/platform/config/schema_type.ts'
 
 const FORMAT_WORDS: Readonly<Record<string, string>> = {
   'go-duration': 'duration',
@@ -50,7 +51,12 @@ export function renderConfigurationDocs(): string {
 }
 
 /** A section for each key on top (or for those of `only`), under a heading of that level. */
-export function sectionsOf(root: SchemaNode, level: string, only?: ReadonlySet<string>): string[] {
+export function sectionsOf(
+  schema: TSchema | SchemaNode,
+  level: string,
+  only?: ReadonlySet<string>,
+): string[] {
+  const root: SchemaNode = schema
   const required = new Set(root.required)
   return Object.entries(root.properties ?? {})
     .filter(([key]) => key !== '$schema' && (only?.has(key) ?? true))
