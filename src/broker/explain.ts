@@ -27,7 +27,7 @@ import type { GrantParts } from './live_broker.ts'
 import { contentsOf } from './tokens/issue.ts'
 import { servedGrant } from './wire/token_endpoint.ts'
 
-export type ExplainRequest = Omit<TokenRequest, 'credentials'> & {
+export type ExplainRequest = Omit<TokenRequest, 'credentials' | 'network'> & {
   readonly client: string
   /** What the client showed; `undefined` takes it as authenticated. */
   readonly clientSecret: string | undefined
@@ -101,7 +101,7 @@ export async function explain(
   const client = grants.clients.get(request.client)
   const credentials = credentialsOf(client, request)
   const run = request.grantType === CLIENT_CREDENTIALS ? grantClientCredentials : exchangeToken
-  const result = await run({ ...request, credentials }, deps, facts)
+  const result = await run({ ...request, credentials, network: '' }, deps, facts)
   if (!result.ok) return { ...refused(result.denial), facts, proof: proofOf(result.denial, client), claims }
   return { steps: stepsUntil(STEPS, undefined), facts, denial: undefined, proof: undefined, claims }
 }

@@ -11,7 +11,6 @@ import type { CryptoPool } from '#platform/crypto_pool.ts'
 import { startSignatureThread } from '#platform/signature_thread/signature_thread.ts'
 import { createLoadGauge } from '#platform/load_gauge.ts'
 import type { LoadGauge } from '#platform/load_gauge.ts'
-import { readGitlabIdentity } from '#platform/gitlab_identity.ts'
 import { createIssuerKeysRegistry } from '#platform/issuer_keys/registry.ts'
 import type { IssuerKeysEvent } from '#platform/issuer_keys/issuer_keys.ts'
 import type { IssuerKeysRegistry } from '#platform/issuer_keys/registry.ts'
@@ -32,7 +31,7 @@ import { openSqliteStore } from '#platform/store/sqlite_store.ts'
 import type { Store } from '#platform/store/store.ts'
 import { createSubjectVerifier } from '#platform/subject_verifier.ts'
 import { openTraces } from '#platform/tracing/open_traces.ts'
-import { readUserinfo } from '#platform/userinfo.ts'
+import { createUpstreamLookups } from '#platform/upstream_lookups.ts'
 import type { BrokerConfig, StoreConfig } from '../broker/config/broker_config.ts'
 import type { BrokerParts } from '../broker/live_broker.ts'
 import { openSigner } from './open_signer.ts'
@@ -114,8 +113,7 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
       levers,
       clockWatch,
       verifier: createSubjectVerifier({ clock, issuerKeys: issuers, pool }),
-      userinfo: (token, connector) => readUserinfo(token, connector, issuers),
-      gitlabIdentity: (token, connector) => readGitlabIdentity(token, connector, issuers),
+      ...createUpstreamLookups(issuers),
       audit,
       metrics,
       log,

@@ -12,10 +12,9 @@ import { TOKEN_JSON_LIMITS, readStrictJsonObject } from '#core/jwt/strict_json.t
 import { ACCESS_TOKEN_TYPE, CLIENT_CREDENTIALS, ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import { ok } from '#core/result.ts'
 import { inPlacePool } from '#platform/crypto_pool.ts'
-import { readGitlabIdentity } from '#platform/gitlab_identity.ts'
 import { createIssuerKeysRegistry } from '#platform/issuer_keys/registry.ts'
 import { createSubjectVerifier } from '#platform/subject_verifier.ts'
-import { readUserinfo } from '#platform/userinfo.ts'
+import { createUpstreamLookups } from '#platform/upstream_lookups.ts'
 import type { BrokerConfig } from '../broker/config/broker_config.ts'
 import { claimsVerifier, explain } from '../broker/explain.ts'
 import type { ClientProof, ExplainRequest, Explanation } from '../broker/explain.ts'
@@ -77,10 +76,7 @@ async function explainInput(
     clock,
     randomBytes,
     verifier: isBare ? claimsVerifier(clock) : createSubjectVerifier({ clock, issuerKeys: issuers }),
-    userinfo: (token: string, connector: Parameters<typeof readUserinfo>[1]) =>
-      readUserinfo(token, connector, issuers),
-    gitlabIdentity: (token: string, connector: Parameters<typeof readGitlabIdentity>[1]) =>
-      readGitlabIdentity(token, connector, issuers),
+    ...createUpstreamLookups(issuers),
     pool: inPlacePool,
   }
   try {

@@ -133,6 +133,7 @@ function clipSubject(subject: SubjectFacts): SubjectFacts {
 
 const FAULTS: ReadonlySet<DenialReason> = new Set<Fault['reason']>([
   'issuer_keys_unavailable',
+  'issuer_busy',
   'store_unavailable',
   'client_check_busy',
   'deny_list_full',
@@ -254,6 +255,7 @@ export function stepOf(reason: DenialReason): Step {
     case 'identity_group_reserved':
     case 'identity_name_reserved':
     case 'issuer_keys_unavailable':
+    case 'issuer_busy':
     case 'review_token_use':
     case 'review_name_reserved':
     case 'token_denied':

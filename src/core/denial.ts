@@ -103,6 +103,7 @@ type OwnTokenDenial =
 export type Fault =
   | { reason: 'issuer_keys_unavailable'; connector: string; detail: string }
   | { reason: 'store_unavailable'; detail: string }
+  | { reason: 'issuer_busy'; connector: string; retryAfterSeconds: number }
   | { reason: 'client_check_busy' }
   | { reason: 'deny_list_full'; client: string }
   | { reason: 'too_busy'; maxRequests: number }

@@ -290,6 +290,12 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
     means: 'the issuer’s keys, or its userinfo, cannot be had right now',
     wayOut: 'look at the log line of the connector; the caller may try again',
   },
+  issuer_busy: {
+    means:
+      'as many opaque tokens wait for the issuer’s word on them as one caller, or all together, may have waiting',
+    wayOut:
+      'wait for Retry-After; look who sends them, or have jobs send ID tokens, which nobody is asked about',
+  },
   store_unavailable: { means: 'the store cannot be used right now', wayOut: 'look at /readyz and the log' },
   clock_off: {
     means: "the clock of this broker is more than 30 s off its store's, so others would refuse what it signs",

@@ -1,6 +1,8 @@
 // The exchange on a Dex configuration: Dex's own test rows, Dex mode without policies, userinfo and opaque tokens.
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE } from '../../src/core/oauth/names.ts'
+import { LOOKUP_LIMITS } from '../../src/platform/upstream_lookups.ts'
 import { SECRETS } from '../support/broker_config.ts'
 import { BROKER_ISSUER, START, startTestBroker } from '../support/test_broker.ts'
 import type { Config, Form, Reply, TestBroker } from '../support/test_broker.ts'
@@ -326,5 +328,42 @@ t.test(
       reason: 'subject_userinfo_failed',
       evidence: { detail: 'sub differs from the token' },
     })
+  },
+)
+
+t.test(
+  'who shows opaque tokens by the dozen has a share of the issuer, and others have theirs',
+  async (t) => {
+    const slow = await startTestIssuer({ now: () => START })
+    const world = await startTestBroker(t, { issuer: slow, dex: (upstream) => dexFile(upstream) })
+    t.teardown(() => slow.close())
+    slow.behave({ userinfo: 'hang' })
+    const show = (token: string, address: string): ReturnType<TestBroker['exchange']> =>
+      world.exchange({ ...keycloak, subject_token: token }, { address })
+    const asked = async (count: number): Promise<void> => {
+      while (slow.fetches.userinfo < count) await sleep(5)
+    }
+    const flood = Array.from({ length: LOOKUP_LIMITS.maxOfCaller }, (_, nth) =>
+      show(`bad-${nth}`, '203.0.113.7'),
+    )
+    await asked(LOOKUP_LIMITS.maxOfCaller)
+    const beyond = show('bad-beyond', '203.0.113.7')
+    const other = show('good', '198.51.100.9')
+    await asked(LOOKUP_LIMITS.maxOfCaller + 1)
+    t.match(await beyond, {
+      status: 429,
+      headers: { 'retry-after': '1' },
+      json: { error: 'temporarily_unavailable' },
+    })
+    t.match(world.audit(), {
+      reason: 'issuer_busy',
+      step: 'subject',
+      decision: 'fail',
+      evidence: { connector: 'keycloak' },
+      peer: '203.0.113.7',
+    })
+    t.equal(slow.fetches.userinfo, LOOKUP_LIMITS.maxOfCaller + 1, 'it was not asked about')
+    await slow.close()
+    for (const { status } of await Promise.all([...flood, other])) t.equal(status, 503)
   },
 )

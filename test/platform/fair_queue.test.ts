@@ -2,6 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { createFairQueue } from '../../src/platform/fair_queue.ts'
+import type { FairQueueOptions } from '../../src/platform/fair_queue.ts'
 
 type World = {
   /** What happened, in order. */
@@ -11,7 +12,9 @@ type World = {
   readonly end: () => Promise<void>
 }
 
-function build(limits: { maxConcurrent: number; maxQueued: number }): World {
+type Limits = Pick<FairQueueOptions, 'maxConcurrent' | 'maxOfLane' | 'maxQueued' | 'patience'>
+
+function build(limits: Limits): World {
   const queue = createFairQueue({ ...limits, refusal: () => new Error('full') })
   const seen: string[] = []
   const ends: (() => void)[] = []
@@ -78,4 +81,49 @@ t.test('a job that fails gives its place on', async (t) => {
   const next = queue('a', async () => 'next')
   await t.rejects(failing, { message: 'broken' })
   t.equal(await next, 'next')
+})
+
+t.test(
+  'a lane has its share of the places and no more, and a place that it may not have is not given away',
+  async (t) => {
+    const world = build({ maxConcurrent: 3, maxOfLane: 2, maxQueued: 10 })
+    await crowd(world, 'a', ['a1', 'a2', 'a3', 'a4'])
+    t.same(world.seen.splice(0), ['a1', 'a2'], 'the third place stays free')
+    await world.enter('b', 'b1')
+    t.same(world.seen.splice(0), ['b1'])
+    await world.enter('b', 'b2')
+    await world.end()
+    t.same(world.seen.splice(0), ['a3'], 'first of those that wait')
+    await world.end()
+    t.same(world.seen.splice(0), ['b2'], 'the other lane has its turn')
+    await world.end()
+    await world.end()
+    await world.end()
+    t.same(world.seen.splice(0), ['a4'])
+    await world.end()
+    await crowd(world, 'c', ['c1', 'c2'])
+    t.same(world.seen, ['c1', 'c2'], 'and afterwards all places are there again')
+  },
+)
+
+t.test('whoever has waited for too long is refused, and whoever runs is left alone', async (t) => {
+  const timers = new Map<() => void, number>()
+  const after = (ms: number, callback: () => void): (() => void) => {
+    timers.set(callback, ms)
+    return () => void timers.delete(callback)
+  }
+  const world = build({ maxConcurrent: 1, maxQueued: 2, patience: { ms: 2000, after } })
+  await crowd(world, 'a', ['a1', 'a2'])
+  await world.enter('b', 'b1')
+  t.same([...timers.values()], [2000, 2000], 'who runs has no timer')
+  const [first] = timers.keys()
+  first?.()
+  await turn()
+  t.same(world.seen.splice(0), ['a1', 'a2 refused'])
+  await world.enter('c', 'c1')
+  t.same(world.seen, [], 'its room is free for another')
+  await world.end()
+  await world.end()
+  t.same(world.seen.splice(0), ['b1', 'c1'])
+  t.equal(timers.size, 0, 'and nothing is left of those that had their turn')
 })

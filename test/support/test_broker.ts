@@ -23,7 +23,6 @@ import { createOpsApp } from '../../src/broker/ops_app.ts'
 import { openClockWatch } from '../../src/platform/clock_watch.ts'
 import { AuditFailure } from '../../src/platform/audit_sink.ts'
 import { formatFinding } from '../../src/platform/config/finding.ts'
-import { readGitlabIdentity } from '../../src/platform/gitlab_identity.ts'
 import { createIssuerKeysRegistry } from '../../src/platform/issuer_keys/registry.ts'
 import type { IssuerKeysRegistry } from '../../src/platform/issuer_keys/registry.ts'
 import { openKeyRing } from '../../src/platform/keys/key_ring.ts'
@@ -36,7 +35,7 @@ import { createMemoryStore } from '../../src/platform/store/memory_store.ts'
 import { StoreFailure } from '../../src/platform/store/store.ts'
 import type { Store } from '../../src/platform/store/store.ts'
 import { createSubjectVerifier } from '../../src/platform/subject_verifier.ts'
-import { readUserinfo } from '../../src/platform/userinfo.ts'
+import { createUpstreamLookups } from '../../src/platform/upstream_lookups.ts'
 import { SECRETS, SIGNER_KEY, nativeConfig } from './broker_config.ts'
 import { issuerClaims } from './issuer_fixtures.ts'
 import { publicJwk, startTestIssuer } from './test_issuer.ts'
@@ -176,8 +175,7 @@ export async function startTestBroker(t: Test, options: TestBrokerOptions = {}):
           : keyRing.current(),
     },
     verifier: createSubjectVerifier({ clock: now, issuerKeys: issuers }),
-    userinfo: (token, connector) => readUserinfo(token, connector, issuers),
-    gitlabIdentity: (token, connector) => readGitlabIdentity(token, connector, issuers),
+    ...createUpstreamLookups(issuers),
     audit,
     metrics: createMetrics('0.0.0-test'),
     log,

@@ -154,7 +154,9 @@ async function authenticateJob(
   // Before its issuer is asked for anything: it may be the one that was taken over.
   if (deps.levers().disabled('connector').has(connector.id))
     return notProven(client, deny({ reason: 'connector_disabled', connector: connector.id }))
-  const presented: PresentedToken = { text: token, type: undefined, parsed: deps.parse(token) }
+  // Its issuer is asked only about a token that its signature proves, so the client is caller enough.
+  const parsed = deps.parse(token)
+  const presented: PresentedToken = { text: token, type: undefined, parsed, caller: client.id }
   const subject = await readSubject(presented, connector, deps.subject)
   if (!subject.ok) return notProven(client, subject)
   facts.connector = connector.id

@@ -36,13 +36,15 @@ export type PresentedToken = {
   /** As the caller declared it; `undefined` for a client assertion, where nothing is declared. */
   readonly type: TokenType | undefined
   readonly parsed: Result<ParsedToken>
+  /** Whose share of the issuer it is looked up in: a client, and the network that it asks from. */
+  readonly caller: string
 }
 
 export type SubjectDeps = {
   readonly verify: (token: ParsedToken, connector: Connector) => Promise<Result<VerifiedToken>>
-  readonly userinfo: (token: string, connector: Connector) => Promise<Result<Claims>>
+  readonly userinfo: (token: string, connector: Connector, caller: string) => Promise<Result<Claims>>
   /** Type `gitlab` of a Dex configuration: GitLab's user API proves the token. */
-  readonly gitlabIdentity: (token: string, connector: Connector) => Promise<Result<Identity>>
+  readonly gitlabIdentity: (token: string, connector: Connector, caller: string) => Promise<Result<Identity>>
   readonly hashOpaque: (token: string) => string
 }
 
@@ -73,7 +75,7 @@ async function readJwt(
   const preset = presetOf(connector.preset)
   const denial = checkTokenClass(parsed.value.header.typ, claims, presented.type) ?? preset.checkShape(claims)
   if (denial !== undefined) return deny(denial)
-  const identity = await identityOf(presented.text, claims, connector, deps)
+  const identity = await identityOf(presented, claims, connector, deps)
   if (!identity.ok) return identity
   const exp = claims['exp']
   return ok({
@@ -93,7 +95,7 @@ async function readJwt(
  * the gap. It must speak of the same `sub` and never replaces a verified claim.
  */
 async function identityOf(
-  token: string,
+  { text, caller }: PresentedToken,
   claims: Claims,
   connector: Connector,
   deps: SubjectDeps,
@@ -101,7 +103,7 @@ async function identityOf(
   const identity = mapIdentity(claims, connector)
   if (identity.ok || identity.denial.reason !== 'identity_claim_missing' || !connector.userinfo)
     return identity
-  const userinfo = await deps.userinfo(token, connector)
+  const userinfo = await deps.userinfo(text, connector, caller)
   if (!userinfo.ok) return userinfo
   if (userinfo.value['sub'] !== claims['sub']) {
     return deny({ reason: 'subject_userinfo_failed', detail: 'sub differs from the token' })
@@ -117,7 +119,7 @@ async function readOpaque(
   // An issuer that forgives a dot would make two texts, and so two uses, of one token.
   if (/^\.|\.\.|\.$/.test(presented.text))
     return deny({ reason: 'subject_malformed', detail: 'a dot that separates nothing' })
-  const claims = await deps.userinfo(presented.text, connector)
+  const claims = await deps.userinfo(presented.text, connector, presented.caller)
   if (!claims.ok) return claims
   const identity = mapIdentity(claims.value, connector)
   if (!identity.ok) return identity
@@ -134,7 +136,7 @@ async function readGitlabUser(
   connector: Connector,
   deps: SubjectDeps,
 ): Promise<Result<Subject>> {
-  const identity = await deps.gitlabIdentity(presented.text, connector)
+  const identity = await deps.gitlabIdentity(presented.text, connector, presented.caller)
   if (!identity.ok) return identity
   return ok({ claims: {}, identity: identity.value, facts: {}, token: opaqueFacts(presented, deps) })
 }

@@ -24,13 +24,15 @@ export type TokenRequest = {
   readonly requestedTokenType: string
   /** The one policy that the caller wants to be judged by; `''` when it names none. */
   readonly policy: string
+  /** Where it comes from, as `callerNetwork` has it. */
+  readonly network: string
 }
 
 /** Reads a form whose `grant_type` is already known to be served. */
 export function readTokenRequest(
   grantType: GrantType,
   form: Form,
-  authorization: readonly string[],
+  { authorization, network }: { readonly authorization: readonly string[]; readonly network: string },
 ): Result<TokenRequest> {
   const denial = requestDenial(grantType, form)
   if (denial !== undefined) return deny(denial)
@@ -48,6 +50,7 @@ export function readTokenRequest(
     subjectTokenType: form.get('subject_token_type'),
     requestedTokenType: form.get('requested_token_type'),
     policy: form.get('policy'),
+    network,
   })
 }
 

@@ -115,7 +115,9 @@ function readSource(request: TokenRequest, client: Client, deps: GrantDeps): Res
   const type = subjectTokenType(request.subjectTokenType)
   if (!type.ok) return type
   if (request.subjectToken === '') return deny({ reason: 'subject_token_missing' })
-  const presented = { text: request.subjectToken, type: type.value, parsed: deps.parse(request.subjectToken) }
+  const text = request.subjectToken
+  const caller = `${client.id} ${request.network}`
+  const presented = { text, type: type.value, parsed: deps.parse(text), caller }
   const connector =
     named.value === undefined ? connectorByIssuer(presented.parsed, client, deps.connectors) : ok(named.value)
   return connector.ok ? ok({ connector: connector.value, presented }) : connector

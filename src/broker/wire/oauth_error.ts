@@ -46,6 +46,7 @@ export function toOAuthError(denial: Denial): OAuthError {
       return { status: 400, error: 'invalid_dpop_proof', description: 'DPoP is not supported.' }
     case 'rate_limited':
     case 'client_held_off':
+    case 'issuer_busy':
     case 'signer_busy':
       return {
         status: 429,

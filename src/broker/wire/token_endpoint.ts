@@ -99,7 +99,8 @@ async function decideToken(
 ): Promise<Result<Issued>> {
   trace.enter('request')
   if (raw.method !== 'POST') return deny({ reason: 'method_not_allowed', method: raw.method })
-  const addressWait = deps.addressLimit.take(callerNetwork(raw.peer))
+  const network = callerNetwork(raw.peer)
+  const addressWait = deps.addressLimit.take(network)
   if (addressWait > 0) return deny({ reason: 'rate_limited', key: 'address', retryAfterSeconds: addressWait })
   // Before anything is read: what is refused must cost next to nothing.
   const busy = deps.signerBusy()
@@ -111,7 +112,8 @@ async function decideToken(
   const grant = servedGrant(form.value.get('grant_type'), deps.grants)
   if (!grant.ok) return grant
   facts.grant = grant.value === TOKEN_EXCHANGE ? 'token-exchange' : grant.value
-  const request = readTokenRequest(grant.value, form.value, raw.authorization)
+  const { authorization } = raw
+  const request = readTokenRequest(grant.value, form.value, { authorization, network })
   if (!request.ok) return request
   const { credentials } = request.value
   const limited = limitClient(credentials, raw.peer, deps.grantDeps.clients, deps)
