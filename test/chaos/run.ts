@@ -1,6 +1,6 @@
 // npm run chaos: breaks two brokers on one PostgreSQL and one on SQLite at random, under load, and says what did not hold.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
+import { Misuse, readOptions, wholeNumber } from '../support/run_options.ts'
 import { readAuditTrail } from './checks/audit.ts'
 import { checkHistory } from './checker.ts'
 import { createClient } from './client.ts'
@@ -9,7 +9,7 @@ import { inject } from './inject.ts'
 import { buyAtEach, startLoad } from './load.ts'
 import { createRecorder } from './recorder.ts'
 import type { Recorder } from './recorder.ts'
-import { FAULT_KINDS, scheduleFaults } from './schedule.ts'
+import { FAULT_KINDS, THINGS, scheduleFaults } from './schedule.ts'
 import type { Fault, FaultKind } from './schedule.ts'
 import { NoMount } from './small_disk.ts'
 import { createTeardowns } from './teardowns.ts'
@@ -62,9 +62,6 @@ faults
 ${FAULT_KINDS.map(({ name, about }) => `  ${name.padEnd(15)}${about}`).join('\n')}
 `
 
-/** Said to whoever called, without a trace. */
-class Misuse extends Error {}
-
 type Plan = {
   readonly seed: number
   readonly durationMs: number
@@ -73,7 +70,7 @@ type Plan = {
 }
 
 async function main(): Promise<number> {
-  const options = readOptions()
+  const options = readOptions(OPTIONS)
   if (options.help === true) {
     console.log(HELP)
     return 0
@@ -95,21 +92,6 @@ async function main(): Promise<number> {
   } finally {
     await teardowns.run()
   }
-}
-
-/** What makeWorld makes: `--plan` needs no world. */
-const THINGS: World['things'] = {
-  process: ['a', 'b', 'c'],
-  worker: ['b'],
-  clock: ['a', 'b', 'c'],
-  config: ['a', 'b', 'c'],
-  disk: ['a', 'b', 'c'],
-  link: ['a', 'b'],
-  file: ['c'],
-  database: ['postgres'],
-  keys: ['postgres', 'sqlite'],
-  levers: ['postgres', 'sqlite'],
-  upstream: ['once', 'many'],
 }
 
 async function runChaos(plan: Plan, teardowns: Teardowns): Promise<number> {
@@ -252,20 +234,6 @@ function selectedKinds(only: readonly string[], without: readonly string[]): rea
   return FAULT_KINDS.filter(
     ({ name }) => (only.length === 0 || only.includes(name)) && !without.includes(name),
   )
-}
-
-function readOptions() {
-  try {
-    return parseArgs({ options: OPTIONS, strict: true }).values
-  } catch (error) {
-    throw new Misuse(error instanceof Error ? error.message : String(error))
-  }
-}
-
-function wholeNumber(text: string | undefined, otherwise: number, name: string): number {
-  if (text === undefined) return otherwise
-  if (!/^\d{1,9}$/.test(text)) throw new Misuse(`${name} wants a whole number, not "${text}"`)
-  return Number(text)
 }
 
 function minutes(text: string | undefined): number {

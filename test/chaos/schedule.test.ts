@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import t from 'tap'
-import { FAULT_KINDS, QUIET_MS, scheduleFaults } from './schedule.ts'
+import { FAULT_KINDS, QUIET_MS, THINGS, scheduleFaults } from './schedule.ts'
 import type { SchedulePlan } from './schedule.ts'
 
 const PLAN: SchedulePlan = {
@@ -10,19 +10,7 @@ const PLAN: SchedulePlan = {
   durationMs: 1_800_000,
   everyMs: 1500,
   kinds: FAULT_KINDS,
-  things: {
-    process: ['a', 'b', 'c'],
-    worker: ['b'],
-    clock: ['a', 'b', 'c'],
-    config: ['a', 'b', 'c'],
-    disk: ['a', 'b', 'c'],
-    link: ['a', 'b'],
-    file: ['c'],
-    database: ['postgres'],
-    keys: ['postgres', 'sqlite'],
-    levers: ['postgres', 'sqlite'],
-    upstream: ['once', 'many'],
-  },
+  things: THINGS,
 }
 const faults = scheduleFaults(PLAN)
 

@@ -191,6 +191,21 @@ export type SchedulePlan = {
   readonly everyMs: number
 }
 
+/** What makeWorld makes, for a schedule without a world. */
+export const THINGS: SchedulePlan['things'] = {
+  process: ['a', 'b', 'c'],
+  worker: ['b'],
+  clock: ['a', 'b', 'c'],
+  config: ['a', 'b', 'c'],
+  disk: ['a', 'b', 'c'],
+  link: ['a', 'b'],
+  file: ['c'],
+  database: ['postgres'],
+  keys: ['postgres', 'sqlite'],
+  levers: ['postgres', 'sqlite'],
+  upstream: ['once', 'many'],
+}
+
 /** Everything is whole for so long at the beginning, and again at the end. */
 export const QUIET_MS = 3000
 

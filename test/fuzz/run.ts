@@ -1,8 +1,8 @@
 // npm run fuzz: asks the doors for a given time with inputs made of a corpus, and keeps what gave a new outcome.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
+import { Misuse, readOptions, wholeNumber } from '../support/run_options.ts'
 import { LOCAL_CORPUS, writeInput } from './corpus.ts'
 import { createCurrent, readCurrent } from './current_input.ts'
 import { examine } from './examine.ts'
@@ -53,11 +53,8 @@ ${all.map(({ name, about }) => `  ${name.padEnd(18)}${about}`).join('\n')}
 `
 }
 
-/** Said to whoever called, without a trace. */
-class Misuse extends Error {}
-
 async function main(): Promise<number> {
-  const options = readOptions()
+  const options = readOptions(OPTIONS)
   const targetsFile = options['targets-from']
   const names = options.target ?? []
   const targets = await selectedTargets(targetsFile, names)
@@ -86,20 +83,6 @@ async function main(): Promise<number> {
   console.log(`  input ${JSON.stringify(input.toString('latin1').slice(0, 200))}`)
   console.log(`  written to ${path}; again: npm run fuzz -- --target ${target} --replay ${path}`)
   return 1
-}
-
-function readOptions() {
-  try {
-    return parseArgs({ options: OPTIONS, strict: true }).values
-  } catch (error) {
-    throw new Misuse(error instanceof Error ? error.message : String(error))
-  }
-}
-
-function wholeNumber(text: string | undefined, otherwise: number, name: string): number {
-  if (text === undefined) return otherwise
-  if (!/^\d{1,9}$/.test(text)) throw new Misuse(`${name} wants a whole number, not "${text}"`)
-  return Number(text)
 }
 
 function replay(targets: readonly FuzzTarget[], file: string): number {
