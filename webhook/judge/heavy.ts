@@ -20,9 +20,8 @@ export function isHeavy(subject: ChangeSubject | undefined): boolean {
   if (textLength(before) + textLength(after) > MAX_TEXT) return true
   // Nearly always there is so little that it does not matter what of it differs.
   const listed = after?.versions.length ?? 0
-  if (Math.max(before?.versions.length ?? 0, listed) <= MAX_ENTRIES) {
-    if (madeObjects(subject, listed) <= MAX_OBJECTS) return false
-  }
+  const most = Math.max(before?.versions.length ?? 0, listed)
+  if (most <= MAX_ENTRIES && madeObjects(subject, listed) <= MAX_OBJECTS) return false
   const changes = versionChanges(before, after)
   return changes.count > MAX_ENTRIES || madeObjects(subject, changes.added.length) > MAX_OBJECTS
 }

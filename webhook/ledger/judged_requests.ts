@@ -110,11 +110,10 @@ export class JudgedRequests {
   /** Whole objects at a time, from the oldest on: the order of the map is that of its first requests. */
   #expire(nowSeconds: number): void {
     for (const [uid, list] of this.#requests) {
-      const isOldestLiving = (list[0]?.untilSeconds ?? 0) > nowSeconds
-      if (isOldestLiving && this.#count < MOST) return
-      const living = list.filter(({ untilSeconds }) => untilSeconds > nowSeconds)
       const isOver = this.#count >= MOST
-      const kept = isOver ? [] : living
+      const isOldestLiving = (list[0]?.untilSeconds ?? 0) > nowSeconds
+      if (isOldestLiving && !isOver) return
+      const kept = isOver ? [] : list.filter(({ untilSeconds }) => untilSeconds > nowSeconds)
       this.#count -= list.length - kept.length
       if (kept.length === 0) this.#requests.delete(uid)
       else this.#requests.set(uid, kept)
