@@ -11,6 +11,7 @@ import type { RuleId } from '#core/module/rule_id.ts'
 import type { BrokenGlass, Mode } from '#core/module/verdict.ts'
 import { isDenial } from '#core/module/verdict_message.ts'
 import type { KubeUser } from '#core/kube/kube_user.ts'
+import { ownField } from '#core/own_field.ts'
 import type { Result } from '#core/result.ts'
 import { answerOf, notJudged, unreadable } from '../review/answer.ts'
 import type { AdmissionAnswer } from '../review/answer.ts'
@@ -115,9 +116,7 @@ function headOf(review: Review): ReviewHead {
 }
 
 function metaText(object: Readonly<Record<string, unknown>> | undefined, key: string): string {
-  const metadata = object?.['metadata']
-  if (typeof metadata !== 'object' || metadata === null || !Object.hasOwn(metadata, key)) return ''
-  const value: unknown = Reflect.get(metadata, key)
+  const value = ownField(object?.['metadata'], key)
   return typeof value === 'string' ? value : ''
 }
 

@@ -1,5 +1,6 @@
 // An update is reviewed with the object before and after, and nearly always the one list of versions begins as the other does. Of a
 // large review that is nearly all of the text: it is parsed once.
+import { ownField } from '#core/own_field.ts'
 
 const FIELD = '"versions":['
 /** In the place of what both lists begin with. No character of it can be escaped but by `\u`. */
@@ -85,16 +86,11 @@ function marked(text: string, { one, other, length }: Common): string {
 type Spec = { versions: readonly unknown[] }
 
 function markedSpec(value: unknown, object: 'object' | 'oldObject'): Spec | undefined {
-  const spec = own(own(own(value, 'request'), object), 'spec')
+  const spec = ownField(ownField(ownField(value, 'request'), object), 'spec')
   return isMarked(spec) ? spec : undefined
 }
 
 function isMarked(spec: unknown): spec is Spec {
-  const list = own(spec, 'versions')
+  const list = ownField(spec, 'versions')
   return Array.isArray(list) && list[0] === MARK
-}
-
-function own(value: unknown, key: string): unknown {
-  const isThere = typeof value === 'object' && value !== null && Object.hasOwn(value, key)
-  return isThere ? Reflect.get(value, key) : undefined
 }

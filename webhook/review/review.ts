@@ -3,6 +3,7 @@
 import type { KubeUser } from '#core/kube/kube_user.ts'
 import { reading } from '#core/module/reading.ts'
 import type { FieldReader } from '#core/module/reading.ts'
+import { ownField } from '#core/own_field.ts'
 import type { Result } from '#core/result.ts'
 
 type GroupVersion = { readonly group: string; readonly version: string }
@@ -53,13 +54,13 @@ const API_VERSION = 'admission.k8s.io/v1'
 /** What a body says. The denial is for the log and the answer 400: whoever sent it is no kube-apiserver. */
 export function readReview(body: unknown): Result<Review, ReviewProblem> {
   if (!isObject(body)) return problem('malformed', 'the body is no JSON object')
-  if (own(body, 'kind') !== 'AdmissionReview' || own(body, 'apiVersion') !== API_VERSION) {
+  if (ownField(body, 'kind') !== 'AdmissionReview' || ownField(body, 'apiVersion') !== API_VERSION) {
     return problem('wrong_version', `the body is no AdmissionReview of ${API_VERSION}`)
   }
-  const request = own(body, 'request')
+  const request = ownField(body, 'request')
   if (!isObject(request)) return problem('malformed', 'request is missing')
-  const object = own(request, 'object') ?? undefined
-  const oldObject = own(request, 'oldObject') ?? undefined
+  const object = ownField(request, 'object') ?? undefined
+  const oldObject = ownField(request, 'oldObject') ?? undefined
   if (isDeeperThan(object, MAX_DEPTH) || isDeeperThan(oldObject, MAX_DEPTH)) {
     return problem('too_deep', `an object is nested more than ${MAX_DEPTH} levels deep`)
   }
@@ -147,8 +148,7 @@ function withObjects(head: Head, object: unknown, oldObject: unknown): Result<Re
 }
 
 function nameOf(object: RawObject | undefined): string {
-  const metadata = object === undefined ? undefined : own(object, 'metadata')
-  const name = isObject(metadata) ? own(metadata, 'name') : undefined
+  const name = ownField(ownField(object, 'metadata'), 'name')
   return typeof name === 'string' ? name : ''
 }
 
@@ -168,11 +168,6 @@ function isNested(value: unknown): value is object {
 
 function isObject(value: unknown): value is RawObject {
   return isNested(value) && !Array.isArray(value)
-}
-
-/** What Object.prototype has is no field. */
-function own(object: RawObject, key: string): unknown {
-  return Object.hasOwn(object, key) ? object[key] : undefined
 }
 
 function ok(value: Review): Result<Review, ReviewProblem> {

@@ -3,6 +3,7 @@
 import { resolve } from 'node:path'
 import type { Finding } from '#platform/config/finding.ts'
 import { nearest } from '#core/nearest.ts'
+import { ownField } from '#core/own_field.ts'
 import { CONFIG_FORMATS } from '#platform/config/formats.ts'
 import { matchesSchema } from '#platform/config/schema_check.ts'
 import type { Static, TSchema } from '#platform/config/schema_type.ts'
@@ -86,10 +87,7 @@ export function absolute(context: LoadContext, file: string): string {
 
 /** What stands under `key` in the document, whatever it is. */
 export function topLevel(context: LoadContext, key: string): unknown {
-  const { data } = context.document
-  if (typeof data !== 'object' || data === null || !Object.hasOwn(data, key)) return undefined
-  const value: unknown = Reflect.get(data, key)
-  return value
+  return ownField(context.document.data, key)
 }
 
 /** The section under `key` if it is there and whole. */
@@ -168,7 +166,6 @@ export function checkReference(
 }
 
 function textField(item: unknown, key: string): string | undefined {
-  if (typeof item !== 'object' || item === null) return undefined
-  const value: unknown = Object.hasOwn(item, key) ? Reflect.get(item, key) : undefined
+  const value = ownField(item, key)
   return typeof value === 'string' && value !== '' ? value : undefined
 }

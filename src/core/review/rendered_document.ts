@@ -1,5 +1,6 @@
 // What a renderer made of files has no lines of its own: each part of it is shown where the file has it that it came from.
 import { isSameValue } from '#core/module/reading.ts'
+import { ownField } from '#core/own_field.ts'
 import { isFields } from './reviewed_object.ts'
 import type { ObjectPath, Place, ReviewedDocument } from './reviewed_object.ts'
 
@@ -35,9 +36,6 @@ function nameOf(data: unknown): string | undefined {
 
 function valueAt(data: unknown, path: ObjectPath): unknown {
   let value = data
-  for (const step of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined
-    value = Object.entries(value).find(([key]) => key === String(step))?.[1]
-  }
+  for (const step of path) value = ownField(value, step)
   return value
 }

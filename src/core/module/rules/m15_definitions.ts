@@ -7,6 +7,7 @@ import type { LedgerFacts } from '#core/module/ledger.ts'
 import { listed, quoted } from '#core/module/printable.ts'
 import { isSameValue } from '#core/module/reading.ts'
 import type { Finding } from '#core/module/verdict.ts'
+import { ownField } from '#core/own_field.ts'
 
 const GUARDED: ReadonlySet<string> = new Set(GUARDED_DEFINITIONS)
 
@@ -117,8 +118,6 @@ function isOtherType(was: unknown, becomes: unknown): boolean {
   return type !== undefined && type !== fieldOf(becomes, 'type')
 }
 
-/** Of a mapping; `undefined` of anything else. */
 function fieldOf(value: unknown, key: string): unknown {
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined
-  return Reflect.get(value, key) ?? undefined
+  return ownField(value, key) ?? undefined
 }

@@ -1,5 +1,6 @@
 // ARGO-1, 2, 11, 12: what deletes Modules. A deleted Module takes every version of it along, archives and checksums; where the
 // webhook refuses, the Application fails or hangs.
+import { ownField } from '#core/own_field.ts'
 import type { ArgoApplication } from './application.ts'
 import type { ArgoRule, ArgoSaid } from './argo_context.ts'
 
@@ -69,13 +70,8 @@ function preserving({ object }: ArgoApplication): readonly ArgoSaid[] {
 }
 
 function isPreserving(data: Readonly<Record<string, unknown>>): boolean {
-  const policy = inner(inner(data, 'spec'), 'syncPolicy')
-  return inner(policy, 'preserveResourcesOnDeletion') === true
-}
-
-function inner(value: unknown, key: string): unknown {
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined
-  return Object.entries(value).find(([name]) => name === key)?.[1]
+  const policy = ownField(ownField(data, 'spec'), 'syncPolicy')
+  return ownField(policy, 'preserveResourcesOnDeletion') === true
 }
 
 /** Of an Application that is gone from the files. */
