@@ -61,14 +61,18 @@ export function commandOf(module: CommandModule, io: CommandIo, end: (code: Exit
   const command = baseCommand(`sallyport ${module.name}`, io).description(module.summary)
   command.hook('preAction', (_, action) => applyTwins(action, io.env))
   module.define(command, io, end)
-  for (const sub of command.commands) {
-    const name = `${module.name} ${sub.name()}`
-    sub.showHelpAfterError(helpHint(`sallyport ${name}`))
-    // Each example stands below the subcommand that it calls, too.
-    const called = new RegExp(`\\b${name}\\b(?!-)`)
-    sub.addHelpText('after', examplesText(module.examples.filter(({ line }) => called.test(line))))
-  }
+  for (const sub of command.commands) helpBelow(sub, module.name, module.examples)
   return command.addHelpText('after', examplesText(module.examples))
+}
+
+/** Hint and examples of a subcommand and of all below it; each example stands below the subcommand that it calls, too. */
+function helpBelow(command: Command, parent: string, examples: CommandModule['examples']): void {
+  const name = `${parent} ${command.name()}`
+  command.showHelpAfterError(helpHint(`sallyport ${name}`))
+  const called = new RegExp(`\\b${name}\\b(?!-)`)
+  const own = examples.filter(({ line }) => called.test(line))
+  if (own.length > 0) command.addHelpText('after', examplesText(own))
+  for (const sub of command.commands) helpBelow(sub, name, examples)
 }
 
 function helpHint(name: string): string {

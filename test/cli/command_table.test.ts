@@ -45,16 +45,18 @@ t.test('every subcommand helps with examples of its own, and a mistake points to
     ['store', ['migrate']],
     ['ledger', ['export', 'show', 'rebuild']],
     ['kube', ['auth-config', 'lint', 'explain', 'rbac', 'kubeconfig']],
+    ['webhook', ['adopt', 'generate', 'generate webhook', 'generate vap']],
   ] as const) {
     for (const sub of subs) {
-      const { stdout } = await runCli([name, sub, '--help'])
+      const words = [name, ...sub.split(' ')]
+      const { stdout } = await runCli([...words, '--help'])
       const lines = (stdout.split('Examples:\n')[1] ?? '')
         .split('\n')
         .filter((line) => /^ {2}[^#]/.test(line))
       t.ok(lines.length > 0, `${name} ${sub}`)
       for (const line of lines) t.match(line, `${name} ${sub}`)
       t.notMatch(stdout, '(default: [])')
-      const wrong = await runCli([name, sub, '--nonsense'])
+      const wrong = await runCli([...words, '--nonsense'])
       t.match(wrong, { code: 2, stderr: `(see sallyport ${name} ${sub} --help)` })
     }
   }

@@ -102,9 +102,46 @@ t.test('adopt prints a policy to begin with that denies nothing, and reads it it
     },
   })
   t.match(stdout, '# it denies nothing')
-  t.match(stderr, 'judged under published-modules')
+  t.match(stderr, 'judged under first-look')
   const again = await adopt(t, { modules: [bad], versions: [] }, ['-f', 'p.yaml'], { 'p.yaml': stdout })
   t.match(again.stdout, /told {4}WH-V7/)
+})
+
+t.test(
+  'the policy to begin with takes the place of the first look, and says whose way it is in',
+  async (t) => {
+    const stored = (name: string): object => ({
+      metadata: { name },
+      spec: { selector: {}, defaultMode: 'warn' },
+    })
+    const lists = { modules: [good], versions: [] }
+    const alone = await adopt(t, lists, ['--starter'])
+    t.equal(parse(alone.stdout).metadata.name, 'first-look')
+    t.notMatch(alone.stdout, /takes the place|WH-O1/)
+    const looked = await adopt(t, { ...lists, modulepolicies: [stored('first-look')] }, ['--starter'])
+    t.match(looked.stdout, '# it takes the place of the ModulePolicy "first-look" that is there.')
+    const other = await adopt(t, { ...lists, modulepolicies: [stored('team')] }, ['--starter'])
+    t.match(other.stdout, '# it is refused (WH-O1) beside "team", which could cover the same Modules')
+  },
+)
+
+t.test('adopt that may not list says which right is needed', async (t) => {
+  const cwd = folder(t)
+  const body = { kind: 'Status', message: 'modules is forbidden' }
+  const { kubeconfig } = await fakeApiserver(t, cwd, () => ({ status: 403, body }))
+  const { code, stderr } = await runCli(['webhook', 'adopt', '--kubeconfig', kubeconfig], { cwd })
+  t.equal(code, 1)
+  t.match(
+    stderr,
+    /^error: .*403: modules is forbidden\n {4}-> whoever asks needs the verb list, in every namespace/,
+  )
+})
+
+t.test('adopt of files without a policy says what it takes', async (t) => {
+  const files = { 'shop.yaml': 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: shop}\n' }
+  const { code, stderr } = await adopt(t, { modules: [good], versions: [] }, ['-f', 'shop.yaml'], files)
+  t.equal(code, 1)
+  t.match(stderr, /^error: shop\.yaml: there is no ModulePolicy in it\n {4}-> -f takes ModulePolicies/)
 })
 
 t.test('the policy to begin with covers Providers, too, and who wrote only those', async (t) => {
@@ -152,7 +189,10 @@ t.test('adopt as JSON is a list of PolicyReports', async (t) => {
 t.test('adopt says what it cannot use', async (t) => {
   const nothing = await adopt(t, {})
   t.equal(nothing.code, 1)
-  t.match(nothing.stderr, /error: the cluster has no opendepot\.defdev\.io\/v1alpha1/)
+  t.match(
+    nothing.stderr,
+    /^error: the cluster has no opendepot\.defdev\.io\/v1alpha1: .*\n {4}-> name the cluster that has OpenDepot/,
+  )
   const both = await adopt(t, { modules: [] }, ['--starter', '-f', 'x.yaml'])
   t.equal(both.code, 2)
   t.match(both.stderr, '--starter and -f do not go together')

@@ -4,6 +4,7 @@ import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
 import { folder, runCli } from '../support/cli.ts'
 import type { CliRun } from '../support/cli.ts'
+import { fakeApiserver } from '../support/fake_apiserver.ts'
 
 const POLICY = `apiVersion: sallyport.dev/v1alpha1
 kind: ModulePolicy
@@ -81,10 +82,13 @@ t.test('what cannot be read is told with its file and line, and nothing is print
       'stdin:8:1: ModulePolicy other and team cover the same Modules',
     ],
     [`${POLICY}---\n${POLICY.replace('infra', 'more')}`, 'stdin:8:1: a second ModulePolicy is called team'],
-    ['kind: ConfigMap\n', 'stdin: there is no ModulePolicy in it'],
+    [
+      'kind: ConfigMap\n',
+      /^error: stdin: there is no ModulePolicy in it\n {4}-> -f takes ModulePolicies .*review\n$/,
+    ],
   ] as const) {
     const { code, stdout, stderr } = await vap(['-f', '-'], { stdin: text })
-    t.same([code, stdout], [1, ''], says)
+    t.same([code, stdout], [1, ''], String(says))
     t.match(stderr, says)
   }
   t.match(await vap(['-f', 'gone.yaml'], { cwd: folder(t) }), { code: 1, stderr: /gone\.yaml/ })
@@ -144,6 +148,44 @@ t.test('the registration is printed for a Service and for an address', async (t)
   const url = await webhook(['--url', 'https://10.0.0.9:8443/review', '--ledger-writer', 'me'])
   t.match(parse(url.stdout).webhooks[0].clientConfig, { url: 'https://10.0.0.9:8443/review' })
   t.match(url.stdout, '["me"]')
+})
+
+t.test('an address without who writes the ledger there is warned of', async (t) => {
+  const address = ['--url', 'https://10.0.0.9:8443/review']
+  const silent = await webhook(address)
+  t.equal(silent.code, 0)
+  t.match(
+    silent.stderr,
+    /^warning: a webhook behind --url .*\n.*\n {4}-> --ledger-writer USER here and for generate vap/,
+  )
+  t.equal((await webhook([...address, '--ledger-writer', 'me'])).stderr, '')
+  t.equal((await webhook([])).stderr, '', 'a Service has its account')
+})
+
+t.test('the policies say what they are made from', async (t) => {
+  t.match((await vap(['-f', '-'], { stdin: POLICY })).stdout, 'from the ModulePolicies of files;')
+  t.match((await vap(['--no-policies'])).stdout, 'for a cluster without ModulePolicies;')
+  const cwd = folder(t)
+  const { kubeconfig } = await fakeApiserver(t, cwd, () => ({ body: { items: [parse(POLICY)] } }))
+  const { code, stdout } = await vap(['--cluster', '--kubeconfig', kubeconfig])
+  t.equal(code, 0)
+  t.match(stdout, 'from the ModulePolicies of the cluster;')
+})
+
+t.test('a cluster that lists no policies says what to do', async (t) => {
+  for (const [status, says] of [
+    [401, /401.*\n {4}-> the cluster does not take these credentials/],
+    [403, /403.*\n {4}-> whoever asks needs the verb list on modulepolicies of sallyport\.dev/],
+    [404, /404.*\n {4}-> .*kubectl apply -k deploy\/crds\/sallyport; or --no-policies/],
+  ] as const) {
+    const cwd = folder(t)
+    const body = { kind: 'Status', message: 'no\nthanks' }
+    const { kubeconfig } = await fakeApiserver(t, cwd, () => ({ status, body }))
+    const { code, stdout, stderr } = await vap(['--cluster', '--kubeconfig', kubeconfig])
+    t.same([code, stdout], [1, ''])
+    t.match(stderr, says)
+    t.equal(stderr.split('\n').length, 3, 'what the server says begins no line')
+  }
 })
 
 t.test('letting everything through while nobody answers is warned of', async (t) => {

@@ -350,6 +350,12 @@ t.test('policies of your own take the place of the first look', async (t) => {
     (await typed('sallyport webhook adopt\n')).stdout,
     /1 Module with 1 version.*judged under first-look/,
   )
+  const started = await typed('sallyport webhook adopt --starter')
+  t.match(started.stdout, 'modulepolicy.sallyport.dev/first-look configured', 'over the one that is there')
+  t.match(
+    await must(cluster, ['get', 'modulepolicy', 'first-look', '-o', 'jsonpath={.spec.selector}']),
+    /^\{"namespaces":\["opendepot-system"\]\}$/,
+  )
   await typed('kubectl delete modulepolicy first-look\n')
   await until('the new policy', 10, async () => /WH-M6/.test((await relocation()).stderr))
   t.match(

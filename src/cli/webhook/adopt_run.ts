@@ -11,7 +11,7 @@ import { openKubeConnection } from '#platform/kube/kube_connection.ts'
 import type { KubeConnection } from '#platform/kube/kube_connection.ts'
 import { EXIT } from '../command.ts'
 import type { CommandIo, ExitCode } from '../command.ts'
-import { printable } from '../printable.ts'
+import { printable, printableLines } from '../printable.ts'
 import type { AdoptFlags } from './adopt.ts'
 import { readHeld } from './held_objects.ts'
 import type { Held } from './held_objects.ts'
@@ -25,7 +25,7 @@ export async function runAdopt(flags: AdoptFlags, io: CommandIo): Promise<ExitCo
   if (usage !== undefined) return fail([`${usage} (see sallyport webhook adopt --help)`], io, EXIT.usage)
   const { kubeconfig, context } = flags
   const opened = await openKubeConnection({ kubeconfig, context, env: io.env })
-  if (!opened.ok) return fail([opened.denial.message], io, EXIT.denied)
+  if (!opened.ok) return fail([printable(opened.denial.message)], io, EXIT.denied)
   try {
     const held = await readHeld(opened.value)
     if (!held.ok) return fail([held.denial], io, EXIT.denied)
@@ -42,7 +42,7 @@ function usageProblem({ output, starter, file }: AdoptFlags): string | undefined
 }
 
 function fail(problems: readonly string[], io: CommandIo, code: ExitCode): ExitCode {
-  for (const problem of problems) io.stderr.write(`error: ${printable(problem)}\n`)
+  for (const problem of problems) io.stderr.write(`error: ${printableLines(problem)}\n`)
   return code
 }
 
@@ -73,7 +73,7 @@ async function adopt(
   for (const line of textOf(scanned)) told.write(`${printable(line)}\n`)
   for (const line of held.unreadable) io.stderr.write(`warning: ${printable(line)}\n`)
   if (flags.starter === true) {
-    const { policy, notes } = starterPolicy(written(held))
+    const { policy, notes } = starterPolicy(written(held), storedPolicies(held))
     io.stdout.write(printManifests(['A ModulePolicy to begin with:', ...notes], [policy]))
   } else {
     told.write(nextText(scanned, policies))
@@ -82,8 +82,13 @@ async function adopt(
 }
 
 async function policiesToTry({ file, starter }: AdoptFlags, held: Held, io: CommandIo): Promise<PolicyRead> {
-  if (starter === true) return readPolicyList([starterPolicy(written(held)).policy])
+  if (starter === true) return readPolicyList([starterPolicy(written(held), []).policy])
   return file === undefined ? readPolicyList(held.policies) : readPolicyFiles(file, io)
+}
+
+/** Those of the cluster that can be read. */
+function storedPolicies({ policies }: Held): readonly NamedPolicy[] {
+  return readPolicyList(policies).policies.map(({ policy }) => policy)
 }
 
 function scanAll(held: Held, policies: readonly NamedPolicy[], io: CommandIo): readonly ScannedObject[] {

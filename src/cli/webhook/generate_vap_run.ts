@@ -5,7 +5,9 @@ import type { NamedPolicy } from '#core/module/policy_choice.ts'
 import { openKubeConnection } from '#platform/kube/kube_connection.ts'
 import { EXIT } from '../command.ts'
 import type { CommandIo, ExitCode } from '../command.ts'
+import { printable, printableLines } from '../printable.ts'
 import type { GenerateVapFlags } from './generate.ts'
+import { listFailure } from './list_way_out.ts'
 import { printManifests } from './manifests.ts'
 import { readPolicyFiles, readPolicyList } from './policy_files.ts'
 import type { PolicyRead } from './policy_files.ts'
@@ -21,7 +23,7 @@ export async function runGenerateVap(flags: GenerateVapFlags, io: CommandIo): Pr
   }
   const read = await readPolicies(flags, io)
   if (read.problems.length > 0) {
-    for (const problem of read.problems) io.stderr.write(`error: ${problem}\n`)
+    for (const problem of read.problems) io.stderr.write(`error: ${printableLines(problem)}\n`)
     return EXIT.denied
   }
   const policies = read.policies.map(({ policy }) => policy).toSorted(byName)
@@ -43,18 +45,23 @@ export async function runGenerateVap(flags: GenerateVapFlags, io: CommandIo): Pr
   })
   io.stdout.write(
     printManifests(
-      [...HEADING, ...[...ALWAYS_LEFT, ...notes].map((note) => `Left to the webhook: ${note}`)],
+      [...heading(flags), ...[...ALWAYS_LEFT, ...notes].map((note) => `Left to the webhook: ${note}`)],
       objects,
     ),
   )
   return EXIT.ok
 }
 
-const HEADING = [
-  'Made by `sallyport webhook generate vap` from the ModulePolicies of the cluster; make it anew when they change.',
-  'kube-apiserver judges by these alone, so they hold while the webhook does not answer. No policy guards policies: who may write',
-  'validatingadmissionpolicies and validatingadmissionpolicybindings is for roles to say, and the webhook guards its other half.',
-]
+function heading({ cluster, policies }: GenerateVapFlags): readonly string[] {
+  const from = !policies
+    ? 'for a cluster without ModulePolicies; make it anew when there is one.'
+    : `from the ModulePolicies of ${cluster === true ? 'the cluster' : 'files'}; make it anew when they change.`
+  return [
+    `Made by \`sallyport webhook generate vap\` ${from}`,
+    'kube-apiserver judges by these alone, so they hold while the webhook does not answer. No policy guards policies: who may write',
+    'validatingadmissionpolicies and validatingadmissionpolicybindings is for roles to say, and the webhook guards its other half.',
+  ]
+}
 
 function usageProblem(flags: GenerateVapFlags): string | undefined {
   const { file, cluster, kubeconfig, context, policies } = flags
@@ -76,13 +83,17 @@ async function readPolicies(flags: GenerateVapFlags, io: CommandIo): Promise<Pol
   return readPolicyFiles(flags.file ?? [], io)
 }
 
+const RIGHT = 'the verb list on modulepolicies of sallyport.dev'
+const IF_UNKNOWN =
+  'the cluster has no definition of ModulePolicy: kubectl apply -k deploy/crds/sallyport; or --no-policies for what holds without one'
+
 async function readCluster({ kubeconfig, context }: GenerateVapFlags, io: CommandIo): Promise<PolicyRead> {
   const opened = await openKubeConnection({ kubeconfig, context, env: io.env })
-  if (!opened.ok) return { policies: [], problems: [opened.denial.message] }
+  if (!opened.ok) return { policies: [], problems: [printable(opened.denial.message)] }
   try {
     const path = '/apis/sallyport.dev/v1alpha1/modulepolicies'
     const answer = await opened.value.request({ method: 'GET', path })
-    if (!answer.ok) return { policies: [], problems: [answer.denial.message] }
+    if (!answer.ok) return { policies: [], problems: [listFailure(answer.denial, RIGHT, IF_UNKNOWN)] }
     const { items } = answer.value
     if (!Array.isArray(items))
       return { policies: [], problems: ['the cluster answers with no list of ModulePolicies'] }

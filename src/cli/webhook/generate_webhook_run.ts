@@ -21,6 +21,7 @@ export async function runGenerateWebhook(flags: GenerateWebhookFlags, io: Comman
   const { target, service, failurePolicy, timeoutSeconds } = read.value
   if (failurePolicy === 'Ignore') io.stderr.write(IGNORE_WARNING)
   if (flags.namespace !== undefined) io.stderr.write(NAMESPACES_WARNING)
+  if (flags.url !== undefined && flags.ledgerWriter === undefined) io.stderr.write(WRITER_WARNING)
   const object = webhookConfiguration({
     name: flags.name,
     target,
@@ -43,6 +44,11 @@ const IGNORE_WARNING = `warning: with failurePolicy Ignore everything is admitte
 
 const NAMESPACES_WARNING = `warning: in every other namespace anything goes, a Module of a name that a guarded one has, too, and OpenDepot finds it in any
     -> for the first days, or where nobody else may create Modules
+`
+
+const WRITER_WARNING = `warning: a webhook behind --url has no ServiceAccount that is called like its Service, so it would be asked about its own entries
+of the ledger before it is ready to answer, and never be; the policies of generate vap refuse them always
+    -> --ledger-writer USER here and for generate vap: kubectl auth whoami --kubeconfig FILE, with the kubeconfig of the webhook
 `
 
 function refuse(message: string, code: ExitCode, io: CommandIo): ExitCode {

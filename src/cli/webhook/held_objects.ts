@@ -15,11 +15,13 @@ import { readNamedVersion, VersionNames } from '#core/module/version_names.ts'
 import type { NamedVersion } from '#core/module/version_names.ts'
 import type { Result } from '#core/result.ts'
 import type { KubeConnection } from '#platform/kube/kube_connection.ts'
+import type { KubeFailure } from '#platform/kube/kube_target.ts'
 import { listAll } from '#platform/kube/list_all.ts'
 import type { ObjectRef } from '#platform/kube/watch_cache.ts'
 import { PUBLISHED_VERSIONS } from '#platform/ledger/kube_ledger.ts'
 import { LedgerBook } from '#platform/ledger/ledger_book.ts'
 import { storedModule, storedProvider } from '../../../webhook/cluster/stored.ts'
+import { listFailure } from './list_way_out.ts'
 
 export type Held = {
   readonly modules: readonly Written<ModuleObject>[]
@@ -47,6 +49,7 @@ const PATHS = {
 
 type Lists = Readonly<Record<keyof typeof PATHS, readonly JsonObject[]>>
 
+/** The denial is for people, with the way out below it. */
 export async function readHeld(connection: KubeConnection): Promise<Result<Held, string>> {
   let count = 0
   const lists = {
@@ -58,7 +61,7 @@ export async function readHeld(connection: KubeConnection): Promise<Result<Held,
   }
   for (const resource of ['modules', 'providers', 'versions', 'policies', 'entries'] as const) {
     const list = await listAll(connection, PATHS[resource])
-    if (!list.ok && list.denial.status !== 404) return { ok: false, denial: list.denial.message }
+    if (!list.ok && list.denial.status !== 404) return refused(list.denial)
     if (!list.ok) continue
     lists[resource] = list.value
     count += list.value.length
@@ -66,9 +69,20 @@ export async function readHeld(connection: KubeConnection): Promise<Result<Held,
   if (count === 0) {
     const known = await connection.request({ method: 'GET', path: OPENDEPOT })
     if (!known.ok)
-      return { ok: false, denial: `the cluster has no opendepot.defdev.io/v1alpha1: ${known.denial.message}` }
+      return refused({
+        ...known.denial,
+        message: `the cluster has no opendepot.defdev.io/v1alpha1: ${known.denial.message}`,
+      })
   }
   return { ok: true, value: heldOf(lists) }
+}
+
+function refused(failure: KubeFailure): Result<never, string> {
+  const right =
+    'the verb list, in every namespace, on modules, providers and versions of opendepot.defdev.io and on modulepolicies and publishedversions of sallyport.dev'
+  const ifUnknown =
+    'name the cluster that has OpenDepot with --context, or install OpenDepot first; manifests without a cluster are for sallyport review'
+  return { ok: false, denial: listFailure(failure, right, ifUnknown) }
 }
 
 const NOTHING: readonly JsonObject[] = []

@@ -20,11 +20,14 @@ type PlacedPolicy = { readonly policy: NamedPolicy; readonly at: string }
 
 export type PolicyRead = {
   readonly policies: readonly PlacedPolicy[]
-  /** Lines for people, with file and line. With any of them nothing is generated. */
+  /** For people, with file and line, and the way out as a line below. With any of them nothing is generated. */
   readonly problems: readonly string[]
 }
 
 const MAX_FILE_BYTES = 1024 * 1024
+
+const NO_POLICY_WAY_OUT =
+  '-f takes ModulePolicies of sallyport.dev/v1alpha1; manifests of Modules are judged by sallyport review'
 
 /** Files, folders (their .yaml, .yml and .json, by name) and `-`. */
 export async function readPolicyFiles(
@@ -41,7 +44,7 @@ export async function readPolicyFiles(
       problems.push(...read.problems)
     }
     if (policies.length + problems.length > before) continue
-    problems.push(`${shownName(name)}: there is no ModulePolicy in it`)
+    problems.push(`${shownName(name)}: there is no ModulePolicy in it\n    -> ${NO_POLICY_WAY_OUT}`)
   }
   return { policies, problems: [...problems, ...conflicts(policies)] }
 }

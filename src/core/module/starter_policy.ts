@@ -1,7 +1,9 @@
 // The ModulePolicy to begin with: made from what a cluster holds, denying nothing.
 import type { JsonObject } from '#core/claims.ts'
 import type { PublishingObject } from './ledger_feed.ts'
-import { listed } from './printable.ts'
+import { doSelectorsOverlap } from './module_policy.ts'
+import type { NamedPolicy } from './module_policy.ts'
+import { listed, quoted } from './printable.ts'
 import { sourceOf } from './source_of.ts'
 
 /** A Module or Provider, and who has written it so far: managers of its managedFields. */
@@ -27,7 +29,11 @@ const CONTROLLERS = ['module', 'version', 'provider', 'depot'].map(
   (kind) => `system:serviceaccount:opendepot-system:${kind}-controller`,
 )
 
-export function starterPolicy(written: readonly Written[]): StarterPolicy {
+/** Of deploy/webhook/overlays/warn-first: applied over that one, it takes its place, where a second policy would be refused (WH-O1). */
+const NAME = 'first-look'
+
+/** @param stored the policies that the cluster has */
+export function starterPolicy(written: readonly Written[], stored: readonly NamedPolicy[]): StarterPolicy {
   const objects = written.map(({ object }) => object)
   const namespaces = [...new Set(objects.map(({ meta }) => meta.namespace))].sort()
   const agents = [...AGENTS].flatMap(([manager, account]) =>
@@ -35,11 +41,15 @@ export function starterPolicy(written: readonly Written[]): StarterPolicy {
   )
   const shared = sharedSources(objects)
   const heldAnew = heldAnewText(objects)
+  const selector = { namespaces, labels: new Map<string, string>() }
+  const namesInTheWay = stored
+    .filter(({ name, spec }) => name !== NAME && doSelectorsOverlap(spec.selector, selector))
+    .map(({ name }) => name)
   return {
     policy: {
       apiVersion: 'sallyport.dev/v1alpha1',
       kind: 'ModulePolicy',
-      metadata: { name: 'published-modules' },
+      metadata: { name: NAME },
       spec: {
         selector: namespaces.length === 0 ? {} : { namespaces },
         immutability: 'required',
@@ -52,6 +62,14 @@ export function starterPolicy(written: readonly Written[]): StarterPolicy {
     },
     notes: [
       'it denies nothing: defaultMode is warn. Take that line away to enforce it.',
+      ...(stored.some(({ name }) => name === NAME)
+        ? [`it takes the place of the ModulePolicy ${quoted(NAME)} that is there.`]
+        : []),
+      ...(namesInTheWay.length === 0
+        ? []
+        : [
+            `it is refused (WH-O1) beside ${listed(namesInTheWay, 3, quoted)}, which could cover the same Modules: go on with that one, or take out of this one the namespaces that it has.`,
+          ]),
       ...(heldAnew === '' ? [] : [`immutability: required also holds ${heldAnew}; optional leaves those.`]),
       ...(shared.length === 0
         ? []
