@@ -1,4 +1,4 @@
-import { array, constantFrom, double, nat, oneof, option, record, string, tuple } from 'fast-check'
+import { array, constantFrom, nat, oneof, option, record, string, tuple } from 'fast-check'
 import t from 'tap'
 import { parseWithCommonVersions } from '../../webhook/review/common_versions.ts'
 import { holdsForAll } from '../fuzz/property.ts'
@@ -107,6 +107,20 @@ t.test('of two fields of one name the last one counts, as in JSON', async (t) =>
   for (const text of texts) t.strictSame(parseWithCommonVersions(text, ALWAYS), JSON.parse(text), text)
 })
 
+t.test('a list of nothing but versions is refused for what JSON refuses', async (t) => {
+  const lists = [
+    '{"version":"}',
+    '{"version":"1\n0"}',
+    '{"version":"1\u00000"}',
+    '{"version":"1"0"}',
+    '{"version":"1.0.0"',
+  ]
+  for (const list of lists) {
+    const text = `{"request":{"object":{"spec":{"versions":[${list},{"version":"1"}]}},"oldObject":{"spec":{"versions":[${list},{"version":"1"}]}}}}`
+    t.throws(() => parseWithCommonVersions(text, ALWAYS), SyntaxError, JSON.stringify(list))
+  }
+})
+
 t.test('recorded reviews are what JSON says', async (t) => {
   for (const name of RECORDED_REVIEWS) {
     const text = JSON.stringify(recordedReview(name))
@@ -114,30 +128,43 @@ t.test('recorded reviews are what JSON says', async (t) => {
   }
 })
 
-t.test('whatever the lists have, whatever is cut or put between, it is what JSON says', async (t) => {
-  const text = string({ unit: constantFrom('{', '}', '[', ']', ',', '"', '\\', 'x', 'versions') })
-  const entry = oneof(
-    record({ version: text }),
-    record({ version: constantFrom('1.0.0', '1.1.0') }),
-    record({ version: text, versions: array(record({ a: text })) }),
-    text,
-    array(record({ a: text })),
-  )
-  const lists = tuple(array(entry, { minLength: 2 }), array(entry), array(entry))
-  const damage = option(record({ at: double({ min: 0, max: 1, noNaN: true }), cut: nat(4), put: text }))
-  let shared = 0
-  holdsForAll(t, 5000, tuple(lists, damage), ([[both, before, after], damaged]) => {
-    const whole = JSON.stringify(update([...both, ...before], [...both, ...after]))
-    const at = Math.floor((damaged?.at ?? 0) * whole.length)
-    const put = damaged === null ? '' : damaged.put
-    const written = whole.slice(0, at) + put + whole.slice(at + (damaged?.cut ?? 0))
-    const wanted = parsed(() => JSON.parse(written))
-    const got = parsed(() => parseWithCommonVersions(written, ALWAYS))
-    if (JSON.stringify(got) !== JSON.stringify(wanted)) throw new Error(written)
-    if (damaged === null && isShared(got)) shared += 1
+const text = string({ unit: constantFrom('{', '}', '[', ']', ',', '"', '\\', 'x', 'versions') })
+const anyEntry = oneof(
+  record({ version: text }),
+  record({ version: constantFrom('1.0.0', '1.1.0') }),
+  record({ version: text, versions: array(record({ a: text })) }),
+  text,
+  array(record({ a: text })),
+)
+const plainEntry = record({ version: constantFrom('1.0.0', '1.1.0', '', '1.0.0-é') })
+
+for (const [kind, entry] of [
+  ['whatever the lists have', anyEntry],
+  ['of lists of nothing but versions', plainEntry],
+] as const)
+  t.test(`${kind}, whatever is cut or put between, it is what JSON says`, async (t) => {
+    const lists = tuple(array(entry, { minLength: 2 }), array(entry), array(entry))
+    const put = oneof(text, constantFrom('\n', '\u0000', '\t', '\\n', '"}', '{"version":"', ',', '\u007f'))
+    const damage = option(record({ thousandth: nat(999), cut: nat(4), put }))
+    let shared = 0
+    holdsForAll(t, 5000, tuple(lists, damage), ([[both, before, after], damaged]) => {
+      const whole = JSON.stringify(update([...both, ...before], [...both, ...after]))
+      // The same damage to both lists keeps it in what they have in common.
+      const damagedOnce = (part: string): string => {
+        if (damaged === null) return part
+        const at = Math.floor((damaged.thousandth / 1000) * part.length)
+        return part.slice(0, at) + damaged.put + part.slice(at + damaged.cut)
+      }
+      const inBoth = JSON.stringify(both).slice(1, -1)
+      for (const written of [damagedOnce(whole), whole.replaceAll(inBoth, () => damagedOnce(inBoth))]) {
+        const wanted = parsed(() => JSON.parse(written))
+        const got = parsed(() => parseWithCommonVersions(written, ALWAYS))
+        if (JSON.stringify(got) !== JSON.stringify(wanted)) throw new Error(written)
+        if (got !== undefined && damaged === null && isShared(got)) shared += 1
+      }
+    })
+    t.ok(shared > 100, `${shared} of them were parsed once`)
   })
-  t.ok(shared > 100, `${shared} of them were parsed once`)
-})
 
 function parsed(parse: () => unknown): unknown {
   try {
