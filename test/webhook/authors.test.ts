@@ -3,22 +3,17 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { Registry } from 'prom-client'
-import type { JsonObject } from '../../src/core/claims.ts'
 import type { KubeUser } from '../../src/core/kube/kube_user.ts'
-import type { PublishedFacts } from '../../src/core/module/ledger.ts'
-import { readModule } from '../../src/core/module/module_object.ts'
 import { publishedVersionOf } from '../../src/core/module/published_version.ts'
 import { PUBLISHED_VERSIONS } from '../../src/platform/ledger/kube_ledger.ts'
 import { openCluster } from '../../webhook/cluster/cluster.ts'
 import type { Cluster } from '../../webhook/cluster/cluster.ts'
+import { VPC, facts, judge, module as commit, subjectOf } from '../support/followed_cluster.ts'
 import { eventually } from '../support/kube_modules.ts'
 import { memoryKube } from '../support/memory_kube.ts'
 import type { MemoryKube } from '../support/memory_kube.ts'
-import { aModule, alice, moduleJson, NOON, pipeline, published } from '../support/module_changes.ts'
-import type { ModuleEdit } from '../support/module_changes.ts'
+import { alice, NOON, pipeline, published } from '../support/module_changes.ts'
 
-const MODULES = '/apis/opendepot.defdev.io/v1alpha1/modules'
-const VPC = { kind: 'Module', namespace: 'infra', name: 'terraform-aws-vpc' } as const
 const SOURCE = 'github.com/acme/terraform-aws-vpc'
 const SHA = '9f2c1d7e5b0a4c6f8e3d2b1a0c9f8e7d6c5b4a39'
 const mallory: KubeUser = { ...alice, username: 'mallory' }
@@ -56,37 +51,6 @@ async function replica(t: Test, kube: MemoryKube, isPortOpen = false): Promise<R
   return { cluster, errors, contradicted }
 }
 
-function commit(kube: MemoryKube, edit: ModuleEdit): JsonObject {
-  const made = moduleJson({ ...edit, metadata: { uid: undefined, ...edit.metadata } })
-  return kube.put(MODULES, JSON.parse(JSON.stringify(made)))
-}
-
-/** That user's request to change the stored Module is judged. */
-function judge({ cluster }: Replica, stored: JsonObject, next: ModuleEdit, user: KubeUser): void {
-  const old = readModule(stored)
-  if (!old.ok) throw new Error(old.denial)
-  const { uid, resourceVersion } = Object(stored['metadata'])
-  const about = { subResource: '', namespace: 'infra', name: VPC.name, dryRun: false } as const
-  const subject = {
-    resource: 'modules',
-    operation: 'UPDATE',
-    old: old.value,
-    new: aModule(next),
-    ...about,
-  } as const
-  cluster.remember({
-    subject,
-    user,
-    oldResourceVersion: resourceVersion,
-    objectUid: uid,
-    atSeconds: NOON - 1,
-  })
-}
-
-function facts({ cluster }: Replica, plain: string): PublishedFacts | undefined {
-  return cluster.ledger.published(VPC).get(plain)
-}
-
 /** As the cluster keeps it. */
 async function kept(kube: MemoryKube, plain: string): Promise<Readonly<Record<string, unknown>>> {
   const find = (): unknown =>
@@ -100,9 +64,14 @@ const NEXT = { versions: ['1.0.0', '1.1.0'] }
 t.test('with an open port nothing of a review is kept: no name, repository, id or commit', async (t) => {
   const kube = memoryKube()
   const webhook = await replica(t, kube, true)
-  judge(webhook, commit(kube, BEFORE), NEXT, pipeline())
+  judge(webhook.cluster, commit(kube, BEFORE), NEXT, pipeline())
   commit(kube, NEXT)
-  t.same(facts(webhook, '1.1.0'), { state: 'present', immutable: true, source: SOURCE, atSeconds: NOON })
+  t.same(facts(webhook.cluster, '1.1.0'), {
+    state: 'present',
+    immutable: true,
+    source: SOURCE,
+    atSeconds: NOON,
+  })
   const { by, publisher, sourceId, commit: told } = await kept(kube, '1.1.0')
   t.same([by, publisher, sourceId, told], [undefined, undefined, undefined, undefined])
 })
@@ -119,7 +88,7 @@ t.test('a Module that is moved says who and why, in one entry; with an open port
     const webhook = await replica(t, kube, isPortOpen)
     const created = commit(kube, NEXT)
     const next = { ...MOVED, ...NEXT }
-    judge(webhook, created, next, alice)
+    judge(webhook.cluster, created, next, alice)
     commit(kube, next)
     const move = {
       revision: Object(created['metadata']).resourceVersion,
@@ -128,15 +97,15 @@ t.test('a Module that is moved says who and why, in one entry; with an open port
       settings: ['storageConfig'],
       storage: 's3 bucket=modules-eu',
     }
-    t.same(facts(webhook, '1.1.0')?.moved, [{ ...move, atSeconds: isPortOpen ? NOON : NOON - 1 }])
-    t.equal(facts(webhook, '1.0.0')?.moved, undefined)
+    t.same(facts(webhook.cluster, '1.1.0')?.moved, [{ ...move, atSeconds: isPortOpen ? NOON : NOON - 1 }])
+    t.equal(facts(webhook.cluster, '1.0.0')?.moved, undefined)
     commit(kube, { ...next, labels: { team: 'infra' } })
-    t.equal(facts(webhook, '1.1.0')?.moved?.length, 1)
+    t.equal(facts(webhook.cluster, '1.1.0')?.moved?.length, 1)
   }
 })
 
 function isNamed(webhook: Replica): true | undefined {
-  return facts(webhook, '1.0.0')?.moved?.every(({ by }) => by === 'alice') === true ? true : undefined
+  return facts(webhook.cluster, '1.0.0')?.moved?.every(({ by }) => by === 'alice') === true ? true : undefined
 }
 
 t.test('two replicas that saw one move make one of it, and whoever judged it is named', async (t) => {
@@ -144,7 +113,7 @@ t.test('two replicas that saw one move make one of it, and whoever judged it is 
   const [first, second] = [await replica(t, kube), await replica(t, kube)]
   const created = commit(kube, BEFORE)
   await kept(kube, '1.0.0')
-  judge(second, created, MOVED, alice)
+  judge(second.cluster, created, MOVED, alice)
   commit(kube, MOVED)
   for (const webhook of [first, second]) await eventually(() => isNamed(webhook), 'who moved it is known')
   const { moved } = await kept(kube, '1.0.0')
@@ -159,13 +128,13 @@ t.test(
     const webhook = await replica(t, kube, true)
     const created = commit(kube, { versions: [] })
     const pinned = { ...NEXT, annotations: { 'sallyport.dev/pins': `1.1.0=${'c'.repeat(40)}` } }
-    judge(webhook, created, pinned, pipeline())
+    judge(webhook.cluster, created, pinned, pipeline())
     const stored = commit(kube, pinned)
-    t.match(facts(webhook, '1.1.0'), { commit: 'c'.repeat(40), by: undefined })
+    t.match(facts(webhook.cluster, '1.1.0'), { commit: 'c'.repeat(40), by: undefined })
     const gone = { ...BEFORE, annotations: { 'sallyport.dev/unpublish': '1.1.0: leaked a key' } }
-    judge(webhook, stored, gone, alice)
+    judge(webhook.cluster, stored, gone, alice)
     commit(kube, gone)
-    t.match(facts(webhook, '1.1.0'), {
+    t.match(facts(webhook.cluster, '1.1.0'), {
       state: 'unpublished',
       removedBy: undefined,
       removedAtSeconds: NOON,
@@ -180,16 +149,7 @@ t.test('with an open port the id of a first publisher that is kept already still
   const known = published({ source: SOURCE, sourceId: '4711', by: 'ci', atSeconds: NOON })
   kube.put(PUBLISHED_VERSIONS, publishedVersionOf({ module: VPC, version: '1.0.0', facts: known }))
   const webhook = await replica(t, kube, true)
-  const subject = { resource: 'modules', operation: 'UPDATE', subResource: '', namespace: 'infra' } as const
-  const old = readModule(stored)
-  if (!old.ok) throw new Error(old.denial)
-  const said = webhook.cluster.factsOf({
-    ...subject,
-    name: VPC.name,
-    old: old.value,
-    new: aModule(NEXT),
-    dryRun: false,
-  })
+  const said = webhook.cluster.factsOf(subjectOf(stored, NEXT))
   t.same(said.firstPublisher, { source: SOURCE, sourceId: '4711' })
 })
 
@@ -197,9 +157,14 @@ t.test('a reason that only a review told is not kept', async (t) => {
   const kube = memoryKube()
   const webhook = await replica(t, kube)
   const stored = commit(kube, NEXT)
-  judge(webhook, stored, { ...BEFORE, annotations: { 'sallyport.dev/unpublish': '1.1.0: made up' } }, alice)
+  judge(
+    webhook.cluster,
+    stored,
+    { ...BEFORE, annotations: { 'sallyport.dev/unpublish': '1.1.0: made up' } },
+    alice,
+  )
   commit(kube, BEFORE)
-  t.match(facts(webhook, '1.1.0'), { state: 'unpublished', removedBy: 'alice', reason: undefined })
+  t.match(facts(webhook.cluster, '1.1.0'), { state: 'unpublished', removedBy: 'alice', reason: undefined })
 })
 
 t.test('a reason is cut to what the entry has room for, and steers no terminal', async (t) => {
@@ -210,7 +175,7 @@ t.test('a reason is cut to what the entry has room for, and steers no terminal',
     ...BEFORE,
     annotations: { 'sallyport.dev/unpublish': `1.1.0: \u001b[31m${'x'.repeat(2000)}` },
   })
-  const { reason } = facts(webhook, '1.1.0') ?? {}
+  const { reason } = facts(webhook.cluster, '1.1.0') ?? {}
   t.equal(reason?.length, 1024)
   t.match(reason, /^\\u\{1b\}\[31mxxx/)
 })
@@ -220,8 +185,8 @@ t.test('two replicas that judged two authors: the first is kept, and the second 
   const [first, second] = [await replica(t, kube), await replica(t, kube)]
   const stored = commit(kube, BEFORE)
   const two = { versions: ['1.0.0', '1.1.0', '1.2.0'] }
-  judge(first, stored, two, mallory)
-  judge(second, stored, two, pipeline())
+  judge(first.cluster, stored, two, mallory)
+  judge(second.cluster, stored, two, pipeline())
   commit(kube, two)
   await eventually(() => second.errors[0], 'it is said')
   t.equal((await kept(kube, '1.1.0'))['by'], 'mallory')
@@ -240,13 +205,13 @@ t.test('two replicas that judged two authors: the first is kept, and the second 
   t.same(first.errors, [])
   t.equal(await second.contradicted(), 2)
   t.equal(await first.contradicted(), 0)
-  t.equal(facts(second, '1.1.0')?.by, 'mallory', 'what is kept holds there, too')
+  t.equal(facts(second.cluster, '1.1.0')?.by, 'mallory', 'what is kept holds there, too')
 })
 
 t.test('an entry that comes before the commit itself is compared all the same', async (t) => {
   const kube = memoryKube()
   const webhook = await replica(t, kube)
-  judge(webhook, commit(kube, BEFORE), NEXT, alice)
+  judge(webhook.cluster, commit(kube, BEFORE), NEXT, alice)
   const other = published({ source: SOURCE, by: 'mallory', atSeconds: NOON })
   kube.put(PUBLISHED_VERSIONS, publishedVersionOf({ module: VPC, version: '1.1.0', facts: other }))
   commit(kube, NEXT)
@@ -266,8 +231,8 @@ for (const [what, claims] of OTHERS) {
     const kube = memoryKube()
     const [first, second] = [await replica(t, kube), await replica(t, kube)]
     const stored = commit(kube, BEFORE)
-    judge(first, stored, NEXT, pipeline(claims))
-    judge(second, stored, NEXT, pipeline())
+    judge(first.cluster, stored, NEXT, pipeline(claims))
+    judge(second.cluster, stored, NEXT, pipeline())
     commit(kube, NEXT)
     await eventually(() => second.errors[0], 'it is said')
     t.match(second.errors, [{ text: 'two authors', fields: { version: '1.1.0', versions: 1 } }])
@@ -280,18 +245,21 @@ t.test('nothing is said of one author, of nobody, and of who published it before
   const config = { immutable: false }
   const stored = commit(kube, { ...BEFORE, config })
   const next = { ...NEXT, config }
-  for (const one of [first, second]) judge(one, stored, next, pipeline())
+  for (const one of [first, second]) judge(one.cluster, stored, next, pipeline())
   const there = commit(kube, next)
   await kept(kube, '1.1.0')
-  judge(second, there, { ...BEFORE, config }, alice)
+  judge(second.cluster, there, { ...BEFORE, config }, alice)
   const removed = commit(kube, { ...BEFORE, config })
-  await eventually(() => (facts(first, '1.1.0')?.state === 'unpublished' ? true : undefined), 'it is gone')
-  judge(second, removed, next, mallory)
+  await eventually(
+    () => (facts(first.cluster, '1.1.0')?.state === 'unpublished' ? true : undefined),
+    'it is gone',
+  )
+  judge(second.cluster, removed, next, mallory)
   const back = commit(kube, next)
-  judge(first, back, { versions: ['1.0.0', '1.1.0', '1.2.0'], config }, alice)
+  judge(first.cluster, back, { versions: ['1.0.0', '1.1.0', '1.2.0'], config }, alice)
   commit(kube, { versions: ['1.0.0', '1.1.0', '1.2.0'], config })
   t.equal((await kept(kube, '1.2.0'))['by'], 'alice')
-  await eventually(() => (facts(second, '1.2.0')?.by === 'alice' ? true : undefined), 'both know')
+  await eventually(() => (facts(second.cluster, '1.2.0')?.by === 'alice' ? true : undefined), 'both know')
   t.same([...first.errors, ...second.errors], [])
   const again = async () => {
     const entry = await kept(kube, '1.1.0')
