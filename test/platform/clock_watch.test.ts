@@ -1,6 +1,7 @@
 // The clock of this machine beside the one that all replicas share.
 import t from 'tap'
 import { openKeyRing } from '../../src/platform/keys/key_ring.ts'
+import type { KeyRingDeps } from '../../src/platform/keys/key_ring.ts'
 import { createRandomBytes } from '../../src/platform/random.ts'
 import { createMemoryStore } from '../../src/platform/store/memory_store.ts'
 import { openClockWatch } from '../../src/platform/clock_watch.ts'
@@ -92,6 +93,23 @@ t.test('a store on this machine has no clock of its own', async (t) => {
   t.equal(watch.offBySeconds(), undefined)
 })
 
+/** A ring whose keys sign for a week. */
+function openWeekly(world: Pick<KeyRingDeps, 'store' | 'clock' | 'isClockOff'>) {
+  return openKeyRing({
+    ...world,
+    randomBytes: createRandomBytes(),
+    config: {
+      algorithm: 'ES256',
+      rotationSeconds: 7 * 86_400,
+      sealingKeyFile: undefined,
+      extraPublicKeysFile: undefined,
+    },
+    maxTokenTtlSeconds: 600,
+    log: { info: silent, warn: silent },
+    refreshSeconds: 0,
+  })
+}
+
 for (const [says, isOff] of [
   ['that is off leaves the keys of all as they are', true],
   ['that is right rotates them', false],
@@ -99,21 +117,7 @@ for (const [says, isOff] of [
   t.test(`ten days later a replica with a clock ${says}`, async (t) => {
     const store = createMemoryStore({ clock: () => START })
     let now = START
-    const ring = await openKeyRing({
-      store,
-      clock: () => now,
-      randomBytes: createRandomBytes(),
-      config: {
-        algorithm: 'ES256',
-        rotationSeconds: 7 * 86_400,
-        sealingKeyFile: undefined,
-        extraPublicKeysFile: undefined,
-      },
-      maxTokenTtlSeconds: 600,
-      log: { info: silent, warn: silent },
-      refreshSeconds: 0,
-      isClockOff: () => isOff,
-    })
+    const ring = await openWeekly({ store, clock: () => now, isClockOff: () => isOff })
     const before = await store.get('keys/ring')
     t.ok(before, 'where there was none it made one')
     now += 10 * 86_400_000
@@ -127,7 +131,7 @@ t.test(
   async (t) => {
     const inner = createMemoryStore({ clock: () => START })
     const world = { now: START, jumps: false }
-    const ring = await openKeyRing({
+    const ring = await openWeekly({
       store: {
         ...inner,
         get: async (key) => {
@@ -136,16 +140,6 @@ t.test(
         },
       },
       clock: () => world.now,
-      randomBytes: createRandomBytes(),
-      config: {
-        algorithm: 'ES256',
-        rotationSeconds: 7 * 86_400,
-        sealingKeyFile: undefined,
-        extraPublicKeysFile: undefined,
-      },
-      maxTokenTtlSeconds: 600,
-      log: { info: silent, warn: silent },
-      refreshSeconds: 0,
       isClockOff: () => world.now !== START,
     })
     const before = await inner.get('keys/ring')
