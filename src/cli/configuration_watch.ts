@@ -4,6 +4,7 @@ import type { Log } from '#platform/log.ts'
 import type { Metrics } from '#platform/metrics.ts'
 import type { BrokerConfig } from '../broker/config/broker_config.ts'
 import type { CommandIo } from './command.ts'
+import type { Hangups } from './hangups.ts'
 import { configFiles, loadConfig, tellFindings } from './config_source.ts'
 import type { ConfigFlags } from './config_source.ts'
 import { planReload } from './reload.ts'
@@ -18,6 +19,7 @@ export type WatchOptions = {
   readonly metrics: Metrics
   readonly running: () => BrokerConfig
   readonly takeOver: (config: BrokerConfig) => Promise<void>
+  readonly hangups: Hangups
   /** On SIGHUP, before the configuration is loaded. */
   readonly onHangup: () => void
 }
@@ -59,11 +61,11 @@ export function watchConfiguration(options: WatchOptions): () => void {
     options.onHangup()
     reloadSafely()
   }
-  process.on('SIGHUP', onHangup)
   const files = configFiles(flags, io.cwd)
   for (const file of files) watchFile(file, { interval: CONFIG_CHECK_MS, persistent: false }, reloadSafely)
+  const stopObeying = options.hangups.obey(onHangup)
   return () => {
-    process.off('SIGHUP', onHangup)
+    stopObeying()
     for (const file of files) unwatchFile(file, reloadSafely)
   }
 }

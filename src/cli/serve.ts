@@ -4,6 +4,8 @@ import { EXIT } from './command.ts'
 import type { CommandIo, CommandModule, ExitCode } from './command.ts'
 import { addConfigFlags } from './config_source.ts'
 import { addFlag } from './run_command.ts'
+import { openHangups } from './hangups.ts'
+import type { ServeIo } from './hangups.ts'
 import type { ServeFlags } from './serve_run.ts'
 
 export const serve: CommandModule = {
@@ -47,6 +49,15 @@ export const serve: CommandModule = {
 }
 
 async function run(part: string, flags: ServeFlags, io: CommandIo): Promise<ExitCode> {
+  const hangups = openHangups()
+  try {
+    return await runPart(part, flags, { io, hangups })
+  } finally {
+    hangups.close()
+  }
+}
+
+async function runPart(part: string, flags: ServeFlags, { io, hangups }: ServeIo): Promise<ExitCode> {
   if (part === 'webhook') {
     if (flags.workers !== undefined) {
       io.stderr.write(
@@ -55,8 +66,8 @@ async function run(part: string, flags: ServeFlags, io: CommandIo): Promise<Exit
       return EXIT.usage
     }
     const { runWebhookServer } = await import('./serve_webhook_run.ts')
-    return runWebhookServer(flags, io)
+    return runWebhookServer(flags, { io, hangups })
   }
   const { runServer } = await import('./serve_run.ts')
-  return runServer(part, flags, io)
+  return runServer(part, flags, { io, hangups })
 }

@@ -14,10 +14,11 @@ import type { BrokerConfig } from '../broker/config/broker_config.ts'
 import { createOpsApp } from '../broker/ops_app.ts'
 import type { Runtime } from './broker_runtime.ts'
 import { EXIT } from './command.ts'
-import type { CommandIo, ExitCode } from './command.ts'
+import type { ExitCode } from './command.ts'
 import { DEFAULT_CONFIG_FILE, loadConfig, tellFindings } from './config_source.ts'
 import type { ConfigFlags } from './config_source.ts'
 import { watchConfiguration } from './configuration_watch.ts'
+import type { ServeIo } from './hangups.ts'
 import { readVersion } from './program.ts'
 import {
   announce,
@@ -38,7 +39,11 @@ import { workerCount } from './worker_count.ts'
 
 export type ServeFlags = ConfigFlags & { readonly workers?: string }
 
-export async function runServer(part: string, flags: ServeFlags, io: CommandIo): Promise<ExitCode> {
+export async function runServer(
+  part: string,
+  flags: ServeFlags,
+  { io, hangups }: ServeIo,
+): Promise<ExitCode> {
   if (part !== 'all' && part !== 'broker') {
     io.stderr.write(`sallyport: unknown part "${part}": all, broker and webhook can be served\n`)
     return EXIT.usage
@@ -77,7 +82,8 @@ export async function runServer(part: string, flags: ServeFlags, io: CommandIo):
   const load = await loadConfig(flags, io)
   if (!tellFindings(load, io, true)) return EXIT.configuration
   const { config } = load
-  if (workers > 1) return (await import('./serve_workers_run.ts')).runWorkers(config, workers, flags, io)
+  if (workers > 1)
+    return (await import('./serve_workers_run.ts')).runWorkers(config, workers, flags, { io, hangups })
 
   // 2. store, keys, audit
   setThreads(config.keys.algorithm)
@@ -113,6 +119,7 @@ export async function runServer(part: string, flags: ServeFlags, io: CommandIo):
   const stopWatching = watchConfiguration({
     flags,
     io,
+    hangups,
     log,
     metrics: runtime.parts.metrics,
     running: () => broker.live().config,

@@ -33,6 +33,7 @@ import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
 import { fileMode } from './config_source.ts'
 import type { ConfigFlags } from './config_source.ts'
+import type { ServeIo } from './hangups.ts'
 import { readVersion } from './program.ts'
 
 const DEFAULT_FILE = 'sallyport-webhook.yaml'
@@ -63,7 +64,7 @@ function brokersFlag(flags: ConfigFlags): string | undefined {
   return BROKERS_FLAGS.find(([name]) => flags[name] !== undefined)?.[1]
 }
 
-export async function runWebhookServer(flags: ConfigFlags, io: CommandIo): Promise<ExitCode> {
+export async function runWebhookServer(flags: ConfigFlags, { io, hangups }: ServeIo): Promise<ExitCode> {
   const stranger = brokersFlag(flags)
   if (stranger !== undefined) {
     io.stderr.write(`sallyport: ${stranger} is the broker's; the webhook reads ${DEFAULT_FILE} or --config\n`)
@@ -95,10 +96,9 @@ export async function runWebhookServer(flags: ConfigFlags, io: CommandIo): Promi
   if (webhook.opsUrl !== undefined) io.stderr.write(`sallyport: health and metrics on ${webhook.opsUrl}\n`)
 
   // 3. until a signal comes; then others take over before this one is gone
-  const onHangup = (): void => reopenAudit(audit, log)
-  process.on('SIGHUP', onHangup)
+  const stopObeying = hangups.obey(() => reopenAudit(audit, log))
   await stopped
-  process.off('SIGHUP', onHangup)
+  stopObeying()
   log.info({ drainSeconds: config.limits.drainSeconds }, 'stopping')
   webhook.drain()
   await io.sleep(config.limits.drainSeconds * 1000)

@@ -15,6 +15,7 @@ import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
 import type { ConfigFlags } from './config_source.ts'
 import { watchConfiguration } from './configuration_watch.ts'
+import type { ServeIo } from './hangups.ts'
 import { readVersion } from './program.ts'
 import { announce, describe, drainMs, listenFailure, stopSignal } from './serving.ts'
 import { holdForWorkers } from './serving_store.ts'
@@ -27,7 +28,7 @@ export async function runWorkers(
   config: BrokerConfig,
   count: number,
   flags: ConfigFlags,
-  io: CommandIo,
+  { io, hangups }: ServeIo,
 ): Promise<ExitCode> {
   if (config.store.type === 'memory') {
     io.stderr.write(
@@ -76,6 +77,7 @@ export async function runWorkers(
   const stopWatching = watchConfiguration({
     flags,
     io,
+    hangups,
     log,
     metrics,
     running: () => running,
