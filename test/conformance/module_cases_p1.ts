@@ -68,6 +68,17 @@ export const P1_ROWS: readonly Row[] = [
     { stored: { versions: [] } },
   ),
   meddles(
+    'p1-excepted-storage',
+    'an exception lets the storage of an immutable Module change, before anything is published',
+    config({ storageConfig: { s3: { bucket: 'somebody-elses' } } }),
+    {
+      policy: 'excepted',
+      stored: { versions: [] },
+      expect: { warns: ['WH-P1'] },
+      blind: { offline: ['user', {}], vap: ['exception', {}] },
+    },
+  ),
+  meddles(
     'p1-format',
     'the format of an immutable Module, before anything is published',
     config({ fileFormat: 'tar' }),
@@ -100,6 +111,17 @@ export const P1_ROWS: readonly Row[] = [
     stored: MUTABLE,
     expect: { forbidden: ['WH-P1'], told: ['WH-V1'] },
   }),
+  meddles(
+    'p1-warned-taken',
+    'a version of a Module that is not immutable is taken out, where the policy only warns',
+    TAKE_OUT,
+    {
+      policy: 'p1-warned',
+      stored: MUTABLE,
+      expect: { warns: ['WH-P1'], told: ['WH-V1'] },
+      blind: { offline: ['user', { told: ['WH-V1'] }] },
+    },
+  ),
   meddles(
     'p1-taken-named',
     'a version of a Module that is not immutable is taken out, with the annotation and without the verb',

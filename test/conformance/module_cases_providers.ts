@@ -57,6 +57,14 @@ function many(count: number): readonly string[] {
   return ['linux', 'amd64', 'arm64', '4', '5', '6', '7', '8', '9'].slice(0, count)
 }
 
+function numbered(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, index) => String(index))
+}
+
+function labels(count: number): Json {
+  return Object.fromEntries(numbered(count).map((text) => [`label-${text}`, 'x']))
+}
+
 function platforms(systems: number, architectures: number): string {
   const providerConfig = { operatingSystems: many(systems), architectures: many(architectures) }
   return `${PATCH} provider $M -n $NS --type merge -p '${JSON.stringify({ spec: { providerConfig } })}'`
@@ -182,6 +190,52 @@ export const PROVIDER_ROWS: readonly Row[] = [
     {},
     {
       beside: [provider('pr-many-before', ['5.0.0'], { operatingSystems: many(9), architectures: many(8) })],
+    },
+  ),
+  mirrored(
+    'pr-systems',
+    'WH-V11 a Provider has 65 operating systems and no architecture',
+    'kubectl create -f -',
+    { invalid: ['WH-V11'] },
+    {
+      beside: [],
+      input: { object: provider('pr-systems', [], { operatingSystems: numbered(65), architectures: [] }) },
+      says: /operatingSystems would have 65 entries, the most is 64/,
+    },
+  ),
+  mirrored(
+    'pr-systems-most',
+    'WH-V11 a Provider has 64 operating systems and no architecture',
+    'kubectl create -f -',
+    {},
+    {
+      beside: [],
+      input: {
+        object: provider('pr-systems-most', [], { operatingSystems: numbered(64), architectures: [] }),
+      },
+    },
+  ),
+  mirrored(
+    'pr-architectures',
+    'WH-V11 a Provider has 65 architectures and no operating system',
+    'kubectl create -f -',
+    { invalid: ['WH-V11'] },
+    {
+      beside: [],
+      input: {
+        object: provider('pr-architectures', [], { operatingSystems: [], architectures: numbered(65) }),
+      },
+    },
+  ),
+  mirrored(
+    'pr-labels',
+    'WH-V11 a Provider has 65 labels',
+    'kubectl create -f -',
+    { invalid: ['WH-V11'] },
+    {
+      beside: [],
+      input: { object: { ...provider('pr-labels', []), metadata: { labels: labels(65) } } },
+      says: /metadata\.labels would have 65 entries, the most is 64/,
     },
   ),
   mirrored(

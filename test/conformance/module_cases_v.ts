@@ -1,6 +1,6 @@
 // WH-V2 to V12: versions that come back, are written another way, are none, or are too many.
 import { MUTABLE } from './module_cases.ts'
-import type { ModuleEdit, Row } from './module_cases.ts'
+import type { Json, ModuleEdit, Row } from './module_cases.ts'
 import { SHA } from './module_actors.ts'
 
 const GONE = { state: 'unpublished', immutable: true } as const
@@ -32,6 +32,10 @@ function malformed(name: string, what: string, version: string, rule: 'WH-V6' | 
     run: append(version),
     expect: { invalid: [rule] },
   }
+}
+
+function labels(count: number): Json {
+  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`label-${index}`, 'x']))
 }
 
 export const V_ROWS: readonly Row[] = [
@@ -297,6 +301,34 @@ export const V_ROWS: readonly Row[] = [
     stored: many(502),
     actor: 'alice',
     run: 'kubectl label module $M -n $NS tier=gold',
+    expect: {},
+  },
+  {
+    name: 'v11-labels',
+    title: 'WH-V11 a Module of 64 labels gets another',
+    policy: 'team',
+    stored: { labels: labels(64) },
+    actor: 'alice',
+    run: 'kubectl label module $M -n $NS tier=gold',
+    expect: { invalid: ['WH-V11'] },
+    says: /metadata\.labels would have 65 entries, the most is 64/,
+  },
+  {
+    name: 'v11-labels-most',
+    title: 'WH-V11 a Module of 63 labels gets another',
+    policy: 'team',
+    stored: { labels: labels(63) },
+    actor: 'alice',
+    run: 'kubectl label module $M -n $NS tier=gold',
+    expect: {},
+  },
+  {
+    name: 'v11-labels-before',
+    title: 'WH-V11 a Module of 66 labels gets a version',
+    policy: 'team',
+    stored: { labels: labels(66) },
+    actor: 'alice',
+    run: append('2.0.0'),
     expect: {},
   },
   {

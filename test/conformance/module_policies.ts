@@ -37,6 +37,7 @@ const SPECS = {
       exception('s3-excepted', { rules: ['WH-S3'] }),
       exception('s3-excepted-provider', { rules: ['WH-S3'] }),
       exception('p1-depot-excepted', { rules: ['WH-P1'] }),
+      exception('p1-excepted-storage', { rules: ['WH-P1'] }),
     ],
   },
   labelled: {

@@ -365,6 +365,31 @@ t.test('WH-V11 platforms multiply, and no review is held up by them', async (t) 
   t.same(said(judged(huge, huge)), [], 'what is so already is let be')
 })
 
+t.test('WH-V11 a list of platforms is bounded, though the other one is empty', async (t) => {
+  for (const [entry, systems, architectures] of [
+    ['operatingSystems', 65, 0],
+    ['architectures', 0, 65],
+  ] as const) {
+    const long = platforms(systems, architectures)
+    const says = [`WH-V11 invalid: ${entry} would have 65 entries, the most is 64`]
+    t.same(said(judged(undefined, aProvider({ ...long, versions: [] }))), says)
+    const most = platforms(Math.min(systems, 64), Math.min(architectures, 64))
+    t.same(said(judged(undefined, aProvider({ ...most, versions: [] }))), [])
+    const stored = aProvider({ ...long, versions: [] })
+    t.same(said(judged(stored, stored)), [], 'what is so already is let be')
+  }
+})
+
+t.test('WH-V11 a Provider has no more than 64 labels', async (t) => {
+  const labelled = (count: number): Edit => ({
+    labels: Object.fromEntries(many(count, 'l').map((key) => [key, 'x'])),
+  })
+  t.same(said(judged(undefined, aProvider(labelled(65)))), [
+    'WH-V11 invalid: metadata.labels would have 65 entries, the most is 64',
+  ])
+  t.same(said(judged(undefined, aProvider(labelled(64)))), [])
+})
+
 t.test('the way out names the Provider', async (t) => {
   const human = { users: ['alice'], groups: [] }
   const policy = required({ identities: { ...aPolicy().identities, human } })

@@ -1,4 +1,5 @@
 // docs/webhook-rules.md: every rule, with what it says of a change that it is asked about. The messages are judged, not written.
+import { MAX_LABELS, MAX_PLATFORMS } from '../../src/core/module/listing_bounds.ts'
 import { RULE_IDS } from '../../src/core/module/rule_id.ts'
 import type { RuleId } from '../../src/core/module/rule_id.ts'
 import { MAX_CHANGED_ENTRIES, MAX_MADE_OBJECTS } from '../../src/core/module/rules/v11_at_once.ts'
@@ -74,7 +75,7 @@ const NOTES: Readonly<Partial<Record<RuleId, string>>> = {
   'WH-V2': `${HELD} A pin that names the commit or the digest of the ledger brings it back.`,
   'WH-V3': HELD,
   'WH-V4': `${HELD} Controllers write a \`v\` or take it away; that is told. A version that is listed twice is malformed (422) everywhere.`,
-  'WH-V11': `One request adds or takes away at most ${shownCount(MAX_CHANGED_ENTRIES)} entries, and adds versions for at most ${shownCount(MAX_MADE_OBJECTS)} Version objects of a Provider. What is above is refused in every mode, whatever the exceptions, and no other rule is asked. A list that was longer before may stay so, and a Module of any length may be deleted.`,
+  'WH-V11': `One request adds or takes away at most ${shownCount(MAX_CHANGED_ENTRIES)} entries, and adds versions for at most ${shownCount(MAX_MADE_OBJECTS)} Version objects of a Provider. What is above is refused in every mode, whatever the exceptions, and no other rule is asked. A list that was longer before may stay so, and a Module of any length may be deleted. A Module and a Provider have at most ${MAX_LABELS} labels, since Kubernetes bounds the length of each and not how many there are; a Provider lists at most ${MAX_PLATFORMS} operating systems and ${MAX_PLATFORMS} architectures, also where the other list is empty, which makes no platform. What had more before may keep it, and is judged for it as strictly as can be: of such an object the webhook keeps no label in memory, so of its Versions is denied what is denied under any policy that may select it by labels or without one, and what it publishes where one of those has \`immutability: required\` is immutable.`,
   'WH-V12':
     'A limit above the number of versions is refused everywhere: OpenDepot’s controller crashes on it.',
   'WH-V13': 'On what is not immutable pruning is what the limit is for; the ledger then says `pruned`.',
@@ -88,7 +89,7 @@ const NOTES: Readonly<Partial<Record<RuleId, string>>> = {
     'A key prefix in S3 is not asked for: OpenDepot fetches without one, though its own S3 download proxy wants it.',
   'WH-M8': 'Mode `audit`, unless a policy says otherwise.',
   'WH-M12': HELD,
-  'WH-M13': `${HELD} kube-apiserver asks before it looks whether the name is taken, so a \`kubectl create\` of what is there is answered here. Of a Module that was migrated the repository counts that it came from last.`,
+  'WH-M13': `${HELD} kube-apiserver asks before it looks whether the name is taken, so a \`kubectl create\` of what is there is answered here. Of a Module that was migrated the repository counts that it came from last. What was deleted while the rules only warned comes back in the same two ways: with the pins that the message names, or under an exception from WH-M13 (see [the policy](module-policy.md#specexceptions)).`,
   'WH-M14': `${HELD} A Namespace whose deletion was let through is cleared.`,
   'WH-M15':
     'A Namespace that holds immutable versions keeps its labels `sallyport.dev/*`, too, and the definitions of Modules, Providers, Versions, policies and the ledger keep their fields and `v1alpha1`, status apart, whoever converts them (but his CA, which is renewed) and the keys that tell entries of a list apart (but `spec.versions` may become OpenDepot’s plain list: what an applier then leaves out WH-V1 holds). A Namespace is held in the mode of a policy that covers all of it, a definition in that of one that covers everything. Not compared is which values a field takes: an `enum`, a `maxLength`, a pattern or a CEL rule that a definition gains can refuse the next write, and takes nothing that is stored; one that it loses lets in what the rules here judge by themselves. What a webhook cannot see, its own configuration, is guarded by what `sallyport webhook generate vap` prints.',

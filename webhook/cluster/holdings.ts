@@ -2,7 +2,7 @@
 import { isJsonObject } from '#core/claims.ts'
 import type { JsonObject } from '#core/claims.ts'
 import type { ModuleKey } from '#core/module/ledger.ts'
-import { isSelected } from '#core/module/module_policy.ts'
+import { coverageOf } from '#core/module/listing_bounds.ts'
 import type { ModuleObject, ProviderObject, VersionObject } from '#core/module/module_object.ts'
 import type { NamedPolicy } from '#core/module/policy_choice.ts'
 import type { Reading } from '#core/module/reading.ts'
@@ -26,8 +26,8 @@ export type HoldingsEvents = {
 }
 
 const OPENDEPOT = '/apis/opendepot.defdev.io/v1alpha1'
-/** Objects of a page: a Module may have megabytes. */
-const [FEW, MANY] = [100, 500]
+/** Objects of a page: a Module of 500 versions is 100 kB, and a page 8 MiB at most. */
+const [FEW, MANY] = [50, 500]
 const NO_NAMES: readonly string[] = []
 
 export class Holdings {
@@ -197,7 +197,7 @@ export class Holdings {
   isRequiredImmutable({ meta }: PublishingObject): boolean {
     return this.#policyList.some(
       ({ spec }) =>
-        spec.immutability === 'required' && isSelected(spec.selector, meta.namespace, meta.labels),
+        spec.immutability === 'required' && coverageOf(spec.selector, meta.namespace, meta) !== 'no',
     )
   }
 

@@ -1,8 +1,12 @@
 // What is kept in memory of the cluster's objects: what rules read of stored ones, and no more. A Module of 500 versions is about
-// 100 kB on the wire, of which a third is left.
+// 100 kB on the wire, of which a third is left. What an object may have without end and WH-V11 bounds is kept up to that bound,
+// also of what was there before (core/module/listing_bounds.ts).
 import type { JsonObject } from '#core/claims.ts'
+import { MIGRATE_ANNOTATION, UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
+import { boundedLabels, boundedPlatforms } from '#core/module/listing_bounds.ts'
 import { readModule, readProvider } from '#core/module/module_object.ts'
 import type { ModuleObject, ObjectMeta, ProviderObject, VersionEntry } from '#core/module/module_object.ts'
+import { PINS_ANNOTATION } from '#core/module/pins.ts'
 import type { Reading } from '#core/module/reading.ts'
 import type { ObjectRef } from '#platform/kube/watch_cache.ts'
 
@@ -12,6 +16,7 @@ export type StoredProvider = Stored<ProviderObject>
 
 const NO_NAMES: ReadonlyMap<string, never> = new Map<string, never>()
 const NO_FIELDS: readonly string[] = []
+const READ_ANNOTATIONS = [PINS_ANNOTATION, UNPUBLISH_ANNOTATION, MIGRATE_ANNOTATION]
 
 export function storedModule(object: JsonObject, { resourceVersion }: ObjectRef): Reading<StoredModule> {
   const read = readModule(object)
@@ -24,15 +29,24 @@ export function storedModule(object: JsonObject, { resourceVersion }: ObjectRef)
 export function storedProvider(object: JsonObject, { resourceVersion }: ObjectRef): Reading<StoredProvider> {
   const read = readProvider(object)
   if (!read.ok) return read
-  const { meta, versions, ...rest } = read.value
-  const slim = { ...rest, meta: slimMeta(meta), versions: slimEntries(versions), versionNames: NO_NAMES }
+  const { meta, versions, config, ...rest } = read.value
+  const slim = {
+    ...rest,
+    meta: slimMeta(meta),
+    config: boundedPlatforms(config),
+    versions: slimEntries(versions),
+    versionNames: NO_NAMES,
+  }
   return { ok: true, value: { body: { ...slim, status: undefined }, resourceVersion } }
 }
 
-/** The annotation that `kubectl apply` leaves is the whole object again. */
+/** Of annotations those that rules read: the one that `kubectl apply` leaves is the whole object again. */
 function slimMeta(meta: ObjectMeta): ObjectMeta {
-  const own = [...meta.annotations].filter(([name]) => name.startsWith('sallyport.dev/'))
-  return { ...meta, annotations: own.length === 0 ? NO_NAMES : new Map(own) }
+  const own = READ_ANNOTATIONS.flatMap((name) => {
+    const value = meta.annotations.get(name)
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  return { ...boundedLabels(meta), annotations: own.length === 0 ? NO_NAMES : new Map(own) }
 }
 
 function slimEntries(entries: readonly VersionEntry[]): readonly VersionEntry[] {

@@ -7,7 +7,10 @@ export type ObjectMeta = {
   readonly namespace: string
   readonly name: string
   readonly uid: string
+  /** Of more than WH-V11 lets anybody write a watch keeps none (listing_bounds.ts). */
   readonly labels: ReadonlyMap<string, string>
+  /** As many as there are. */
+  readonly labelCount: number
   readonly annotations: ReadonlyMap<string, string>
   /** Somebody deleted it and finalizers hold it. */
   readonly isTerminating: boolean
@@ -91,8 +94,12 @@ export type ProviderConfig = {
   /** Its namespace in the upstream registry; hashicorp when ''. */
   readonly namespace: string
   readonly sourceRepository: string
+  /** Of more than WH-V11 lets anybody write a watch keeps the first, as of architectures (listing_bounds.ts). */
   readonly operatingSystems: readonly string[]
   readonly architectures: readonly string[]
+  /** As many as there are. */
+  readonly operatingSystemCount: number
+  readonly architectureCount: number
   readonly versionHistoryLimit: number | undefined
   readonly useAuthenticatedClient: boolean
   readonly storage: StorageConfig | undefined
@@ -212,11 +219,13 @@ function readParts(root: FieldReader): { meta: ObjectMeta; spec: FieldReader; st
 }
 
 export function readMeta(meta: FieldReader): ObjectMeta {
+  const labels = meta.texts('labels')
   return {
     namespace: meta.text('namespace'),
     name: meta.text('name'),
     uid: meta.text('uid'),
-    labels: meta.texts('labels'),
+    labels,
+    labelCount: labels.size,
     annotations: meta.texts('annotations'),
     isTerminating: meta.has('deletionTimestamp'),
   }
@@ -241,12 +250,16 @@ function readModuleConfig(config: FieldReader): ModuleConfig {
 }
 
 function readProviderConfig(config: FieldReader): ProviderConfig {
+  const operatingSystems = config.textList('operatingSystems')
+  const architectures = config.textList('architectures')
   return {
     name: config.text('name'),
     namespace: config.text('namespace'),
     sourceRepository: config.text('sourceRepository'),
-    operatingSystems: config.textList('operatingSystems'),
-    architectures: config.textList('architectures'),
+    operatingSystems,
+    architectures,
+    operatingSystemCount: operatingSystems.length,
+    architectureCount: architectures.length,
     versionHistoryLimit: config.integer('versionHistoryLimit'),
     useAuthenticatedClient: config.mapping('githubClientConfig').flag('useAuthenticatedClient'),
     storage: readStorage(config),

@@ -1,5 +1,6 @@
 // Who has which name: OpenDepot finds Modules, Providers and Versions by names alone, some of them in every namespace. Asked for
 // each review, so nothing here looks through the cluster.
+import { hasMorePlatforms } from './listing_bounds.ts'
 import { configName } from './module_case.ts'
 import type { ModuleObject, ProviderObject } from './module_object.ts'
 import { versionObjectName } from './version_identity.ts'
@@ -85,9 +86,10 @@ function namesOf(holder: Named): readonly string[] {
 type NameParts = {
   /** What they begin with, for each version that is listed: all of it for a Module's. */
   readonly stems: ReadonlySet<string>
-  /** `-linux`, `-amd64`; absent for a Module. */
+  /** `-linux`, `-amd64`; absent for a Module. `any`: more than are kept. */
   readonly platforms:
     | { readonly systems: ReadonlySet<string>; readonly architectures: ReadonlySet<string> }
+    | 'any'
     | undefined
 }
 
@@ -100,11 +102,13 @@ function partsOf(holder: Named): NameParts {
     return { stems, platforms: undefined }
   }
   const { operatingSystems, architectures } = holder.config
-  // WH-V11 lets the one be as long as it likes where the other is empty, and then no object is made.
+  // Where one of the two is empty, no object is made.
   if (operatingSystems.length === 0 || architectures.length === 0) return NO_NAMES
   return {
     stems: new Set(holder.versions.map(({ version }) => sanitised(`${name}-${withoutV(version)}`))),
-    platforms: { systems: endsOf(operatingSystems), architectures: endsOf(architectures) },
+    platforms: hasMorePlatforms(holder)
+      ? 'any'
+      : { systems: endsOf(operatingSystems), architectures: endsOf(architectures) },
   }
 }
 
@@ -119,10 +123,19 @@ function endsOf(texts: readonly string[]): ReadonlySet<string> {
 /** `aws-5-0-0-linux-amd64`: by the dashes of the name, of which it has few, whatever a Provider lists. */
 function isMadeOf({ stems, platforms }: NameParts, objectName: string): boolean {
   if (platforms === undefined) return stems.has(objectName)
+  if (platforms === 'any') return beginningsOf(objectName).some((stem) => stems.has(stem))
   const { systems, architectures } = platforms
   return beginningsBefore(architectures, objectName).some((rest) =>
     beginningsBefore(systems, rest).some((stem) => stems.has(stem)),
   )
+}
+
+/** What stands before each dash. */
+function beginningsOf(text: string): readonly string[] {
+  const found: string[] = []
+  for (let dash = text.lastIndexOf('-'); dash > 0; dash = text.lastIndexOf('-', dash - 1))
+    found.push(text.slice(0, dash))
+  return found
 }
 
 /** What is left of a text for each of the ends that it has. */

@@ -4,7 +4,8 @@ import { actorOf, UNKNOWN_ACTOR } from './actor.ts'
 import type { BreakGlassVerb, ChangeSubject } from './change.ts'
 import { judgeChange, verdictOf } from './judge_change.ts'
 import type { LedgerFacts } from './ledger.ts'
-import { isSelected } from './module_policy.ts'
+import { coverageOf } from './listing_bounds.ts'
+import type { Coverage } from './listing_bounds.ts'
 import type { ModulePolicySpec, NamedPolicy } from './module_policy.ts'
 import type { JudgedFinding, Mode, Verdict } from './verdict.ts'
 
@@ -20,7 +21,8 @@ export type Asker = {
 
 /**
  * The verdict on one change under all policies that select the object as it is stored (as it is created, where it is new).
- * Policies that overlap are refused when they are written; where two do all the same, what either denies is denied.
+ * Policies that overlap are refused when they are written; where two do all the same, what either denies is denied. Where nobody
+ * knows whether one selects it, what is denied with it or without any is denied.
  * @param policies all that there are
  */
 export function judgeUnderPolicies(
@@ -29,7 +31,7 @@ export function judgeUnderPolicies(
   policies: readonly NamedPolicy[],
   facts: LedgerFacts,
 ): Verdict {
-  const [only, ...others] = policiesCovering(subject, policies, facts).map(({ spec }) => spec)
+  const [only, ...others] = specsCovering(subject, policies, facts)
   const judged = (spec: ModulePolicySpec | undefined): Verdict => {
     const { mayDo, atSeconds } = asker
     const change = { ...subject, user: actorUnder(asker, spec), mayDo, atSeconds }
@@ -41,48 +43,55 @@ export function judgeUnderPolicies(
   return verdictOf(mergedFindings(verdicts), actorUnder(asker, only))
 }
 
-/** Those that select the object: none or one, unless somebody wrote two at once. */
+/** `undefined`: there may be none. */
+function specsCovering(
+  subject: ChangeSubject,
+  policies: readonly NamedPolicy[],
+  facts: LedgerFacts,
+): readonly (ModulePolicySpec | undefined)[] {
+  const covering = policiesCovering(subject, policies, facts).map(({ spec }) => spec)
+  const isOneSure = covering.some((spec) => coverage(subject, spec, facts) === 'yes')
+  return covering.length === 0 || isOneSure ? covering : [...covering, undefined]
+}
+
+/** Those that select the object, or may: none or one, unless somebody wrote two at once. */
 export function policiesCovering(
   subject: ChangeSubject,
   policies: readonly NamedPolicy[],
   facts: LedgerFacts,
 ): readonly NamedPolicy[] {
-  return policies.filter(({ spec }) => isCoveredBy(subject, spec, facts))
+  return policies.filter(({ spec }) => coverage(subject, spec, facts) !== 'no')
 }
 
 function actorUnder({ user }: Asker, policy: ModulePolicySpec | undefined): ReturnType<typeof actorOf> {
   return user === undefined ? UNKNOWN_ACTOR : actorOf(user, policy?.identities)
 }
 
-function isCoveredBy(subject: ChangeSubject, { selector }: ModulePolicySpec, facts: LedgerFacts): boolean {
+function coverage(subject: ChangeSubject, { selector }: ModulePolicySpec, facts: LedgerFacts): Coverage {
   switch (subject.resource) {
     case 'depots':
       // What it publishes may have any label.
-      return isSelected({ ...selector, labels: new Map() }, subject.namespace, new Map())
+      return coverageOf({ ...selector, labels: new Map() }, subject.namespace, undefined)
     case 'modules':
     case 'providers':
     case 'groupbindings':
-      return isSelected(selector, subject.namespace, labelsOf(subject))
+      return coverageOf(selector, subject.namespace, (subject.old ?? subject.new)?.meta)
     case 'versions': {
       // The labels of its owner are what the policy is about. Its own nobody guards: whoever makes a Version of no Module, or
       // relabels one, would choose his policy by them.
       const owner = facts.module ?? facts.provider
-      return isSelected(selector, subject.namespace, owner?.meta.labels ?? new Map())
+      return coverageOf(selector, subject.namespace, owner?.meta)
     }
     // A policy for some of what goes with it has no say in the rest.
     case 'namespaces':
-      return selector.labels.size === 0 && isSelected(selector, subject.name, new Map())
+      return selector.labels.size === 0 ? coverageOf(selector, subject.name, undefined) : 'no'
     case 'customresourcedefinitions':
-      return selector.labels.size === 0 && selector.namespaces.length === 0
+      return selector.labels.size === 0 && selector.namespaces.length === 0 ? 'yes' : 'no'
     case 'publishedversions':
     case 'modulepolicies':
       // Whoever may write a policy would else let himself through by it.
-      return false
+      return 'no'
   }
-}
-
-function labelsOf(subject: ChangeSubject): ReadonlyMap<string, string> {
-  return (subject.old ?? subject.new)?.meta.labels ?? new Map()
 }
 
 /** Each finding once, as strict as the strictest says it. */

@@ -3,6 +3,7 @@ import type { VersionChange } from './change.ts'
 import type { ModulePolicySpec } from './module_policy.ts'
 import { identitiesOf } from './ledger.ts'
 import type { LedgerFacts } from './ledger.ts'
+import { mayListPlatform } from './listing_bounds.ts'
 import type { ModuleObject, ProviderObject } from './module_object.ts'
 import { quoted } from './printable.ts'
 import type { Finding } from './verdict.ts'
@@ -48,6 +49,5 @@ export function isStillListed(subject: VersionCase): boolean {
   if (owner === undefined || owner.meta.isTerminating || !identitiesOf(owner).has(subject.plain)) return false
   const version = subject.change.old ?? subject.change.new
   if (owner.kind === 'Module' || version === undefined) return true
-  const { operatingSystems, architectures } = owner.config
-  return operatingSystems.includes(version.operatingSystem) && architectures.includes(version.architecture)
+  return mayListPlatform(owner, version.operatingSystem, version.architecture)
 }

@@ -39,7 +39,7 @@ export const RULE_HELP: Readonly<Record<ReviewRuleId, RuleHelp>> = {
   },
   'WH-V11': {
     title: 'A Module has no more versions than an object can hold.',
-    why: 'The object must fit into etcd and be judged within the time of a request.',
+    why: 'The object must fit into etcd, be judged within the time of a request, and have room in the memory of whoever watches all of them.',
   },
   'WH-V12': {
     title: 'versionHistoryLimit removes nothing that never changes.',

@@ -5,13 +5,13 @@ import type { IncomingMessage } from 'node:http'
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 /** Rejects when there is more. */
-export async function readAnswer(message: IncomingMessage): Promise<string> {
+export async function readAnswer(message: IncomingMessage, maxBytes = MAX_ANSWER_BYTES): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of message) {
     const part = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk))
     bytes += part.length
-    if (bytes > MAX_ANSWER_BYTES) throw new Error(`it answers with more than ${MAX_ANSWER_BYTES} bytes`)
+    if (bytes > maxBytes) throw new Error(`it answers with more than ${maxBytes} bytes`)
     chunks.push(part)
   }
   return Buffer.concat(chunks).toString('utf8')

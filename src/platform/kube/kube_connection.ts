@@ -22,6 +22,8 @@ export type KubeRequest = {
   readonly accept?: string
   /** Default: 15 s. */
   readonly timeoutMs?: number
+  /** Of the answer; what has more is a failure of the network. Default: 64 MiB. */
+  readonly maxBytes?: number
 }
 
 export type KubeStream = {
@@ -96,7 +98,8 @@ function connectionOf(target: KubeTarget, credentials: Credentials): KubeConnect
   }
   return {
     place,
-    async request({ method, path, body, contentType = 'application/json', accept, timeoutMs = TIMEOUT_MS }) {
+    async request(asked) {
+      const { method, path, body, contentType = 'application/json', accept, timeoutMs = TIMEOUT_MS } = asked
       const payload = body === undefined ? undefined : JSON.stringify(body)
       const headers: OutgoingHttpHeaders = { accept: accept ?? 'application/json' }
       if (payload !== undefined) {
@@ -109,7 +112,7 @@ function connectionOf(target: KubeTarget, credentials: Credentials): KubeConnect
       if (!opened.ok) return withTimeout(opened, signal, place, timeoutMs)
       const status = opened.value.statusCode ?? 0
       try {
-        const text = await readAnswer(opened.value)
+        const text = await readAnswer(opened.value, asked.maxBytes)
         if (status < 200 || status > 299) return refused(place, path, status, text)
         return parsed(place, path, text)
       } catch (error) {

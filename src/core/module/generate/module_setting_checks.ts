@@ -1,6 +1,6 @@
 // The rules about what a Module or a Provider says of itself (WH-M), in CEL and in the words of core/module/rules.
 import { MIGRATE_ANNOTATION, UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
-import { MAX_PLATFORMS } from '#core/module/rules/v11_too_many.ts'
+import { MAX_LABELS, MAX_PLATFORMS } from '#core/module/listing_bounds.ts'
 import { celList, celPattern, celText, noted, notedWhere, quoted, told, toldWhere } from './cel_text.ts'
 import type { Cel, Variable } from './cel_text.ts'
 import type { Check } from './check.ts'
@@ -403,6 +403,43 @@ function platformCheck(): Check {
   }
 }
 
+/** Where the one is empty nothing is multiplied. */
+function platformListCheck(entry: 'operatingSystem' | 'architecture'): Check {
+  const size = (object: Cel): Cel => `${object}.spec.providerConfig.?${entry}s.orValue([]).size()`
+  const [count, was] = [size('object'), size('oldObject')]
+  const [platformCount, platformsBefore] = [platforms('object'), platforms('oldObject')]
+  return {
+    rule: 'WH-V11',
+    kind: 'invalid',
+    name: entry === 'operatingSystem' ? 'v11Systems' : 'v11Architectures',
+    problems: toldWhere(
+      `request.operation != 'DELETE' && ${count} > ${MAX_PLATFORMS} &&
+(${IS_CREATED} ? ${platformCount} <= ${MAX_PLATFORMS}
+: ${count} > ${was} && (${platformCount} <= ${MAX_PLATFORMS} || ${platformCount} <= ${platformsBefore}))`,
+      'WH-V11',
+      `'${entry}s would have ' + string(${count}) + ' entries, the most is ${MAX_PLATFORMS}'`,
+      celText('list the platforms that somebody runs on'),
+    ),
+  }
+}
+
+/** As in v11_too_many.ts: kube-apiserver bounds each label, and not how many there are. */
+function labelCountCheck(): Check {
+  const size = (object: Cel): Cel => `${object}.metadata.?labels.orValue({}).size()`
+  return {
+    rule: 'WH-V11',
+    kind: 'invalid',
+    name: 'v11Labels',
+    problems: toldWhere(
+      `request.operation != 'DELETE' && ${size('object')} > ${MAX_LABELS} &&
+(${IS_CREATED} || ${size('object')} > ${size('oldObject')})`,
+      'WH-V11',
+      `'metadata.labels would have ' + string(${size('object')}) + ' entries, the most is ${MAX_LABELS}'`,
+      celText('write what nobody selects by as annotations'),
+    ),
+  }
+}
+
 export function settingVariables(kind: ListKind): readonly Variable[] {
   return [...settingFacts(kind), ...DELETION]
 }
@@ -416,6 +453,9 @@ export function settingChecks(kind: ListKind, isRequired: boolean): readonly Che
     ...ofModules,
     ...shapeChecks(kind),
     ...credentialChecks(kind),
-    ...(kind === 'Provider' ? [platformCheck()] : []),
+    labelCountCheck(),
+    ...(kind === 'Provider'
+      ? [platformCheck(), platformListCheck('operatingSystem'), platformListCheck('architecture')]
+      : []),
   ]
 }

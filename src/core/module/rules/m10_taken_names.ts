@@ -8,7 +8,7 @@ import type { Finding } from '#core/module/verdict.ts'
 import type { VersionChanges } from '#core/module/version_changes.ts'
 import { providerVersionObjectName, versionObjectName } from '#core/module/version_identity.ts'
 import type { VersionIdentity } from '#core/module/version_identity.ts'
-import { MAX_PLATFORMS } from './v11_too_many.ts'
+import { MAX_PLATFORMS } from '#core/module/listing_bounds.ts'
 
 export function takenNames(subject: ListCase): readonly Finding[] {
   return [...moduleName(subject), ...versionNames(subject)]

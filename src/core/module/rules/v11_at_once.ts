@@ -3,7 +3,7 @@
 import type { ModuleSubject, ProviderSubject } from '#core/module/change.ts'
 import type { Finding } from '#core/module/verdict.ts'
 import type { VersionChanges } from '#core/module/version_changes.ts'
-import { MAX_PLATFORMS } from './v11_too_many.ts'
+import { MAX_PLATFORMS } from '#core/module/listing_bounds.ts'
 
 /** Twenty times what WH-V11 lets anybody list: for whoever brings in old lists while it only warns. */
 export const MAX_CHANGED_ENTRIES = 10_000

@@ -1,0 +1,63 @@
+// How many labels and platforms a Module or a Provider has, and what becomes of those that have more: WH-V11 lets nobody write them,
+// and of what was there before a watch keeps as many. What was left out is not known, and what is not known is never let through:
+// a policy that asks for labels may select the object, and a platform may be listed.
+import type { ObjectMeta, ProviderConfig, ProviderObject } from './module_object.ts'
+import type { ModuleSelector } from './module_policy.ts'
+import { isSelected } from './module_policy.ts'
+
+/** Kubernetes bounds each label (380 bytes with its value) and not how many there are: so many are 24 KiB at most. */
+export const MAX_LABELS = 64
+
+/** Of a Provider: each version has a Version object for each. Go itself has some fifty. */
+export const MAX_PLATFORMS = 64
+
+const NO_LABELS: ReadonlyMap<string, never> = new Map<string, never>()
+
+/** All labels, or none of them and how many there are. */
+export function boundedLabels(meta: ObjectMeta): ObjectMeta {
+  return meta.labels.size > MAX_LABELS ? { ...meta, labels: NO_LABELS } : meta
+}
+
+/** The first entries of each list, and how many there are. */
+export function boundedPlatforms(config: ProviderConfig): ProviderConfig {
+  const { operatingSystems, architectures } = config
+  const isLong = Math.max(operatingSystems.length, architectures.length) > MAX_PLATFORMS
+  if (!isLong) return config
+  return {
+    ...config,
+    operatingSystems: operatingSystems.slice(0, MAX_PLATFORMS),
+    architectures: architectures.slice(0, MAX_PLATFORMS),
+  }
+}
+
+/** `maybe`: that depends on labels that are not kept. */
+export type Coverage = 'yes' | 'maybe' | 'no'
+
+/** @param namespace where the object is, or is to be created */
+export function coverageOf(
+  selector: ModuleSelector,
+  namespace: string,
+  meta: Pick<ObjectMeta, 'labels' | 'labelCount'> | undefined,
+): Coverage {
+  const { labels = NO_LABELS, labelCount = 0 } = meta ?? {}
+  if (isSelected(selector, namespace, labels)) return 'yes'
+  // None is kept, so what is left to say no is the namespace.
+  const isUnknown =
+    labelCount > labels.size && isSelected({ ...selector, labels: NO_LABELS }, namespace, labels)
+  return isUnknown ? 'maybe' : 'no'
+}
+
+/** Whether a Provider lists a platform; of lists that are not kept whole it may. */
+export function mayListPlatform(provider: ProviderObject, system: string, architecture: string): boolean {
+  const { operatingSystems, operatingSystemCount, architectures, architectureCount } = provider.config
+  return (
+    (operatingSystemCount > operatingSystems.length || operatingSystems.includes(system)) &&
+    (architectureCount > architectures.length || architectures.includes(architecture))
+  )
+}
+
+/** Whether it lists platforms that are not kept. */
+export function hasMorePlatforms({ config }: ProviderObject): boolean {
+  const { operatingSystems, operatingSystemCount, architectures, architectureCount } = config
+  return operatingSystemCount > operatingSystems.length || architectureCount > architectures.length
+}

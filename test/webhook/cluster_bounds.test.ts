@@ -1,0 +1,196 @@
+// What is kept of Modules and Providers that were there before anybody bounded them: as much as WH-V11 lets them have. What is left
+// out never lets anything through.
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import t from 'tap'
+import type { JsonObject } from '../../src/core/claims.ts'
+import type { LedgerFacts } from '../../src/core/module/ledger.ts'
+import { readVersion } from '../../src/core/module/module_object.ts'
+import type { VersionObject } from '../../src/core/module/module_object.ts'
+import { judgeUnderPolicies } from '../../src/core/module/policy_choice.ts'
+import type { Asker } from '../../src/core/module/policy_choice.ts'
+import type { Verdict } from '../../src/core/module/verdict.ts'
+import { scanObject } from '../../src/core/module/scan_object.ts'
+import type { Cluster } from '../../webhook/cluster/cluster.ts'
+import {
+  facts,
+  factsOf,
+  house,
+  module,
+  MODULES,
+  POLICIES,
+  policyJson,
+  providerJson,
+  PROVIDERS,
+  synced,
+  versionJson,
+} from '../support/followed_cluster.ts'
+import { alice, controller, moduleJson, NOON, said } from '../support/module_changes.ts'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage: () => void = runInNewContext('gc')
+
+function labels(count: number): Readonly<Record<string, string>> {
+  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`label-${index}`, '']))
+}
+
+const byAlice: Asker = { user: alice, mayDo: new Set(), atSeconds: NOON }
+const TOO_MANY = { ...labels(100), tier: 'gold' }
+const GOLD = { matchLabels: { tier: 'gold' } }
+
+t.test('60 Modules of 1.3 MB of labels each take less than 16 MiB together', async (t) => {
+  const text = JSON.stringify(moduleJson({ labels: labels(85_000) }))
+  t.ok(text.length > 1_290_000)
+  const object: JsonObject = JSON.parse(text)
+  const made = (index: number): JsonObject => {
+    const metadata = {
+      ...Object(object['metadata']),
+      name: `m-${index}`,
+      uid: `u-${index}`,
+      resourceVersion: '7',
+    }
+    return { ...object, metadata }
+  }
+  collectGarbage()
+  const before = process.memoryUsage().heapUsed
+  const { kube, cluster } = await house(t, (empty) => {
+    empty.intercept = ({ method, path }) => {
+      if (method !== 'GET' || !path.startsWith(`${MODULES}?`)) return undefined
+      const page = Number(new URL(path, 'https://memory.test').searchParams.get('continue') ?? 0)
+      const items = Array.from({ length: 5 }, (_, index) => made(page * 5 + index))
+      return {
+        metadata: { resourceVersion: '8', ...(page < 11 ? { continue: String(page + 1) } : {}) },
+        items,
+      }
+    }
+  })
+  await cluster.synced
+  kube.intercept = () => undefined
+  t.equal([...cluster.modules()].length, 60)
+  collectGarbage()
+  const grown = (process.memoryUsage().heapUsed - before) / 1024 / 1024
+  t.comment(`${grown.toFixed(1)} MiB`)
+  t.ok(grown < 16, `${grown.toFixed(1)} MiB`)
+})
+
+t.test(
+  'a Module with more labels than are kept is published under the policy that may select it',
+  async (t) => {
+    const { cluster } = await synced(t, (empty) => {
+      module(empty, { versions: ['1.0.0'], config: { immutable: undefined }, labels: TOO_MANY })
+      empty.put(POLICIES, policyJson('gold', { selector: GOLD, immutability: 'required' }))
+    })
+    const [stored] = [...cluster.modules()]
+    t.match(stored?.body.meta, { labels: new Map(), labelCount: 101 })
+    t.equal(facts(cluster, '1.0.0')?.immutable, true)
+  },
+)
+
+t.test('and not under one of another namespace', async (t) => {
+  const { cluster } = await synced(t, (empty) => {
+    module(empty, { versions: ['1.0.0'], config: { immutable: undefined }, labels: TOO_MANY })
+    const selector = { ...GOLD, namespaces: ['other'] }
+    empty.put(POLICIES, policyJson('gold', { selector, immutability: 'required' }))
+  })
+  t.equal(facts(cluster, '1.0.0')?.immutable, false)
+})
+
+function versionOf(object: JsonObject): VersionObject {
+  const read = readVersion(object)
+  if (!read.ok) throw new Error(read.denial)
+  return read.value
+}
+
+function deleted(cluster: Cluster, object: JsonObject, asker: Asker): Verdict {
+  const old = versionOf(object)
+  const about = {
+    operation: 'DELETE',
+    subResource: '',
+    namespace: 'infra',
+    name: old.meta.name,
+    dryRun: false,
+  } as const
+  const subject = { resource: 'versions', ...about, old, new: undefined } as const
+  const known: LedgerFacts = cluster.factsOf(subject)
+  return judgeUnderPolicies(subject, asker, cluster.policies(), known)
+}
+
+const STORED = versionJson('terraform-aws-vpc-1-0-0', '1.0.0')
+
+t.test('of a Version whose Module has more labels than are kept nothing is let through', async (t) => {
+  const strict = policyJson('gold', { selector: GOLD, immutability: 'required' })
+  const lax = policyJson('silver', { selector: { matchLabels: { tier: 'silver' } }, defaultMode: 'warn' })
+  const of = async (modulesLabels: typeof TOO_MANY, policy: JsonObject): Promise<Cluster> => {
+    const { cluster } = await synced(t, (empty) => {
+      module(empty, { versions: ['1.0.0'], labels: modulesLabels })
+      empty.put(POLICIES, policy)
+    })
+    return cluster
+  }
+  const byController: Asker = { ...byAlice, user: controller }
+  const few = { tier: 'gold' }
+  t.notOk(deleted(await of({ ...few }, strict), STORED, byController).allowed, 'its label is known')
+  t.notOk(deleted(await of(TOO_MANY, strict), STORED, byController).allowed, 'it may be selected')
+  t.notOk(
+    deleted(await of(TOO_MANY, lax), STORED, byAlice).allowed,
+    'it may be selected by nothing that warns only',
+  )
+  const silver = { ...few, tier: 'silver' }
+  t.ok(deleted(await of(silver, lax), STORED, byAlice).allowed, 'it is known to be')
+})
+
+t.test('a Provider of more platforms than are kept may list any', async (t) => {
+  const systems = Array.from({ length: 100_000 }, (_, index) => `os${index}`)
+  const { cluster } = await synced(t, (empty) => {
+    const platforms = { operatingSystems: systems, architectures: ['amd64'] }
+    empty.put(PROVIDERS, providerJson('aws', ['5.0.0'], platforms))
+  })
+  const [stored] = [...cluster.providers()]
+  t.equal(stored?.body.config.operatingSystems.length, 64)
+  t.equal(stored?.body.config.operatingSystemCount, 100_000)
+  const { versionNameOwner } = factsOf(cluster, { name: 'other' })
+  t.equal(versionNameOwner('aws-5-0-0-os99999-amd64'), 'infra/aws')
+  t.equal(versionNameOwner('aws-5-0-1-os99999-amd64'), undefined)
+  const made = (operatingSystem: string, architecture: string): JsonObject =>
+    versionJson(
+      'aws-5-0-0',
+      '5.0.0',
+      {},
+      {
+        type: 'Provider',
+        operatingSystem,
+        architecture,
+        moduleConfigRef: null,
+        providerConfigRef: { name: 'aws' },
+      },
+    )
+  const labelled = (object: JsonObject): JsonObject => ({
+    ...object,
+    metadata: { ...Object(object['metadata']), labels: { 'opendepot.defdev.io/provider': 'aws' } },
+  })
+  const message = (object: JsonObject): string =>
+    said(deleted(cluster, labelled(object), { ...byAlice, user: controller })).join('\n')
+  t.match(message(made('os99999', 'amd64')), /while its Provider "aws" lists it/)
+  t.equal(message(made('os99999', 'arm64')), '', 'that list is kept whole')
+})
+
+t.test('what the scan says of them has the numbers that are stored', async (t) => {
+  const { cluster } = await synced(t, (empty) => {
+    module(empty, { versions: ['1.0.0'], labels: TOO_MANY })
+    const systems = Array.from({ length: 70 }, (_, index) => `os${index}`)
+    empty.put(
+      PROVIDERS,
+      providerJson('aws', ['5.0.0'], { operatingSystems: systems, architectures: ['amd64', 'arm64'] }),
+    )
+  })
+  const scanned = [...cluster.modules(), ...cluster.providers()].flatMap(({ body }) => {
+    const known = { policies: [], factsOf: cluster.factsOf, digestOf: () => undefined, atSeconds: NOON }
+    return scanObject(body, known).findings.flatMap(({ rule, message }) =>
+      rule === 'WH-V11' ? [message] : [],
+    )
+  })
+  t.same(scanned, [
+    'metadata.labels would have 101 entries, the most is 64',
+    'operatingSystems and architectures would make 140 platforms, the most is 64',
+  ])
+})
