@@ -1,0 +1,221 @@
+// Connectors and passwords.
+import { BASE, CLIENTS, GITLAB, OWN_TOKENS, error, note, warning } from './case.ts'
+import type { Case } from './case.ts'
+
+export const CONNECTOR_CASES: readonly Case[] = [
+  // connectors
+  error(
+    'connector_incomplete',
+    'a connector without name',
+    '    name: Keycloak\n',
+    '',
+    'type: oidc\n    id: keycloak',
+    {
+      message: /^invalid config: ID, Type and Name fields are required for a connector$/,
+    },
+  ),
+  error(
+    'connector_id_repeated',
+    'two connectors with one id',
+    'id: keycloak',
+    'id: gitlab',
+    'id: gitlab\n    name: Keycloak',
+  ),
+  error(
+    'connector_id_repeated',
+    'a connector called like the password database',
+    'id: keycloak',
+    'id: local',
+    'enablePasswordDB',
+    {
+      withPasswords: true,
+    },
+  ),
+  error(
+    'connector_type_unknown',
+    "a fork's connector",
+    'type: oidc\n    id: keycloak',
+    'type: ssh\n    id: keycloak',
+    'type: ssh',
+    {
+      message: /^unknown connector type "ssh"$/,
+    },
+  ),
+  note(
+    'connector_unserved',
+    'a connector for people',
+    'connectors:\n',
+    'connectors:\n  - { type: saml, id: saml, name: SAML }\n',
+    'type: saml',
+  ),
+  warning(
+    'connector_without_policy',
+    'a connector that no policy names',
+    BASE,
+    BASE,
+    'type: oidc\n    id: gitlab',
+  ),
+  error(
+    'connector_id_ambiguous',
+    'a connector whose jobs could be those of another one',
+    'id: keycloak',
+    'id: gitlab:ci',
+    'id: gitlab:ci',
+    { wayOut: /":" out/ },
+  ),
+  error(
+    'connector_id_reserved',
+    'a connector whose jobs would be Kubernetes’ own users',
+    'id: keycloak',
+    'id: system',
+    'id: system',
+    { world: { overlay: 'audiences: { kubernetes: { profile: kubernetes } }' }, wayOut: /another id/ },
+  ),
+  error(
+    'client_id_reserved',
+    'a client whose own token would be one of Kubernetes’ users',
+    CLIENTS,
+    `${CLIENTS}  - { id: "system:admin", name: x, secretEnv: CI_CLIENT_SECRET }\n`,
+    'id: "system:admin"',
+    {
+      world: { env: OWN_TOKENS, overlay: 'clients: { "system:admin": { subject: plain } }' },
+      wayOut: /does not begin/,
+    },
+  ),
+  error(
+    'client_id_ambiguous',
+    'a client whose own token would be a job’s',
+    CLIENTS,
+    `${CLIENTS}  - { id: "gitlab:42", name: x, secretEnv: CI_CLIENT_SECRET }\n`,
+    'id: "gitlab:42"',
+    {
+      world: { env: OWN_TOKENS, overlay: 'clients: { "gitlab:42": { subject: plain } }' },
+      wayOut: /does not begin/,
+    },
+  ),
+  error(
+    'connector_issuer_ours',
+    'a connector for our own tokens',
+    GITLAB,
+    '      issuer: https://dex.example.test\n',
+    'issuer: https://dex.example.test\n',
+    { wayOut: /jobs/ },
+  ),
+  error(
+    'connector_issuer_ours',
+    'a connector whose alias is our own issuer',
+    GITLAB,
+    `${GITLAB}      issuerAlias: https://dex.example.test/\n`,
+    'issuerAlias',
+    { wayOut: /jobs/ },
+  ),
+  warning(
+    'connector_open_to_strangers',
+    'a connector for the jobs of a public forge that no policy names',
+    GITLAB,
+    '      issuer: https://token.actions.githubusercontent.com\n',
+    'type: oidc\n    id: gitlab',
+    { message: /any repository or job on/, wayOut: /connectors\.gitlab\.type: github-actions/ },
+  ),
+  error('connector_issuer_missing', 'a connector without issuer', GITLAB, '', 'config:\n      clientID'),
+  warning(
+    'connector_issuer_plain_http',
+    'an issuer over plain HTTP',
+    GITLAB,
+    '      issuer: http://gitlab.example.test\n',
+    'issuer: http:',
+  ),
+  warning(
+    'connector_tls_unchecked',
+    'certificates that are not checked',
+    GITLAB,
+    `${GITLAB}      insecureSkipVerify: true\n`,
+    'insecureSkipVerify',
+  ),
+  error(
+    'connector_root_ca',
+    'a CA that is none',
+    GITLAB,
+    `${GITLAB}      rootCAs: [/no/such/file]\n`,
+    'rootCAs',
+    {
+      message: /^rootCAs\.0 is not in PEM format/,
+    },
+  ),
+  error(
+    'connector_hosted_domains',
+    'hostedDomains',
+    GITLAB,
+    `${GITLAB}      hostedDomains: [example.test]\n`,
+    'hostedDomains',
+  ),
+  note(
+    'connector_gitlab_api',
+    'a gitlab connector',
+    'connectors:\n',
+    'connectors:\n  - { type: gitlab, id: people, name: People, config: { groups: [a] } }\n',
+    'config: { groups',
+  ),
+  warning(
+    'connector_mock',
+    'mockCallback for development',
+    'connectors:\n',
+    'connectors:\n  - { type: mockCallback, id: mock, name: Mock }\n',
+    'type: mock',
+    {
+      world: { flags: { development: true } },
+    },
+  ),
+  warning(
+    'connector_mock_off',
+    'mockCallback',
+    'connectors:\n',
+    'connectors:\n  - { type: mockCallback, id: mock, name: Mock }\n',
+    'type: mock',
+  ),
+  error(
+    'allowed_groups_void',
+    'groups that nobody looks at',
+    '      userNameKey: preferred_username',
+    '      allowedGroups: [ops]\n      userNameKey: preferred_username',
+    'allowedGroups',
+    {
+      wayOut: /insecureEnableGroups: true/,
+    },
+  ),
+  error(
+    'groups_filter_malformed',
+    'a filter that does not compile',
+    GITLAB,
+    `${GITLAB}      claimModifications: { filterGroupClaims: { groupsFilter: "(?=x)" } }\n`,
+    'groupsFilter',
+  ),
+  error(
+    'grant_unknown',
+    'a connector with an unknown grant',
+    '    id: keycloak',
+    '    grantTypes: [client_credentials]\n    id: keycloak',
+    'grantTypes',
+    {
+      message: /^invalid config: unknown grant type "client_credentials" for connector "keycloak"$/,
+    },
+  ),
+  // passwords
+  error(
+    'password_db_off',
+    'passwords without their database',
+    CLIENTS,
+    `staticPasswords: [{ email: a@example.test }]\n${CLIENTS}`,
+    'staticPasswords',
+    {
+      message: /^cannot specify static passwords without enabling password db$/,
+    },
+  ),
+  note(
+    'password_db_unserved',
+    'the password database',
+    CLIENTS,
+    `enablePasswordDB: true\n${CLIENTS}`,
+    'enablePasswordDB',
+  ),
+]
