@@ -11,11 +11,11 @@ import { promisify } from 'node:util'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import t from 'tap'
 import type { Test } from 'tap'
-import { CLIENT_CREDENTIALS, ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '../../src/core/oauth/names.ts'
+import { CLIENT_CREDENTIALS } from '../../src/core/oauth/names.ts'
 import { SECRETS } from '../support/broker_config.ts'
 import { freePorts } from '../support/child_server.ts'
 import { openSocket } from '../support/raw_http.ts'
-import { MAIN, SERVE_ENV, makeFolder } from '../support/served.ts'
+import { MAIN, SERVE_ENV, exchangeForm, makeFolder } from '../support/served.ts'
 import type { Folder } from '../support/served.ts'
 import { startTestIssuer } from '../support/test_issuer.ts'
 
@@ -28,18 +28,6 @@ const CREDENTIALS = {
   client_id: 'ci-pipeline',
   client_secret: SECRETS.pipeline,
   scope: 'openid',
-}
-
-function exchangeForm(subjectToken: string, ref = 'app') {
-  return {
-    grant_type: TOKEN_EXCHANGE,
-    client_id: 'ci',
-    client_secret: SECRETS.ci,
-    connector_id: 'gitlab',
-    subject_token: subjectToken,
-    subject_token_type: ID_TOKEN_TYPE,
-    audience: ref,
-  }
 }
 
 type Ended = { readonly code: number | null; readonly stderr: string; readonly ms: number }

@@ -5,12 +5,11 @@ import { join } from 'node:path'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import t from 'tap'
 import type { Test } from 'tap'
-import { ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '../../src/core/oauth/names.ts'
 import { SECRETS } from '../support/broker_config.ts'
 import type { ChildServer } from '../support/child_server.ts'
 import { startKeyService } from '../support/key_service.ts'
 import { runSallyport } from '../support/sallyport_command.ts'
-import { makeFolder } from '../support/served.ts'
+import { FOR_APP, exchangeForm, makeFolder } from '../support/served.ts'
 import type { Folder } from '../support/served.ts'
 import { SOFT_HSM_PIN, makeSoftHsm, softHsmMissing } from '../support/soft_hsm.ts'
 import type { Config } from '../support/test_broker.ts'
@@ -40,15 +39,7 @@ function configure(at: Folder, keys: Config): void {
 let tokens = 0
 /** One exchange of a token that was not used before. */
 async function exchange(at: Folder, token = at.mint({ jti: `job-${(tokens += 1)}` })) {
-  return at.post({
-    grant_type: TOKEN_EXCHANGE,
-    client_id: 'ci',
-    client_secret: SECRETS.ci,
-    connector_id: 'gitlab',
-    subject_token: token,
-    subject_token_type: ID_TOKEN_TYPE,
-    scope: 'openid audience:server:client_id:app',
-  })
+  return at.post(exchangeForm(token, FOR_APP))
 }
 
 /** The kid of the token, once a relying party has verified it with the key set of now. */

@@ -2,10 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
-import { ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '../../src/core/oauth/names.ts'
 import { SECRETS } from '../support/broker_config.ts'
 import type { ChildServer } from '../support/child_server.ts'
-import { makeFolder } from '../support/served.ts'
+import { exchangeForm, makeFolder } from '../support/served.ts'
 import type { Folder } from '../support/served.ts'
 import { encodeForm } from '../support/test_broker.ts'
 import { startTestIssuer } from '../support/test_issuer.ts'
@@ -29,15 +28,7 @@ async function traced(t: Test, env: NodeJS.ProcessEnv = {}, status = 200): Promi
 }
 
 async function exchange(folder: Folder, subjectToken: string, traceparent?: string): Promise<Response> {
-  const form = {
-    grant_type: TOKEN_EXCHANGE,
-    client_id: 'ci',
-    client_secret: SECRETS.ci,
-    connector_id: 'gitlab',
-    subject_token: subjectToken,
-    subject_token_type: ID_TOKEN_TYPE,
-    audience: 'app',
-  }
+  const form = exchangeForm(subjectToken)
   const headers = {
     'content-type': 'application/x-www-form-urlencoded',
     ...(traceparent === undefined ? {} : { traceparent }),

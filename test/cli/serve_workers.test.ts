@@ -9,12 +9,11 @@ import { promisify } from 'node:util'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import t from 'tap'
 import type { Test } from 'tap'
-import { ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '../../src/core/oauth/names.ts'
-import { SECRETS } from '../support/broker_config.ts'
 import type { ChildServer } from '../support/child_server.ts'
-import { MAIN, SERVE_ENV, makeFolder } from '../support/served.ts'
+import { MAIN, SERVE_ENV, exchangeForm, makeFolder, setSingleUse } from '../support/served.ts'
 import type { Folder } from '../support/served.ts'
 import { encodeForm } from '../support/test_broker.ts'
+import type { Form } from '../support/test_broker.ts'
 import { startTestIssuer } from '../support/test_issuer.ts'
 
 const run = promisify(execFile)
@@ -24,7 +23,7 @@ t.teardown(() => upstream.close())
 type Answer = { readonly status: number; readonly body: string }
 
 /** On a connection of its own: those are what workers take turns at. */
-function ask(url: string, form?: Readonly<Record<string, string>>): Promise<Answer> {
+function ask(url: string, form?: Form): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const method = form === undefined ? 'GET' : 'POST'
     const headers = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -40,24 +39,14 @@ function ask(url: string, form?: Readonly<Record<string, string>>): Promise<Answ
 }
 
 function exchange({ issuer }: Folder, token: string): Promise<Answer> {
-  return ask(`${issuer}/token`, {
-    grant_type: TOKEN_EXCHANGE,
-    client_id: 'ci',
-    client_secret: SECRETS.ci,
-    connector_id: 'gitlab',
-    subject_token: token,
-    subject_token_type: ID_TOKEN_TYPE,
-    audience: 'app',
-  })
+  return ask(`${issuer}/token`, exchangeForm(token))
 }
 
 /** A folder whose job tokens are good once. */
 async function makeWorkers(t: Test, listen: Readonly<Record<string, unknown>> = {}): Promise<Folder> {
   const folder = await makeFolder(t, upstream)
   folder.write((config) => {
-    const { connectors } = config
-    if (!Array.isArray(connectors)) throw new Error('no connectors')
-    Object.assign(connectors[0], { singleUse: 'once' })
+    setSingleUse(config)
     Object.assign(Object(config['listen']), listen)
   })
   return folder

@@ -9,7 +9,6 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import type { Test } from 'tap'
 import { stringify } from 'yaml'
-import { ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '../../src/core/oauth/names.ts'
 import { SECRETS } from '../support/broker_config.ts'
 import { freePorts } from '../support/child_server.ts'
 import { kubeconfigText } from '../support/fake_apiserver.ts'
@@ -17,7 +16,7 @@ import { kubeClusterFor } from '../support/kube_cluster.ts'
 import { mustPrint as must } from '../support/kube_modules.ts'
 import { MANIFESTS, kustomize } from '../support/manifests.ts'
 import { buildImage, createPod, podsImpossible } from '../support/pod_process.ts'
-import { MAIN, SERVE_ENV, makeFolder } from '../support/served.ts'
+import { FOR_APP, MAIN, SERVE_ENV, exchangeForm, makeFolder, setSingleUse } from '../support/served.ts'
 import type { Folder } from '../support/served.ts'
 import { encodeForm, gitlabClaims } from '../support/test_broker.ts'
 import { startTestIssuer } from '../support/test_issuer.ts'
@@ -63,12 +62,10 @@ async function makePair(t: Test, namespace: string): Promise<Pair> {
     writeFileSync(kubeconfig, kubeconfigText(cluster.url, cluster.caPem, token), { mode: 0o600 })
     writeFileSync(join(folder.path, 'sealing.key'), 'k'.repeat(32), { mode: 0o600 })
     folder.write((config) => {
-      const { connectors, listen } = config
-      if (!Array.isArray(connectors)) throw new Error('no connectors')
-      Object.assign(connectors[0], { singleUse: 'once' })
+      setSingleUse(config)
       Object.assign(config, {
         issuer,
-        listen: { ...Object(listen), drain: '0s' },
+        listen: { ...Object(config['listen']), drain: '0s' },
         store: { type: 'kubernetes', kubeconfig: 'kubeconfig', namespace, requestTimeout: '5s' },
         keys: { sealingKeyFile: 'sealing.key' },
       })
@@ -82,15 +79,8 @@ async function makePair(t: Test, namespace: string): Promise<Pair> {
 }
 
 async function exchangeAt(url: string, client: string, secret: string, subject: string): Promise<Answer> {
-  const body = encodeForm({
-    grant_type: TOKEN_EXCHANGE,
-    client_id: client,
-    client_secret: secret,
-    connector_id: 'gitlab',
-    subject_token: subject,
-    subject_token_type: ID_TOKEN_TYPE,
-    scope: client === 'ci' ? 'openid audience:server:client_id:app' : 'openid',
-  })
+  const where = client === 'ci' ? FOR_APP : { scope: 'openid' }
+  const body = encodeForm({ ...exchangeForm(subject, where), client_id: client, client_secret: secret })
   const headers = { 'content-type': 'application/x-www-form-urlencoded' }
   const answer = await fetch(url, { method: 'POST', headers, body })
   return { status: answer.status, body: await answer.text() }

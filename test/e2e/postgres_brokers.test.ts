@@ -10,12 +10,10 @@ import { promisify } from 'node:util'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import t from 'tap'
 import type { Test } from 'tap'
-import { ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '../../src/core/oauth/names.ts'
 import type { PostgresAddress } from '../../src/platform/store/postgres_pool.ts'
-import { SECRETS } from '../support/broker_config.ts'
 import { postgresOrSkip, startPostgres } from '../support/postgres.ts'
 import type { PostgresServer } from '../support/postgres.ts'
-import { MAIN, SERVE_ENV, makeFolder } from '../support/served.ts'
+import { FOR_APP, MAIN, SERVE_ENV, exchangeForm, makeFolder, setSingleUse } from '../support/served.ts'
 import type { Folder } from '../support/served.ts'
 import { startTcpBalancer } from '../support/tcp_balancer.ts'
 import { encodeForm } from '../support/test_broker.ts'
@@ -64,12 +62,10 @@ async function makePair(t: Test, server: PostgresServer): Promise<Pair> {
   for (const folder of folders) {
     writeFileSync(join(folder.path, 'store.url'), urlOf(address), { mode: 0o600 })
     folder.write((config) => {
-      const { connectors, listen } = config
-      if (!Array.isArray(connectors)) throw new Error('no connectors')
-      Object.assign(connectors[0], { singleUse: 'once' })
+      setSingleUse(config)
       Object.assign(config, {
         issuer,
-        listen: { ...Object(listen), drain: '1s' },
+        listen: { ...Object(config['listen']), drain: '1s' },
         store: { type: 'postgres', urlFile: 'store.url' },
       })
     })
@@ -80,7 +76,8 @@ async function makePair(t: Test, server: PostgresServer): Promise<Pair> {
     folders,
     mint: () => folders[0].mint({ aud: issuer }),
     isBehind: (folder) => up.has(portOf(folder)),
-    exchange: async (token, folder) => post(`${folder?.issuer ?? issuer}/token`, exchangeForm(token)),
+    exchange: async (token, folder) =>
+      post(`${folder?.issuer ?? issuer}/token`, encodeForm(exchangeForm(token, FOR_APP))),
   }
 }
 
@@ -99,18 +96,6 @@ async function keepLooking(folder: Folder, up: Set<number>, over: AbortSignal): 
 
 function urlOf({ host, port, database, user }: PostgresAddress): string {
   return `postgres://${user}@${encodeURIComponent(host)}:${port}/${database}\n`
-}
-
-function exchangeForm(subjectToken: string): string {
-  return encodeForm({
-    grant_type: TOKEN_EXCHANGE,
-    client_id: 'ci',
-    client_secret: SECRETS.ci,
-    connector_id: 'gitlab',
-    subject_token: subjectToken,
-    subject_token_type: ID_TOKEN_TYPE,
-    scope: 'openid audience:server:client_id:app',
-  })
 }
 
 /** On a connection of its own: a client that keeps one would ask one of the two for ever. */

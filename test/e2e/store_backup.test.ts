@@ -6,10 +6,8 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import type { Test } from 'tap'
-import { ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '../../src/core/oauth/names.ts'
-import { SECRETS } from '../support/broker_config.ts'
 import { postgresOrSkip, startPostgres } from '../support/postgres.ts'
-import { makeFolder } from '../support/served.ts'
+import { FOR_APP, exchangeForm, makeFolder, setSingleUse } from '../support/served.ts'
 import type { Folder } from '../support/served.ts'
 import { startTestIssuer } from '../support/test_issuer.ts'
 
@@ -29,24 +27,14 @@ function commands(words: string): string {
 async function makeBroker(t: Test, store: object): Promise<Folder> {
   const folder = await makeFolder(t, upstream)
   folder.write((config) => {
-    const { connectors } = config
-    if (!Array.isArray(connectors)) throw new Error('no connectors')
-    Object.assign(connectors[0], { singleUse: 'once' })
+    setSingleUse(config)
     Object.assign(config, { store })
   })
   return folder
 }
 
 async function exchange(folder: Folder, token: string): Promise<number> {
-  const { status } = await folder.post({
-    grant_type: TOKEN_EXCHANGE,
-    client_id: 'ci',
-    client_secret: SECRETS.ci,
-    connector_id: 'gitlab',
-    subject_token: token,
-    subject_token_type: ID_TOKEN_TYPE,
-    scope: 'openid audience:server:client_id:app',
-  })
+  const { status } = await folder.post(exchangeForm(token, FOR_APP))
   return status
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { stringify } from 'yaml'
+import { ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '../../src/core/oauth/names.ts'
 import { SECRETS, nativeConfig } from './broker_config.ts'
 import { freePorts, startChildServer } from './child_server.ts'
 import type { ChildServer } from './child_server.ts'
@@ -100,4 +101,26 @@ function dropSigner(config: Config): void {
 
 function isSigner(name: unknown): boolean {
   return name === 'signer'
+}
+
+/** The exchange of a job's token by a client with a secret; `where` says for whom. */
+export function exchangeForm(subjectToken: string, where: Form = { audience: 'app' }): Form {
+  return {
+    grant_type: TOKEN_EXCHANGE,
+    client_id: 'ci',
+    client_secret: SECRETS.ci,
+    connector_id: 'gitlab',
+    subject_token: subjectToken,
+    subject_token_type: ID_TOKEN_TYPE,
+    ...where,
+  }
+}
+
+/** As Dex is asked. */
+export const FOR_APP: Form = { scope: 'openid audience:server:client_id:app' }
+
+/** Has job tokens good once. */
+export function setSingleUse({ connectors }: Config): void {
+  if (!Array.isArray(connectors)) throw new Error('no connectors')
+  Object.assign(connectors[0], { singleUse: 'once' })
 }
