@@ -8,7 +8,6 @@ import type { Denial } from '#core/denial.ts'
 import { checkIssuer } from '#core/jwt/claim_rules.ts'
 import { tokenHash } from '#core/jwt/compact.ts'
 import type { ParsedToken } from '#core/jwt/compact.ts'
-import { NO_LEVERS } from '#core/levers.ts'
 import { CLIENT_CREDENTIALS, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
@@ -65,13 +64,13 @@ const TAKEN_AS_GIVEN = 'taken-as-given'
 
 /**
  * Explains one request. `parts` may hold a verifier that asks the issuer for its keys, or `claimsVerifier` for a bare
- * claim set. The store is not asked: a token that was used before is explained as if it were new, and what is switched off
- * in an emergency as if it were not.
+ * claim set. `parts.levers` is what counts as switched off. The store is not asked: a token that was used before is
+ * explained as if it were new.
  */
 export async function explain(
   request: ExplainRequest,
   config: BrokerConfig,
-  parts: Omit<GrantParts, 'store' | 'levers' | 'spare'>,
+  parts: Omit<GrantParts, 'store' | 'spare'>,
   parse: (token: string) => Result<ParsedToken>,
 ): Promise<Explanation> {
   const facts: DecisionFacts = {
@@ -81,9 +80,8 @@ export async function explain(
   if (!served.ok) return { ...refused(served.denial), facts, proof: undefined, claims: undefined }
   let claims: Explanation['claims']
   const store = { claimOnce: async () => true, claimAllOnce: async () => true }
-  const levers = { current: () => NO_LEVERS }
   const spare = createSpareClaims(parts)
-  const grants = buildGrantDeps(config, { ...parts, store, levers, spare }, async (order) => {
+  const grants = buildGrantDeps(config, { ...parts, store, spare }, async (order) => {
     const issuing = { issuer: config.issuer, defaultTtlSeconds: config.tokens.ttlSeconds, ...parts }
     claims = tokenClaims(contentsOf(order, issuing))
     return ok({ accessToken: '', issuedTokenType: undefined, expiresInSeconds: 0, idToken: undefined })

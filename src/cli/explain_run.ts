@@ -1,5 +1,5 @@
-// Runs `sallyport explain` and prints what it found. Opens no store and writes nothing; asks the issuer for its keys when
-// a signed token is given.
+// Runs `sallyport explain` and prints what it found. Writes nothing; asks the store for what is switched off, and
+// the issuer for its keys when a signed token is given.
 import { clip } from '#core/audit_event.ts'
 import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Claims } from '#core/claims.ts'
@@ -9,6 +9,7 @@ import { parseScopes } from '#core/dex/scopes.ts'
 import { parseCompact } from '#core/jwt/compact.ts'
 import type { ParsedToken } from '#core/jwt/compact.ts'
 import { TOKEN_JSON_LIMITS, readStrictJsonObject } from '#core/jwt/strict_json.ts'
+import type { Levers } from '#core/levers.ts'
 import { ACCESS_TOKEN_TYPE, CLIENT_CREDENTIALS, ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import { ok } from '#core/result.ts'
 import { inPlacePool } from '#platform/crypto_pool.ts'
@@ -22,6 +23,7 @@ import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
 import { loadConfig, tellFindings } from './config_source.ts'
 import type { ExplainFlags } from './explain.ts'
+import { seeLevers } from './explain_levers.ts'
 import { readSecret } from './secret_input.ts'
 import { stepLine, subStepLine } from './steps_text.ts'
 
@@ -33,9 +35,11 @@ const STEP_WIDTH = 10
 export async function runExplain(flags: ExplainFlags, io: CommandIo): Promise<ExitCode> {
   const explained = await explainExchange(flags, io)
   if ('exit' in explained) return explained.exit
-  const { explanation } = explained
+  const { explanation, unseen } = explained
+  // `null`: they were seen.
+  const json = { ...explanation, leversUnseen: unseen ?? null }
   io.stdout.write(
-    flags.json === true ? `${JSON.stringify(explanation, undefined, 2)}\n` : explanationText(explanation),
+    flags.json === true ? `${JSON.stringify(json, undefined, 2)}\n` : explanationText(explanation),
   )
   return explanation.denial === undefined ? EXIT.ok : EXIT.denied
 }
@@ -45,7 +49,13 @@ export async function explainExchange(
   flags: ExplainFlags,
   io: CommandIo,
 ): Promise<
-  { readonly config: BrokerConfig; readonly explanation: Explanation } | { readonly exit: ExitCode }
+  | {
+      readonly config: BrokerConfig
+      readonly explanation: Explanation
+      /** Why what is switched off in an emergency was not seen, which has been told. */
+      readonly unseen: string | undefined
+    }
+  | { readonly exit: ExitCode }
 > {
   if ((flags.token === undefined) === (flags.claims === undefined)) {
     io.stderr.write('sallyport explain: give either --token or --claims\n')
@@ -59,13 +69,20 @@ export async function explainExchange(
     io.stderr.write('sallyport explain: --claims must hold one JSON object\n')
     return { exit: EXIT.usage }
   }
-  const explanation = await explainInput(flags, load.config, claims ?? input, io)
-  return { config: load.config, explanation }
+  const { config } = load
+  const { levers, unseen } = await seeLevers(config.store, io.clock)
+  if (unseen !== undefined) io.stderr.write(unseenText(unseen))
+  const explanation = await explainInput(flags, { config, levers }, claims ?? input, io)
+  return { config, explanation, unseen }
+}
+
+function unseenText(why: string): string {
+  return `note: what is switched off in an emergency is not seen: ${why}\n    -> look with \`sallyport emergency list\` where the broker's store is\n`
 }
 
 async function explainInput(
   flags: ExplainFlags,
-  config: BrokerConfig,
+  { config, levers }: { readonly config: BrokerConfig; readonly levers: Levers },
   input: string | ParsedToken,
   io: CommandIo,
 ): Promise<Explanation> {
@@ -78,6 +95,7 @@ async function explainInput(
     verifier: isBare ? claimsVerifier(clock) : createSubjectVerifier({ clock, issuerKeys: issuers }),
     ...createUpstreamLookups(issuers),
     pool: inPlacePool,
+    levers: { current: () => levers },
   }
   try {
     const file = flags.clientSecretFile

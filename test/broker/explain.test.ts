@@ -6,6 +6,7 @@ import { CLIENT_CREDENTIALS, ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '../../src/cor
 import { claimsVerifier, explain } from '../../src/broker/explain.ts'
 import type { ExplainRequest, Explanation } from '../../src/broker/explain.ts'
 import { SECRETS } from '../support/broker_config.ts'
+import { whilePulled } from '../support/levers.ts'
 import { START, startTestBroker } from '../support/test_broker.ts'
 
 const broker = await startTestBroker(t)
@@ -46,8 +47,8 @@ function ask({ token = '', ...change }: Question, over: Partial<ExplainRequest> 
     clientSecret: undefined,
     ...over,
   }
-  const { verifier, userinfo, gitlabIdentity, clock, randomBytes, pool } = broker.broker.parts
-  const parts = { verifier, userinfo, gitlabIdentity, clock, randomBytes, pool }
+  const { verifier, userinfo, gitlabIdentity, levers, clock, randomBytes, pool } = broker.broker.parts
+  const parts = { verifier, userinfo, gitlabIdentity, levers, clock, randomBytes, pool }
   return explain(request, broker.config, parts, parseCompact)
 }
 
@@ -94,6 +95,22 @@ for (const [expected, question] of TABLE) {
       if (firstNo !== undefined) t.ok(after.every(({ outcome }) => outcome === 'not reached'))
     },
   )
+}
+
+const PULLED: readonly (readonly [string, Question, string])[] = [
+  ['disable client ci', {}, 'client_disabled'],
+  ['disable connector gitlab', {}, 'connector_disabled'],
+  ['disable connector gitlab', { client_id: 'job' }, 'client_assertion_invalid'],
+  ['disable policy acme-main', {}, 'policy_disabled'],
+]
+for (const [lever, question, expected] of PULLED) {
+  t.test(`explain and the token endpoint agree after ${lever}: ${expected}`, async (t) => {
+    const [decided, explained] = await whilePulled(broker, lever, () => both(question))
+    t.equal(decided, expected)
+    t.equal(explained.denial?.reason, expected)
+    t.equal(explained.steps.find(({ outcome }) => outcome === 'no')?.step, broker.audit()?.step)
+    t.same((await both(question))[1].denial, undefined, 'lifted')
+  })
 }
 
 t.test(
@@ -145,8 +162,8 @@ t.test(
 )
 
 t.test('a grant that is not enabled is the first no', async (t) => {
-  const { verifier, userinfo, gitlabIdentity, clock, randomBytes, pool } = broker.broker.parts
-  const parts = { verifier, userinfo, gitlabIdentity, clock, randomBytes, pool }
+  const { verifier, userinfo, gitlabIdentity, levers, clock, randomBytes, pool } = broker.broker.parts
+  const parts = { verifier, userinfo, gitlabIdentity, levers, clock, randomBytes, pool }
   const request = { ...(await requestOf()), grantType: CLIENT_CREDENTIALS } as const
   const off = await explain(request, { ...broker.config, grants: [TOKEN_EXCHANGE] }, parts, parseCompact)
   t.match(off, { denial: { reason: 'grant_type_unsupported' }, claims: undefined })
@@ -172,8 +189,16 @@ async function requestOf(): Promise<ExplainRequest> {
 }
 
 t.test('a bare claim set is judged by every rule but signature and header', async (t) => {
-  const { userinfo, gitlabIdentity, clock, randomBytes, pool } = broker.broker.parts
-  const parts = { verifier: claimsVerifier(clock), userinfo, gitlabIdentity, clock, randomBytes, pool }
+  const { userinfo, gitlabIdentity, levers, clock, randomBytes, pool } = broker.broker.parts
+  const parts = {
+    verifier: claimsVerifier(clock),
+    userinfo,
+    gitlabIdentity,
+    levers,
+    clock,
+    randomBytes,
+    pool,
+  }
   const judge = async (claims: Readonly<Record<string, unknown>>): Promise<string> => {
     const parsed = parseCompact(broker.mint(claims, { kid: 'nobody-knows' }))
     const request = {

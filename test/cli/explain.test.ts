@@ -1,9 +1,12 @@
 // `sallyport explain` for people: a client that the job's own token stands for, and the same client with a secret.
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { stringify } from 'yaml'
+import type { LeverName } from '../../src/core/levers.ts'
+import { pullLever } from '../../src/platform/levers/lever_store.ts'
+import { openSqliteStore } from '../../src/platform/store/sqlite_store.ts'
 import { NOW, folder, runCli } from '../support/cli.ts'
 import type { CliRun } from '../support/cli.ts'
 import { gitlabClaims } from '../support/test_broker.ts'
@@ -16,13 +19,24 @@ t.teardown(() => upstream.close())
 const BY_JOB = { method: 'federated_jwt', connector: 'gitlab', policy: 'acme-main' }
 const BY_NAME = { method: 'none' }
 
-async function explain(t: Test, auth: object, claims: object, ...flags: string[]): Promise<CliRun> {
-  const cwd = folder(t)
+type Said = {
+  readonly auth?: object
+  readonly claims?: object
+  readonly store?: object
+  readonly cwd?: string
+}
+
+function explain(t: Test, auth: object, claims: object, ...flags: string[]): Promise<CliRun> {
+  return explainWith(t, { auth, claims }, ...flags)
+}
+
+async function explainWith(t: Test, said: Said, ...flags: string[]): Promise<CliRun> {
+  const { auth = BY_NAME, claims = {}, store = { type: 'memory' }, cwd = folder(t) } = said
   writeFileSync(join(cwd, 'jwks.json'), JSON.stringify(upstream.publicJwks()))
   const config = {
     issuer: ISSUER,
     listen: { public: '127.0.0.1:0', ops: 'off' },
-    store: { type: 'memory' },
+    store,
     connectors: [{ id: 'gitlab', type: 'gitlab-ci', issuer: upstream.url, jwksFile: 'jwks.json' }],
     clients: [{ id: 'job', auth, connectors: ['gitlab'] }],
     audiences: [{ id: 'app', clients: ['job'] }],
@@ -84,5 +98,56 @@ t.test(
       denial: { reason: 'client_assertion_invalid', cause: { reason: 'subject_expired' } },
       proof: { denial: { reason: 'subject_expired' }, policy: 'acme-main' },
     })
+  },
+)
+
+const SQLITE = { type: 'sqlite', file: 'sallyport.db' }
+
+async function pulled(t: Test, lever: LeverName): Promise<string> {
+  const cwd = folder(t)
+  const store = await openSqliteStore({ file: join(cwd, 'sallyport.db'), clock: () => NOW })
+  const said = { at: NOW, by: 'jane', why: 'INC-42' }
+  const event = { id: 'e', at: NOW, lever: { did: 'disabled', ...lever, by: 'jane', why: 'INC-42' } } as const
+  await pullLever(store, { ...lever, ...said, until: undefined }, event)
+  await store.close()
+  return cwd
+}
+
+const LEVERS = [
+  [
+    { kind: 'client', id: 'job' },
+    /^NO {3}client$[^]*^client_disabled: .*$[^]*^ {2}-> .*sallyport emergency/m,
+  ],
+  [{ kind: 'connector', id: 'gitlab' }, /^NO {3}connector$[^]*^connector_disabled: .*$/m],
+  [{ kind: 'policy', id: 'acme-main' }, /^NO {3}policy$[^]*^policy_disabled: .*$/m],
+] as const
+for (const [lever, expected] of LEVERS) {
+  t.test(`a ${lever.kind} that is switched off is the step that says no`, async (t) => {
+    const cwd = await pulled(t, { action: 'disable', ...lever })
+    const run = await explainWith(t, { store: SQLITE, cwd })
+    t.match(run, { code: 1, stdout: expected, stderr: '' })
+  })
+}
+
+t.test(
+  'what is switched off is not seen without the store, which is said and is no reason not to explain',
+  async (t) => {
+    const cwd = await pulled(t, { action: 'disable', kind: 'client', id: 'job' })
+    writeFileSync(join(cwd, 'other.db'), 'no database of ours, but long enough to be read as one'.repeat(9))
+    for (const [store, why] of [
+      [{ type: 'memory' }, 'the store is memory'],
+      [{ ...SQLITE, file: 'nowhere.db' }, 'there is no store at '],
+      [{ ...SQLITE, file: 'other.db' }, 'other.db'],
+    ] as const) {
+      const run = await explainWith(t, { store, cwd })
+      t.match(run, { code: 0, stdout: /^yes {2}mint/m })
+      t.match(run.stderr, /^note: what is switched off in an emergency is not seen: .*\n {4}-> /m)
+      t.match(run.stderr, why)
+      const json = JSON.parse((await explainWith(t, { store, cwd }, '--json')).stdout)
+      t.match(json.leversUnseen, why)
+    }
+    t.notOk(existsSync(join(cwd, 'nowhere.db')), 'none is made')
+    const seen = JSON.parse((await explainWith(t, { store: SQLITE, cwd }, '--json')).stdout)
+    t.match(seen, { leversUnseen: null, denial: { reason: 'client_disabled' } })
   },
 )

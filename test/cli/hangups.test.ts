@@ -80,10 +80,13 @@ t.test('a webhook that waits for its cluster lives through a SIGHUP', async (t) 
   t.equal(await hungUp(t, cwd, ['webhook'], silence.met), 'SIGTERM')
 })
 
+function hangUp(): void {
+  process.emit('SIGHUP')
+}
+
 t.test('what came early is done once, as soon as there is something to do', async (t) => {
   const hangups = openHangups()
   t.teardown(() => hangups.close())
-  const hangUp = (): void => void process.emit('SIGHUP')
   let done = 0
   hangUp()
   hangUp()
