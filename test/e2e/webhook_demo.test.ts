@@ -22,9 +22,10 @@ function demo(args: readonly string[], env: NodeJS.ProcessEnv = process.env): Pr
 }
 
 const SHOWN: readonly (readonly [title: string, line: RegExp])[] = [
+  ['the policy that is used is shown', /\$ cat pipelines\.yaml\n[^$]*name: pipelines\n[^$]*maintainers/],
   [
     'adopting tells what a policy would say',
-    /\$ sallyport webhook adopt -f policy\.yaml\n.*\n.*\n {4}denied {2}WH-M4 /,
+    /\$ sallyport webhook adopt -f pipelines\.yaml\n.*\n.*\n {4}denied {2}WH-M4 /,
   ],
   [
     'the owning pipeline publishes',

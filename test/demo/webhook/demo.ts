@@ -56,7 +56,7 @@ async function play(stage: Stage, world: World): Promise<number> {
   )
   await adoptScene(stage, world)
   const replica = await world.startWebhook()
-  stage.part('The webhook is installed: definitions, rights, policy.yaml, and registered to fail closed.')
+  stage.part('The webhook is installed: definitions, rights, pipelines.yaml, and registered to fail closed.')
 
   stage.scene(
     '2. The pipeline of the owning repository publishes 1.2.0',

@@ -10,13 +10,17 @@ const FORBIDDEN = 'Error from server (Forbidden): admission webhook'
 const OWNER = { repository: `acme/${MODULE}`, repositoryId: '739500857' }
 const OTHER = { repository: 'acme/billing', repositoryId: '739511002' }
 
-export async function adoptScene({ type }: Stage, { admin }: World): Promise<void> {
+export async function adoptScene({ type, part }: Stage, { admin, policyText }: World): Promise<void> {
   const counted = 'with 2 versions in 1 namespace'
   await type(admin, 'sallyport webhook adopt', {
     code: 0,
     says: [`1 Module ${counted}; no ModulePolicy`, 'Nothing that is stored would be denied'],
   })
-  await type(admin, 'sallyport webhook adopt -f policy.yaml', {
+  part(
+    'The policy of this demo is deploy/examples/module_policy_pipelines.yaml, with maintainers and without pins:',
+  )
+  await type(admin, 'cat pipelines.yaml', { code: 0, says: [policyText] })
+  await type(admin, 'sallyport webhook adopt -f pipelines.yaml', {
     code: 0,
     says: [
       'judged under pipelines',

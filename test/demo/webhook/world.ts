@@ -36,7 +36,7 @@ export type World = {
   readonly pipeline: (of: Repository, version: string) => Person
   /** The job's line that exchanges its token; the kubeconfig has the name of the file. */
   readonly exchange: string
-  /** Registered at the apiserver, under the policy in the file `policy.yaml`. */
+  /** Registered at the apiserver, under the policy in the file `pipelines.yaml`. */
   readonly startWebhook: () => Promise<KubeWebhookReplica>
   /** The Module as it is in git, with these versions. */
   readonly manifest: (versions: readonly string[]) => string
@@ -59,7 +59,7 @@ export async function startWorld(): Promise<World> {
     await fillCluster(cluster)
     const policyText = policyOf('module_policy_pipelines.yaml')
     const people = await peopleOf({ folder, broker, cluster })
-    writeFileSync(join(people.admin.cwd, 'policy.yaml'), policyText)
+    writeFileSync(join(people.admin.cwd, 'pipelines.yaml'), policyText)
     const repository = gitRepository(closing)
     return {
       cluster,
