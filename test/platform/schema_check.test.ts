@@ -89,7 +89,8 @@ t.test('each way in which a value is wrong has its words', (t) => {
     text: Type.Optional(Type.String({ maxLength: 3 })),
     list: Type.Optional(Type.Array(Type.String(), { minItems: 1, maxItems: 2 })),
     flag: Type.Optional(Type.Boolean()),
-    count: Type.Optional(Type.Integer()),
+    count: Type.Optional(Type.Integer({ minimum: 1, maximum: 9, default: 3 })),
+    form: Type.Optional(Type.String({ pattern: '^[a-z]$' })),
     either: Type.Optional(Type.Union([Type.Object({ a: Type.String() }), Type.Object({ b: Type.String() })])),
     kind: Type.Optional(
       Type.Union([
@@ -108,15 +109,29 @@ t.test('each way in which a value is wrong has its words', (t) => {
     ['text: 007', 'type_wrong text: must be text, not the number 007 -> put it in quotes: "007"'],
     ['text: true', 'type_wrong text: must be text, not the boolean true -> put it in quotes: "true"'],
     ['text:', 'type_wrong text: must be text, not empty -> give it a value or remove the key'],
-    ['text: [a]', 'type_wrong text: must be text, not a list -> undefined'],
-    ['text: long', 'value_out_of_range text: has 4 characters; at most 3 are allowed -> undefined'],
+    ['text: [a]', 'type_wrong text: must be text, not a list -> write text'],
+    ['text: long', 'value_out_of_range text: has 4 characters; at most 3 are allowed -> write a shorter one'],
     ['list: a', 'type_wrong list: must be a list, not "a" -> write a list: [a]'],
     ['list: []', 'value_empty list: is an empty list -> give it an entry or remove the key'],
-    ['list: [a, b, c]', 'value_out_of_range list: has 3 entries; at most 2 are allowed -> undefined'],
+    [
+      'list: [a, b, c]',
+      'value_out_of_range list: has 3 entries; at most 2 are allowed -> take some of them out',
+    ],
     ['flag: yes', 'type_wrong flag: must be true or false, not "yes" -> write true or false, without quotes'],
     ['count: "5"', 'type_wrong count: must be a whole number, not "5" -> write 5 without quotes'],
-    ['count: 1.5', 'type_wrong count: must be a whole number, not the number 1.5 -> undefined'],
-    ['either: {c: x}', 'value_not_allowed either: has none of the known forms {a} | {b} -> undefined'],
+    [
+      'count: 1.5',
+      'type_wrong count: must be a whole number, not the number 1.5 -> write a whole number from 1 to 9, or remove the key for 3',
+    ],
+    [
+      'count: 10',
+      'value_out_of_range count: must be 1 to 9, not 10 -> write a whole number from 1 to 9, or remove the key for 3',
+    ],
+    ['form: B', 'value_not_allowed form: "B" does not have the form ^[a-z]$ -> write it in that form'],
+    [
+      'either: {c: x}',
+      'value_not_allowed either: has none of the known forms {a} | {b} -> write one of them',
+    ],
     ['either: {b: 1}', 'type_wrong either.b: must be text, not the number 1 -> put it in quotes: "1"'],
     ['kind: {x: y}', 'key_missing kind.type: type is required -> add type:'],
     ['kind: {type: tow}', 'value_not_allowed kind.type: must be one or two, not "tow" -> did you mean two?'],
@@ -124,9 +139,9 @@ t.test('each way in which a value is wrong has its words', (t) => {
     ['txet: a', 'key_unknown txet: there is no key "txet" here -> did you mean text?'],
     [
       'zzzzz: a',
-      'key_unknown zzzzz: there is no key "zzzzz" here -> known here: text, list, flag, count, either, kind',
+      'key_unknown zzzzz: there is no key "zzzzz" here -> known here: text, list, flag, count, form, either, kind',
     ],
-    ['- a', 'type_wrong : must be a mapping, not a list -> undefined'],
+    ['- a', 'type_wrong : must be a mapping, not a list -> write a mapping'],
   ] as const) {
     t.equal(saying(text), expected)
   }

@@ -148,6 +148,55 @@ for (const { code, text, place } of WRONG) {
   })
 }
 
+t.test('what the values mean is said beside what the schema refuses, in the order of the file', async (t) => {
+  const codesOf = (text: string): readonly string[] =>
+    load(text).findings.map(({ code, path }) => `${code} ${path}`)
+  t.same(
+    codesOf(`listen:
+  port: 99999
+  tls: {certFile: missing.crt, keyFile: open.key}
+  allowFrom: [0.0.0.0/0]
+  clientNames: [x]
+scan: {interval: 10d}
+`),
+    [
+      'value_out_of_range listen.port',
+      'file_unreadable listen.tls.certFile',
+      'file_readable_by_others listen.tls.keyFile',
+      'allow_from_everybody listen.allowFrom[0]',
+      'client_names_without_ca listen.clientNames',
+      'duration_malformed scan.interval',
+    ],
+  )
+  t.same(codesOf('scan: {interval: 10d}\n'), [
+    'certificate_missing listen',
+    'duration_malformed scan.interval',
+  ])
+})
+
+t.test('what is wrong already is not called missing, too', async (t) => {
+  for (const [text, code] of [
+    ['listen: 8443\n', 'type_wrong'],
+    ['listen: {tls: {certFile: tls.crt}}\n', 'key_missing'],
+    ['listen: {tsl: {certFile: tls.crt, keyFile: tls.key}}\n', 'key_unknown'],
+    ['lissten: {tls: {certFile: tls.crt, keyFile: tls.key}}\n', 'key_unknown'],
+    [withListen('clientCaFile: 5\n  clientNames: [x]'), 'type_wrong'],
+    [withListen('clientCAfile: ca.crt\n  clientNames: [x]'), 'key_unknown'],
+  ] as const) {
+    t.match(load(text), { config: undefined, findings: { length: 1, 0: { code } } }, text)
+  }
+})
+
+t.test('a port that is none is told what a port is', async (t) => {
+  for (const port of ['99999', 'https', '1.5']) {
+    t.match(
+      load(`${FILES.replace('{tls', `{port: ${port}, tls`)}`).findings.map(formatFinding),
+      [/\(listen\.port\): .*\n {4}-> write a whole number from 0 to 65535, or remove the key for 8443$/],
+      port,
+    )
+  }
+})
+
 const NETWORKS: readonly (readonly [network: string, told: RegExp])[] = [
   ['10.0.0.0/0', /has every IPv4 address in it/],
   ['::/0', /has every address in it.*\n +-> write the networks that the API servers come from, or leave/],

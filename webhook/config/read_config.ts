@@ -1,16 +1,19 @@
 // Reads sallyport-webhook.yaml, or takes the defaults of a Pod where there is none. Says every problem at once, each with its place and
 // the way out; a file with one error gives no configuration.
 import { resolve } from 'node:path'
+import { isJsonObject } from '#core/claims.ts'
+import type { JsonObject } from '#core/claims.ts'
 import { privacyProblem } from '#platform/config/file_privacy.ts'
 import { parseDuration } from '#platform/config/duration.ts'
 import type { Finding } from '#platform/config/finding.ts'
 import { CONFIG_FORMATS } from '#platform/config/formats.ts'
 import { checkSchema, matchesSchema } from '#platform/config/schema_check.ts'
+import type { Static, TSchema } from '#platform/config/schema_type.ts'
 import { pathText, readYaml } from '#platform/config/yaml_document.ts'
 import type { YamlDocument, YamlPath } from '#platform/config/yaml_document.ts'
 import { networkProblem } from './allow_from.ts'
 import type { WebhookCode } from './finding_codes.ts'
-import { WEBHOOK_DEFAULTS, WebhookSchema } from './schema.ts'
+import { ListenSchema, WEBHOOK_DEFAULTS, WebhookSchema } from './schema.ts'
 import type { WebhookFile } from './schema.ts'
 import type { WebhookConfig } from './webhook_config.ts'
 
@@ -50,9 +53,53 @@ export function loadWebhookConfig(file: string, text: string, env: WebhookConfig
     return refuse(file, line, 'yaml_multiple_documents', 'a second document begins here; only one is read')
   }
   const { data } = document
-  if (!matchesSchema(WebhookSchema, data, CONFIG_FORMATS))
-    return { config: undefined, findings: checkSchema(WebhookSchema, data, document, CONFIG_FORMATS) }
-  return resolveConfig(data, { document, env, findings: [] })
+  if (matchesSchema(WebhookSchema, data, CONFIG_FORMATS))
+    return resolveConfig(data, { document, env, findings: [] })
+  const findings = checkSchema(WebhookSchema, data, document, CONFIG_FORMATS)
+  checkWholeParts(data, { document, env, findings })
+  return { config: undefined, findings: findings.toSorted(byPlace) }
+}
+
+/** What the values mean, of those parts of `listen` that the schema lets pass: nobody mends a file twice. */
+function checkWholeParts(data: unknown, context: Context): void {
+  const said = context.findings.map(({ path }) => path)
+  // A key that is misspelt may be the one that seems to be missing.
+  const isAnyAstray = context.findings.some(
+    ({ code, path }) => code === 'key_unknown' && /^(listen\.)?[^.[]+$/.test(path),
+  )
+  const isAbsent = (key: string): boolean => {
+    const path = `listen.${key}`
+    return !isAnyAstray && !said.some((one) => one === path || one.startsWith(`${path}.`))
+  }
+  const stated = isJsonObject(data) ? (data['listen'] ?? {}) : undefined
+  if (!isJsonObject(stated)) return
+  const listen = wholeListen(stated)
+  if (listen.tls !== undefined || isAbsent('tls')) readCertificate({ listen }, context)
+  if (listen.clientCaFile !== undefined || isAbsent('clientCaFile')) readClients({ listen }, context)
+  readAllowFrom({ listen }, context)
+}
+
+function wholeListen(stated: JsonObject): NonNullable<WebhookFile['listen']> {
+  const { properties } = ListenSchema
+  const tls = whole(properties.tls, stated['tls'])
+  const allowFrom = whole(properties.allowFrom, stated['allowFrom'])
+  const clientCaFile = whole(properties.clientCaFile, stated['clientCaFile'])
+  const clientNames = whole(properties.clientNames, stated['clientNames'])
+  return {
+    ...(tls !== undefined && { tls }),
+    ...(allowFrom !== undefined && { allowFrom }),
+    ...(clientCaFile !== undefined && { clientCaFile }),
+    ...(clientNames !== undefined && { clientNames }),
+  }
+}
+
+function whole<T extends TSchema>(schema: T, value: unknown): Static<T> | undefined {
+  return matchesSchema(schema, value, CONFIG_FORMATS) ? value : undefined
+}
+
+function byPlace(left: Finding, right: Finding): number {
+  const lines = (left.place?.line ?? 0) - (right.place?.line ?? 0)
+  return lines === 0 ? (left.place?.column ?? 0) - (right.place?.column ?? 0) : lines
 }
 
 /** Without a file: what a Pod needs. */

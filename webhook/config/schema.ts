@@ -72,7 +72,7 @@ const TlsSchema = Type.Union([FilesSchema, Type.Object({ selfManaged: SelfManage
     'Where the certificate comes from. Left out: `selfManaged` in a Pod; elsewhere it has to be said.',
 })
 
-const ListenSchema = Type.Object(
+export const ListenSchema = Type.Object(
   {
     host: Type.Optional(host('Address to listen on. Left out: every address.')),
     port: Type.Optional(port(WEBHOOK_DEFAULTS.port)),

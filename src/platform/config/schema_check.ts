@@ -110,7 +110,7 @@ function checkVariants(variants: readonly SchemaNode[], data: Fields, path: Yaml
     if (chosen !== undefined) return checkNode(chosen, data, path, check)
     const forms = variants.map((variant) => `{${Object.keys(variant.properties ?? {}).join(', ')}}`)
     const message = `has none of the known forms ${forms.join(' | ')}`
-    check.problems.push({ code: 'value_not_allowed', path, message, wayOut: undefined })
+    check.problems.push({ code: 'value_not_allowed', path, message, wayOut: 'write one of them' })
     return
   }
   const word = data[tag]
@@ -151,7 +151,7 @@ function checkText(node: SchemaNode, text: string, path: YamlPath, check: Check)
   }
   if (node.maxLength !== undefined && text.length > node.maxLength) {
     const message = `has ${text.length} characters; at most ${node.maxLength} are allowed`
-    check.problems.push({ code: 'value_out_of_range', path, message, wayOut: undefined })
+    check.problems.push({ code: 'value_out_of_range', path, message, wayOut: 'write a shorter one' })
   }
   const problem = node.format === undefined ? undefined : check.formats[node.format]?.(text)
   if (problem !== undefined) check.problems.push({ ...problem, path })
@@ -161,7 +161,7 @@ function checkText(node: SchemaNode, text: string, path: YamlPath, check: Check)
     !new RegExp(node.pattern, 'u').test(text)
   ) {
     const message = `${JSON.stringify(text)} does not have the form ${node.pattern}`
-    check.problems.push({ code: 'value_not_allowed', path, message, wayOut: undefined })
+    check.problems.push({ code: 'value_not_allowed', path, message, wayOut: 'write it in that form' })
   }
 }
 
@@ -174,7 +174,7 @@ function checkNumber(node: SchemaNode, value: number, path: YamlPath, check: Che
     code: 'value_out_of_range',
     path,
     message: `must be ${range}, not ${value}`,
-    wayOut: undefined,
+    wayOut: rewritten([node], path),
   })
 }
 
@@ -185,7 +185,7 @@ function checkList(node: SchemaNode, items: readonly unknown[], path: YamlPath, 
   }
   if (node.maxItems !== undefined && items.length > node.maxItems) {
     const message = `has ${items.length} entries; at most ${node.maxItems} are allowed`
-    check.problems.push({ code: 'value_out_of_range', path, message, wayOut: undefined })
+    check.problems.push({ code: 'value_out_of_range', path, message, wayOut: 'take some of them out' })
   }
   const { items: entry } = node
   if (entry !== undefined) items.forEach((item, index) => checkNode(entry, item, [...path, index], check))
@@ -229,8 +229,27 @@ function typeProblem(nodes: readonly SchemaNode[], data: unknown, path: YamlPath
     code: 'type_wrong',
     path,
     message,
-    wayOut: formatWayOut(nodes, data, path, check) ?? typeWayOut(expected, data, path, check),
+    wayOut:
+      formatWayOut(nodes, data, path, check) ??
+      typeWayOut(expected, data, path, check) ??
+      rewritten(nodes, path),
   }
+}
+
+/** `write a whole number from 0 to 65535, or remove the key for 8443`. */
+function rewritten(nodes: readonly SchemaNode[], path: YamlPath): string {
+  const types = [...new Set(nodes.map(({ type }) => typeInWords(type ?? 'object')))]
+  const { minimum, maximum } = nodes.find((node) => node.minimum !== undefined) ?? {}
+  const from =
+    minimum === undefined ? '' : ` from ${minimum}${maximum === undefined ? ' on' : ` to ${maximum}`}`
+  const fallback = nodes.find((node) => node.default !== undefined)?.default
+  const orNone =
+    fallback === undefined || path.length === 0 ? '' : `, or remove the key for ${asText(fallback)}`
+  return `write ${oneOf(types)}${from}${orNone}`
+}
+
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 /** `ttl: 10`: quotes alone would not make a duration of it, so what the format says comes at once. */
