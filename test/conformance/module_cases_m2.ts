@@ -172,7 +172,7 @@ export const M2_ROWS: readonly Row[] = [
     run: 'kubectl apply -f -',
     input: { versions: ['1.0.0'] },
     expect: { forbidden: ['WH-M13'] },
-    says: new RegExp(`restore this one: sallyport\\.dev/pins with 1\\.0\\.0=${SHA}`),
+    says: new RegExp(`bring it back as what it was: annotation sallyport\\.dev/pins="1\\.0\\.0=${SHA}"`),
     blind: { vap: ['ledger', {}] },
   },
   {

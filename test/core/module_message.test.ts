@@ -1,4 +1,6 @@
 import t from 'tap'
+import type { PublishedFacts } from '../../src/core/module/ledger.ts'
+import type { ModulePolicySpec } from '../../src/core/module/module_policy.ts'
 import { quoted } from '../../src/core/module/printable.ts'
 import { denialOf, MAX_MESSAGE_BYTES } from '../../src/core/module/verdict_message.ts'
 import type { Verdict } from '../../src/core/module/verdict.ts'
@@ -18,6 +20,7 @@ function messageOf(verdict: Verdict): string {
 }
 
 const COMMIT = '9f2c1d7e5b0a4c6f8e3d2b1a0c9f8e7d6c5b4a39'
+const OTHER = '0123456789abcdef0123456789abcdef01234567'
 
 t.test('who replaced the list is given the command that appends', async (t) => {
   const ledger = { published: new Map([['1.0.0', published({ commit: COMMIT })]]) }
@@ -73,6 +76,50 @@ t.test('who has written the annotation and lacks the verb is told which half is 
   t.notMatch(messageOf(judged(aModule(), aModule({ versions: ['1.1.0'] }), { user: alice })), 'lacks')
   const all = aModule({ annotations: { 'sallyport.dev/unpublish': '*: the team is gone' } })
   t.match(messageOf(judged(all, undefined, { user: alice })), missing)
+})
+
+t.test('a Module that was deleted while its rules only warned is told how it comes back', async (t) => {
+  const gone = (...versions: (readonly [string, string?])[]): ReadonlyMap<string, PublishedFacts> =>
+    new Map(
+      versions.map(([plain, commit]) => [
+        plain,
+        published({ state: 'unpublished', ...(commit === undefined ? {} : { commit }) }),
+      ]),
+    )
+  const world = { user: argo, policy: aPolicy() }
+  const after = aModule()
+  const known = { published: gone(['1.0.0', COMMIT], ['1.1.0', OTHER]) }
+  const pins = `1.0.0=${COMMIT},1.1.0=${OTHER}`
+  t.match(
+    messageOf(judged(undefined, after, { ...world, ledger: known })),
+    `or bring it back as what it was: annotation sallyport.dev/pins="${pins}"`,
+  )
+  const pinned = aModule({ annotations: { 'sallyport.dev/pins': pins } })
+  t.equal(messageOf(judged(undefined, pinned, { ...world, ledger: known })), 'allowed', 'as it says')
+
+  const unknown = { published: gone(['1.0.0'], ['1.1.0']) }
+  t.match(
+    messageOf(judged(undefined, after, { ...world, ledger: unknown })),
+    /whoever writes policies lets it back .*: exceptions of the ModulePolicy with WH-M13, infra\/terraform-aws-vpc and a day$/,
+  )
+  const exceptions: ModulePolicySpec['exceptions'] = [
+    {
+      rules: ['WH-M13'],
+      modules: ['infra/terraform-aws-vpc'],
+      versions: [],
+      untilSeconds: Number.MAX_SAFE_INTEGER,
+      approver: 'jo',
+      reason: 'deleted in the first week',
+    },
+  ]
+  const excepted = { ...world, policy: aPolicy({ exceptions }), ledger: unknown }
+  t.equal(messageOf(judged(undefined, after, excepted)), 'allowed', 'as it says')
+
+  const versions = Array.from({ length: 500 }, (_, index) => `1.${index}.0`)
+  const many = { published: gone(...versions.map((version) => [version, COMMIT] as const)) }
+  const message = messageOf(judged(undefined, aModule({ versions }), { ...world, ledger: many }))
+  t.match(message, /with <version>=<commit> of each: sallyport ledger show infra\/terraform-aws-vpc$/)
+  t.ok(Buffer.byteLength(message) <= MAX_MESSAGE_BYTES)
 })
 
 t.test('a name that a shell would read otherwise gets no command', async (t) => {

@@ -1,4 +1,6 @@
 // docs/module-policy.md is whole and true: every field says what it means, and the definition takes what the page shows.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { Ajv } from 'ajv'
 import { parse } from 'yaml'
@@ -71,6 +73,16 @@ t.test('what the page shows is taken by the definition, and read', async (t) => 
     t.equal(isTaken(policy), true, JSON.stringify(isTaken.errors))
     t.equal(readModulePolicy(policy).ok, true)
   }
+})
+
+t.test('the exception of the operator’s page is taken, and read', async (t) => {
+  const guide = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'webhook-install.md'), 'utf8')
+  const [, text = ''] = /^ {2}```yaml\n( {2}exceptions:\n[\s\S]*?)^ {2}```$/m.exec(guide) ?? []
+  const { exceptions } = Object(parse(text))
+  t.equal(exceptions.length, 1)
+  const policy = changedPolicy((spec) => Object.assign(spec, { selector: {}, exceptions }))
+  t.equal(isTaken(policy), true, JSON.stringify(isTaken.errors))
+  t.equal(readModulePolicy(policy).ok, true)
 })
 
 t.test('what stands on no page is not taken', async (t) => {

@@ -2,12 +2,11 @@
 import { configPath, heldKind, isAnyVersionHeld, isVersionHeld, kindName } from '#core/module/module_case.ts'
 import type { ListCase } from '#core/module/module_case.ts'
 import type { PublishedFacts } from '#core/module/ledger.ts'
-import { doesPinAgree, readPins } from '#core/module/pins.ts'
+import { doesPinAgree, PINS_ANNOTATION, readPins } from '#core/module/pins.ts'
 import { quoted } from '#core/module/printable.ts'
 import { sourceOf } from '#core/module/source_of.ts'
 import type { Finding } from '#core/module/verdict.ts'
 import { storedAs } from './v1_removed.ts'
-import { wayToRestore } from './v2_readded.ts'
 
 export function recreatedModule(subject: ListCase): readonly Finding[] {
   const { change, ledger } = subject
@@ -75,12 +74,15 @@ function lastSources(published: ReadonlyMap<string, PublishedFacts>): readonly O
 function otherContent(subject: ListCase): readonly Finding[] {
   const { change, ledger, versions } = subject
   const pins = readPins(change.new)
-  return versions.added.flatMap(({ index, plain }) => {
+  const unproven = versions.added.flatMap(({ index, plain }) => {
     const facts = ledger.published.get(plain)
     if (facts === undefined || (pins.ok && doesPinAgree(pins.value.get(plain), facts))) return []
-    const isHeld = isVersionHeld(subject, plain)
+    return [{ index, plain, facts, isHeld: isVersionHeld(subject, plain) }]
+  })
+  const wayBack = wayToBringBack(subject, unproven)
+  return unproven.flatMap(({ index, plain, facts, isHeld }) => {
     const message = `version ${plain} was published before under this name${storedAs(facts)} (now ${facts.state})`
-    const wayOut = isHeld ? wayToRestore(plain, facts) : ''
+    const wayOut = isHeld ? wayBack(facts) : ''
     return [
       {
         rule: 'WH-M13',
@@ -92,4 +94,38 @@ function otherContent(subject: ListCase): readonly Finding[] {
       },
     ]
   })
+}
+
+type Unproven = { readonly plain: string; readonly facts: PublishedFacts; readonly isHeld: boolean }
+
+/** Pins of more versions than this make no command any more: the ledger has them. */
+const MAX_PINNED = 6
+
+/**
+ * One text for all that can be proven, so that it can be typed, and one for the rest. A Module that was deleted while its rules only
+ * warned is nobody's mistake here: what it was is brought back by its pins, or by whoever writes policies.
+ */
+function wayToBringBack(
+  { change }: ListCase,
+  unproven: readonly Unproven[],
+): (facts: PublishedFacts) => string {
+  const pins = unproven.flatMap(({ plain, facts, isHeld }) => {
+    const known = knownContent(facts)
+    return isHeld && known !== undefined ? [`${plain}=${known}`] : []
+  })
+  const named = `${change.namespace}/${change.name}`
+  const key = /^[-a-z0-9./]+$/.test(named) ? named : quoted(named)
+  const shown = change.resource === 'providers' ? `${key} --provider` : key
+  const pinned =
+    pins.length > MAX_PINNED
+      ? `annotation ${PINS_ANNOTATION} with <version>=<commit> of each: sallyport ledger show ${shown}`
+      : `annotation ${PINS_ANNOTATION}="${pins.join(',')}"`
+  const toPin = `list the next version in its place, or bring it back as what it was: ${pinned}`
+  const toExcept = `list the next version in its place, since what this one was made of is not known; or whoever writes policies lets it back as it comes: exceptions of the ModulePolicy with WH-M13, ${key} and a day`
+  return (facts) => (knownContent(facts) === undefined ? toExcept : toPin)
+}
+
+/** What a pin says to agree. */
+function knownContent({ commit, digest }: PublishedFacts): string | undefined {
+  return commit ?? digest
 }

@@ -31,7 +31,7 @@ export function readdedVersions(subject: ListCase): readonly Finding[] {
 }
 
 /** How to bring back exactly what was there. */
-export function wayToRestore(plain: string, facts: PublishedFacts): string {
+function wayToRestore(plain: string, facts: PublishedFacts): string {
   const known = facts.commit ?? facts.digest
   if (known === undefined) return 'publish the next version; what this one was made of is not known'
   return `publish the next version, or restore this one: ${PINS_ANNOTATION} with ${plain}=${known}`
