@@ -15,8 +15,9 @@ import type { StepTrace } from '#core/step_trace.ts'
 import { authenticateClient } from '../clients/authenticate_client.ts'
 import type { AuthenticatedClient } from '../clients/authenticate_client.ts'
 import type { Issued, TokenOrder } from '../tokens/issue.ts'
+import { claimAndIssue } from './claim_and_issue.ts'
 import type { GrantDeps } from './grant_deps.ts'
-import { claimUses, placesOf, useOf } from './replay.ts'
+import { useOf } from './replay.ts'
 import type { TokenRequest } from './request.ts'
 import { namedAudiences, resolveTarget } from './target.ts'
 import { subjectFacts } from '../connectors/subject.ts'
@@ -80,12 +81,7 @@ export async function grantClientCredentials(
     tokenType: ACCESS_TOKEN_TYPE,
     withIdToken: request.scopes.openid && target.value.profile === 'dex',
   }
-  return deps.atSigner(async () => {
-    const claim = await claimUses(uses, placesOf(target.value, client.id), deps, facts)
-    if (!claim.ok) return claim
-    trace.enter('mint')
-    return deps.issue(order, facts)
-  })
+  return claimAndIssue(uses, order, deps, facts, trace)
 }
 
 function noteJob(facts: DecisionFacts, job: AuthenticatedClient['job']): void {

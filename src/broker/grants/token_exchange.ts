@@ -16,9 +16,10 @@ import { connectorByIssuer, namedConnector } from '../connectors/resolve_connect
 import { readSubject, subjectFacts } from '../connectors/subject.ts'
 import type { PresentedToken } from '../connectors/subject.ts'
 import type { Issued, TokenOrder } from '../tokens/issue.ts'
+import { claimAndIssue } from './claim_and_issue.ts'
 import { decideGrant } from './decide.ts'
 import type { GrantDeps } from './grant_deps.ts'
-import { claimUses, placesOf, strictestUse, useOf } from './replay.ts'
+import { strictestUse, useOf } from './replay.ts'
 import type { TokenRequest } from './request.ts'
 import { namedAudiences, resolveTarget } from './target.ts'
 
@@ -76,7 +77,6 @@ export async function exchangeToken(
   trace.enter('replay')
   const use = useOf(subject.value, connector, grant.value, deps.clock)
   const asCredential = job && useOf(job.subject, job.connector, job.grant, deps.clock)
-  const places = placesOf(target.value, client.id)
   const uses = strictestUse(use, asCredential)
 
   // 7. mint
@@ -98,12 +98,7 @@ export async function exchangeToken(
     tokenType: requestedType.value,
     withIdToken: false,
   }
-  return deps.atSigner(async () => {
-    const claim = await claimUses(uses, places, deps, facts)
-    if (!claim.ok) return claim
-    trace.enter('mint')
-    return deps.issue(order, facts)
-  })
+  return claimAndIssue(uses, order, deps, facts, trace)
 }
 
 type Source = { readonly connector: Connector; readonly presented: PresentedToken }
