@@ -13,6 +13,7 @@ import { checkOwnToken } from '../tokens/own_token.ts'
 import type { OwnTokenDeps } from '../tokens/own_token.ts'
 import { errorAnswer, jsonAnswer } from './answer.ts'
 import type { Answer } from './answer.ts'
+import { arrivalDenial } from './arrival.ts'
 import { authenticateAsker } from './authenticate_asker.ts'
 import type { AskerDeps } from './authenticate_asker.ts'
 import { conclude } from './conclude.ts'
@@ -67,9 +68,8 @@ async function decideIntrospection(
   facts: DecisionFacts,
 ): Promise<Result<Answer>> {
   // 1. the request
-  if (raw.method !== 'POST') return deny({ reason: 'method_not_allowed', method: raw.method })
-  const addressWait = deps.addressLimit.take(callerNetwork(raw.peer))
-  if (addressWait > 0) return deny({ reason: 'rate_limited', key: 'address', retryAfterSeconds: addressWait })
+  const denial = arrivalDenial(raw.method, callerNetwork(raw.peer), deps.addressLimit)
+  if (denial !== undefined) return deny(denial)
   const form = readForm(raw)
   if (!form.ok) return form
   if (form.value.isEmpty) return deny({ reason: 'form_malformed', detail: EMPTY })

@@ -17,6 +17,7 @@ import { checkOwnToken, ownTokenFacts } from '../tokens/own_token.ts'
 import type { OwnToken, OwnTokenDeps } from '../tokens/own_token.ts'
 import { errorAnswer } from './answer.ts'
 import type { Answer } from './answer.ts'
+import { arrivalDenial } from './arrival.ts'
 import { authenticateAsker } from './authenticate_asker.ts'
 import type { AskerDeps } from './authenticate_asker.ts'
 import { conclude } from './conclude.ts'
@@ -78,9 +79,8 @@ async function decideRevocation(
   facts: DecisionFacts,
 ): Promise<Result<undefined>> {
   // 1. the request
-  if (raw.method !== 'POST') return deny({ reason: 'method_not_allowed', method: raw.method })
-  const addressWait = deps.addressLimit.take(callerNetwork(raw.peer))
-  if (addressWait > 0) return deny({ reason: 'rate_limited', key: 'address', retryAfterSeconds: addressWait })
+  const denial = arrivalDenial(raw.method, callerNetwork(raw.peer), deps.addressLimit)
+  if (denial !== undefined) return deny(denial)
   const form = readForm(raw)
   if (!form.ok) return form
   if (form.value.get('token') === '') return deny({ reason: 'form_malformed', detail: 'no token' })

@@ -24,6 +24,7 @@ import { exchangeToken } from '../grants/token_exchange.ts'
 import type { Issued } from '../tokens/issue.ts'
 import { errorAnswer, tokenAnswer } from './answer.ts'
 import type { Answer } from './answer.ts'
+import { arrivalDenial } from './arrival.ts'
 import { conclude } from './conclude.ts'
 import type { ConcludeDeps } from './conclude.ts'
 import { toOAuthError } from './oauth_error.ts'
@@ -98,10 +99,9 @@ async function decideToken(
   trace: StepTrace,
 ): Promise<Result<Issued>> {
   trace.enter('request')
-  if (raw.method !== 'POST') return deny({ reason: 'method_not_allowed', method: raw.method })
   const network = callerNetwork(raw.peer)
-  const addressWait = deps.addressLimit.take(network)
-  if (addressWait > 0) return deny({ reason: 'rate_limited', key: 'address', retryAfterSeconds: addressWait })
+  const denial = arrivalDenial(raw.method, network, deps.addressLimit)
+  if (denial !== undefined) return deny(denial)
   // Before anything is read: what is refused must cost next to nothing.
   const busy = deps.signerBusy()
   if (busy !== undefined) return deny(busy)

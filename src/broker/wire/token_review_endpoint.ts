@@ -22,6 +22,7 @@ import { checkOwnToken, ownTokenFacts } from '../tokens/own_token.ts'
 import type { OwnTokenDeps } from '../tokens/own_token.ts'
 import { jsonAnswer } from './answer.ts'
 import type { Answer } from './answer.ts'
+import { arrivalDenial } from './arrival.ts'
 import { conclude } from './conclude.ts'
 import type { ConcludeDeps } from './conclude.ts'
 import { toOAuthError } from './oauth_error.ts'
@@ -76,9 +77,8 @@ async function decideReview(
   facts: DecisionFacts,
 ): Promise<Result<KubeUser>> {
   // 1. the request
-  if (raw.method !== 'POST') return deny({ reason: 'method_not_allowed', method: raw.method })
-  const addressWait = deps.addressLimit.take(callerNetwork(raw.peer))
-  if (addressWait > 0) return deny({ reason: 'rate_limited', key: 'address', retryAfterSeconds: addressWait })
+  const denial = arrivalDenial(raw.method, callerNetwork(raw.peer), deps.addressLimit)
+  if (denial !== undefined) return deny(denial)
 
   // 2. which cluster asks: before a byte of what it asks is read
   const cluster = await authenticateCluster(raw, deps, facts)
