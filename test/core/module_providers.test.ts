@@ -380,16 +380,6 @@ t.test('WH-V11 a list of platforms is bounded, though the other one is empty', a
   }
 })
 
-t.test('WH-V11 a Provider has no more than 64 labels', async (t) => {
-  const labelled = (count: number): Edit => ({
-    labels: Object.fromEntries(many(count, 'l').map((key) => [key, 'x'])),
-  })
-  t.same(said(judged(undefined, aProvider(labelled(65)))), [
-    'WH-V11 invalid: metadata.labels would have 65 entries, the most is 64',
-  ])
-  t.same(said(judged(undefined, aProvider(labelled(64)))), [])
-})
-
 t.test('the way out names the Provider', async (t) => {
   const human = { users: ['alice'], groups: [] }
   const policy = required({ identities: { ...aPolicy().identities, human } })

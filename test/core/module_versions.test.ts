@@ -241,20 +241,6 @@ checkRows(t, [
     twin: { from: two, to: { versions: many(500) } },
   },
   {
-    title: 'WH-V11 more than 64 labels',
-    from: two,
-    to: { ...two, labels: labels(65) },
-    says: ['WH-V11 invalid: metadata.labels would have 65 entries, the most is 64'],
-    twin: { from: two, to: { ...two, labels: labels(64) } },
-  },
-  {
-    title: 'WH-V11 more labels than there were, where there were too many',
-    from: { ...two, labels: labels(100) },
-    to: { ...two, labels: labels(101) },
-    says: ['WH-V11 invalid: metadata.labels would have 101 entries, the most is 64'],
-    twin: { from: { ...two, labels: labels(101) }, to: { ...two, labels: labels(101) } },
-  },
-  {
     title: 'WH-V12 a limit would prune what is immutable',
     from: two,
     to: { ...two, config: { versionHistoryLimit: 2 } },
@@ -476,10 +462,6 @@ t.test('the verdict is the same whoever publishes an untouched list', async (t) 
 
 function many(count: number): readonly string[] {
   return ['1.0.0', '1.1.0', ...Array.from({ length: count - 2 }, (_, index) => `3.${index}.0`)]
-}
-
-function labels(count: number): Readonly<Record<string, string>> {
-  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`label-${index}`, 'x']))
 }
 
 function excepted(untilSeconds: number) {

@@ -425,19 +425,23 @@ function platformListCheck(entry: 'operatingSystem' | 'architecture'): Check {
 
 /** As in v11_too_many.ts: kube-apiserver bounds each label, and not how many there are. */
 function labelCountCheck(): Check {
-  const size = (object: Cel): Cel => `${object}.metadata.?labels.orValue({}).size()`
+  const [count, was] = [labelCount('object'), labelCount('oldObject')]
   return {
     rule: 'WH-V11',
     kind: 'invalid',
     name: 'v11Labels',
     problems: toldWhere(
-      `request.operation != 'DELETE' && ${size('object')} > ${MAX_LABELS} &&
-(${IS_CREATED} || ${size('object')} > ${size('oldObject')})`,
+      `request.operation != 'DELETE' && ${count} > ${MAX_LABELS} &&
+(${IS_CREATED} || ${count} > ${was})`,
       'WH-V11',
-      `'metadata.labels would have ' + string(${size('object')}) + ' entries, the most is ${MAX_LABELS}'`,
+      `'metadata.labels would have ' + string(${count}) + ' entries, the most is ${MAX_LABELS}'`,
       celText('write what nobody selects by as annotations'),
     ),
   }
+}
+
+function labelCount(object: Cel): Cel {
+  return `${object}.metadata.?labels.orValue({}).size()`
 }
 
 export function settingVariables(kind: ListKind): readonly Variable[] {
