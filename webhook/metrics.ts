@@ -1,6 +1,7 @@
 // Prometheus metrics of the webhook with bounded labels: resources and rules that we know, nothing that a caller chooses.
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import { TallyCounter, TallyHistogram } from '#platform/tally.ts'
+import type { Crowded } from './judge/large_reviews.ts'
 import type { Decision, ReviewHead } from './judge/open_review.ts'
 
 export type WebhookMetrics = {
@@ -10,6 +11,8 @@ export type WebhookMetrics = {
   readonly judged: (head: ReviewHead | undefined, decision: Decision | undefined, seconds: number) => void
   /** One request that got no AdmissionReview for an answer. */
   readonly refused: (status: number) => void
+  /** One large review that found no place, or made room for another user's. */
+  readonly crowded: (why: Crowded) => void
   /** One connection from an address that is not let in. */
   readonly strangerRefused: () => void
 }
@@ -55,6 +58,12 @@ export function createWebhookMetrics({ version, certificateNotAfterSeconds }: Me
     labelNames: ['code'],
     registers,
   })
+  const crowded = new Counter({
+    name: 'sallyport_webhook_large_reviews_refused_total',
+    help: 'Large reviews refused with 503: their user had the most places (share), or all users together had too many (full).',
+    labelNames: ['reason'],
+    registers,
+  })
   const strangers = new Counter({
     name: 'sallyport_webhook_connections_refused_total',
     help: 'Connections closed because of the address that they came from.',
@@ -81,6 +90,7 @@ export function createWebhookMetrics({ version, certificateNotAfterSeconds }: Me
       )
       duration.tally(about, () => ({ operation: labels.operation, resource: labels.resource }), seconds)
     },
+    crowded: (reason) => crowded.inc({ reason }),
     strangerRefused: () => strangers.inc(),
     refused: (status) => refusals.count(String(status), () => ({ code: String(status) })),
   }

@@ -168,7 +168,7 @@ async function openAll(config: WebhookConfig, io: CommandIo): Promise<Opened> {
       intervalSeconds: config.scan.intervalSeconds,
     })
     closers.push(() => scan.close())
-    const large = startLargeReviews({ log })
+    const large = startLargeReviews({ log, onCrowded: metrics.crowded })
     closers.push(() => large.close())
     const webhook = await openWebhook(config, {
       cluster,

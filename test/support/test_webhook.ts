@@ -103,8 +103,13 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
   const auditSink: FakeSink = { fails: false, gate: undefined, isWaiting: false }
   const log = testLog(lines)
   const { clientNames, bodyTimeoutSeconds = 5, maxConcurrentReviews = 64 } = options
+  const metrics = createWebhookMetrics({
+    version: 'test',
+    certificateNotAfterSeconds: () => certificate.source.current().notAfterSeconds,
+  })
   const large = startLargeReviews({
     log,
+    onCrowded: metrics.crowded,
     ...(options.threadFile === undefined ? {} : { file: options.threadFile }),
   })
   t.teardown(() => large.close())
@@ -140,10 +145,7 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
         reopen: () => undefined,
         close: () => undefined,
       },
-      metrics: createWebhookMetrics({
-        version: 'test',
-        certificateNotAfterSeconds: () => certificate.source.current().notAfterSeconds,
-      }),
+      metrics,
       log,
       connected: () => () => undefined,
       clock: () => REVIEW_TIME,

@@ -44,8 +44,10 @@ is guarded. \`sallyport webhook generate webhook\` writes a configuration that a
 
 Reviews of more than 128 KiB are parsed and judged in a thread of their own, and so are smaller ones that change more than 250 versions,
 name more than 1,000 Version objects or pin some 700 versions: others wait for them a few milliseconds at a time. One of 3 MB takes
-some tenths of a second there, less where both lists begin with the same entries. Eight wait at most; those above get 503 with
-\`Retry-After\`, and kube-apiserver asks again. If the thread dies or takes more than 4 s, the review that it was at is refused as not
+some tenths of a second there, less where both lists begin with the same entries. Eight have a place at most; those above get 503 with
+\`Retry-After\`, and kube-apiserver asks again. Users take turns, and where none of the eight places is free, whoever comes takes one
+of the user who waits with the most, whose last review gets the 503: one user has them all while nobody else comes, and holds nobody
+up. If the thread dies or takes more than 4 s, the review that it was at is refused as not
 judged, and another thread takes its place. What no thread could judge in time is refused at once
 ([WH-V11](webhook-rules.md#wh-v11-a-module-has-no-more-versions-than-an-object-can-hold)).
 
@@ -62,6 +64,7 @@ first publisher while [the port is open](webhook-install.md#only-kube-apiserver-
 | \`sallyport_webhook_admission_requests_total\` | \`operation\`, \`resource\`, \`allowed\` (\`true\`, \`false\`, \`error\`), \`mode\`, \`rule\`, \`dry_run\` | reviews answered; of several rules the first that denied, or spoke |
 | \`sallyport_webhook_admission_duration_seconds\` | \`operation\`, \`resource\` | from the whole review to its answer |
 | \`sallyport_webhook_http_refusals_total\` | \`code\` | requests that got no AdmissionReview |
+| \`sallyport_webhook_large_reviews_refused_total\` | \`reason\` (\`share\`: its user had the most places; \`full\`: all users together had too many) | large reviews among those of code 503 |
 | \`sallyport_webhook_connections_refused_total\` | | connections closed because \`listen.allowFrom\` does not have their address |
 | \`sallyport_webhook_certificate_expiry_timestamp_seconds\` | | end of the serving certificate |
 | \`sallyport_webhook_watch_synced\` | \`resource\` | 1 while the watch is in sync |

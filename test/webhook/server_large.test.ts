@@ -111,7 +111,7 @@ t.test('deep nesting in a large review is refused, and nothing is left in the th
 t.test('a thread that dies over a review costs that review alone', async (t) => {
   const lines: unknown[] = []
   const large = startLargeReviews({
-    log: { error: (fields: unknown) => void lines.push(fields) },
+    log: { error: (fields: unknown) => void lines.push(fields), warn: () => undefined },
     // A new thread starts for each, which a busy machine takes its time for.
     stepTimeoutMs: 6000,
     file: DYING_THREAD,
@@ -128,7 +128,7 @@ t.test('a thread that dies over a review costs that review alone', async (t) => 
 
 t.test('the thread reads its own code, and starts nothing', async (t) => {
   const large = startLargeReviews({
-    log: { error: () => undefined },
+    log: { error: () => undefined, warn: () => undefined },
     stepTimeoutMs: 5000,
     file: DYING_THREAD,
   })
@@ -169,4 +169,41 @@ t.test('more large reviews than wait are refused with 503, so that they are sent
   t.ok(refused.length > 0 && refused.every(({ headers }) => headers['retry-after'] === '1'))
   await sleep(10)
   t.equal((await webhook.post(padded(300_000))).status, 200, 'all places are free again')
+})
+
+function largeOf(username: string): RecordedReview {
+  return padded(300_000, ({ request }) => {
+    request['userInfo'] = { ...Object(request['userInfo']), username }
+  })
+}
+
+t.test('one user who sends all that he can holds up nobody else', async (t) => {
+  const webhook = await startTestWebhook(t)
+  const over = new AbortController()
+  const refusals: number[] = []
+  const flood = async (): Promise<void> => {
+    const review = largeOf('mallory')
+    while (!over.signal.aborted) {
+      const { status } = await webhook.post(review)
+      if (status !== 200) refusals.push(status)
+    }
+  }
+  // Twice as many as have a place, and each again as soon as it is answered.
+  const floods = Array.from({ length: 16 }, flood)
+  const answers: number[] = []
+  const review = largeOf('alice')
+  while (answers.length < 20 || refusals.length === 0) answers.push((await webhook.post(review)).status)
+  over.abort()
+  await Promise.all(floods)
+  t.same(new Set(answers), new Set([200]))
+  t.same(new Set(refusals), new Set([503]))
+  const { text } = await webhook.ops('/metrics')
+  t.match(text, /sallyport_webhook_large_reviews_refused_total\{reason="share"\} [1-9]/)
+  t.notMatch(text, /reason="full"/)
+  const told = webhook.log().filter(({ message }) => message.startsWith('more large reviews than wait'))
+  t.ok(
+    told.length >= 1 && told.length < refusals.length,
+    'a line each time that it fills up, and not for each review',
+  )
+  t.match(told[0], { level: 'warn', fields: { user: 'mallory', why: 'share' } })
 })

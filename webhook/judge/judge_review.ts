@@ -3,7 +3,6 @@
 import { admissionEvent } from '#core/module/admission_event.ts'
 import type { AdmissionEvent } from '#core/module/admission_event.ts'
 import type { BreakGlassVerb } from '#core/module/change.ts'
-import { printable } from '#core/module/printable.ts'
 import type { Clock } from '#core/clock.ts'
 import { epochSeconds } from '#core/clock.ts'
 import type { Result } from '#core/result.ts'
@@ -11,6 +10,7 @@ import { AuditFailure } from '#platform/audit_sink.ts'
 import type { AuditSink } from '#platform/audit_sink.ts'
 import type { Log } from '#platform/log.ts'
 import { errored } from '../review/answer.ts'
+import { uidAtBeginning } from '../review/beginning.ts'
 import type { ReviewProblem } from '../review/review.ts'
 import type { WebhookMetrics } from '../metrics.ts'
 import type { ClusterPort } from './cluster_port.ts'
@@ -28,8 +28,11 @@ export type PendingReview = {
 
 /** Works on what would hold the event loop up. */
 export type LargeReviews = {
-  /** `undefined`: as many as it takes are waiting. Rejects when it is lost over this review. */
-  open(body: Uint8Array<ArrayBuffer>): Promise<Result<PendingReview, ReviewProblem>> | undefined
+  /**
+   * `undefined`: as many as it takes are waiting; also later, when it made room for another user's. Rejects when it is lost over this
+   * review.
+   */
+  open(body: Uint8Array<ArrayBuffer>): Promise<Result<PendingReview, ReviewProblem> | undefined> | undefined
 }
 
 export type JudgeDeps = {
@@ -65,6 +68,7 @@ export async function judgeReview(body: Uint8Array<ArrayBuffer>, deps: JudgeDeps
     uid = known.uid
     if (opening === undefined) return busy(deps)
     const opened = opening instanceof Promise ? await opening : opening
+    if (opened === undefined) return busy(deps)
     if (!opened.ok) {
       log.warn({ ...opened.denial, bytes: body.byteLength }, 'no review')
       metrics.refused(400)
@@ -237,16 +241,4 @@ function factsOf({ uid, operation, resource, namespace, name, dryRun, user }: Re
 
 function secondsSince(began: number): number {
   return (performance.now() - began) / 1000
-}
-
-/**
- * The uid as kube-apiserver writes it, in the first field of the request: for the answer to a review that the thread was lost
- * over. '' where it stands elsewhere.
- */
-function uidAtBeginning(body: Uint8Array): string {
-  const beginning = Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, 512)).toString(
-    'latin1',
-  )
-  const uid = /"request":\s*\{\s*"uid":\s*"([!-~]{1,128}?)"/.exec(beginning)?.[1] ?? ''
-  return printable(uid)
 }

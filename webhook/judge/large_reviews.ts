@@ -6,6 +6,9 @@ import { confinedTo } from '#platform/confined_thread.ts'
 import type { Log } from '#platform/log.ts'
 import type { ReviewProblem } from '../review/review.ts'
 import { MAX_BODY_BYTES } from '../review/body.ts'
+import { printable } from '#core/module/printable.ts'
+import { userAtBeginning } from '../review/beginning.ts'
+import { FairPlaces } from './fair_places.ts'
 import type { LargeReviews, PendingReview } from './judge_review.ts'
 import type { Published, ThreadAnswer, ThreadAsked, ThreadStep } from './large_review_thread.ts'
 import { plainGiven } from './slim_subject.ts'
@@ -13,8 +16,11 @@ import type { PlainGiven } from './slim_subject.ts'
 import type { Decision, Given } from './open_review.ts'
 import { inTurns } from './turns.ts'
 
-/** Eight bodies of the largest size are 64 MiB; kube-apiserver has given up on those that would wait behind them. */
-const MAX_REVIEWS = 8
+/**
+ * Eight bodies of the largest size are 64 MiB; kube-apiserver has given up on those that would wait behind them. One user has all eight
+ * while nobody else comes: half of them wait, and make room.
+ */
+const PLACES = { most: 8, mostAtWork: 4 }
 /** Below the five seconds that kube-apiserver waits; opening or deciding what is largest takes a few tenths of one. */
 const STEP_TIMEOUT_MS = 4000
 /** Of reviews that are opened and wait for what the cluster says: objects of one of the largest, or of a few. */
@@ -27,19 +33,32 @@ export type LargeReviewThread = LargeReviews & {
 }
 
 export type LargeReviewOptions = {
-  readonly log: Pick<Log, 'error'>
+  readonly log: Pick<Log, 'error' | 'warn'>
+  /** One review that found no place, or made room for another. */
+  readonly onCrowded?: (why: Crowded) => void
   readonly stepTimeoutMs?: number
   /** Another program for the thread. */
   readonly file?: URL
 }
 
-type AnsweredStep = Extract<ThreadStep, { do: 'open' | 'decide' }>
+/** `share`: its user had the most places of all; `full`: all users together had too many. */
+export type Crowded = 'share' | 'full'
 
-type Waiting = {
-  readonly step: AnsweredStep
-  readonly resolve: (answer: ThreadAnswer) => void
+type OpenStep = Extract<ThreadStep, { do: 'open' }>
+type DecideStep = Extract<ThreadStep, { do: 'decide' }>
+
+/** One review in the thread, and whose place it has. */
+type Place = { readonly id: number; readonly user: string }
+
+type WaitingStep<Step, Answer> = {
+  readonly step: Step
+  readonly resolve: (answer: Answer) => void
   readonly reject: (error: Error) => void
 }
+
+/** `undefined`: it made room. */
+type WaitingOpen = WaitingStep<OpenStep, ThreadAnswer | undefined> & { readonly user: string }
+type Waiting = WaitingOpen | WaitingStep<DecideStep, ThreadAnswer>
 
 export function startLargeReviews(options: LargeReviewOptions): LargeReviewThread {
   return new ReviewThread(options)
@@ -47,13 +66,14 @@ export function startLargeReviews(options: LargeReviewOptions): LargeReviewThrea
 
 class ReviewThread implements LargeReviewThread {
   readonly #options: LargeReviewOptions
-  readonly #opening: Waiting[] = []
-  readonly #deciding: Waiting[] = []
+  readonly #places = new FairPlaces<WaitingOpen>(PLACES)
+  /** One line each time that it fills up: who sends as many as he can would write as many. */
+  #isCrowdTold = false
+  readonly #deciding: WaitingStep<DecideStep, ThreadAnswer>[] = []
   /** Bytes of each that was opened, or is being opened, by id. */
   readonly #open = new Map<number, number>()
   #worker: Worker | undefined
   #current: { readonly waiting: Waiting; readonly timer: NodeJS.Timeout } | undefined
-  #reviews = 0
   #nextId = 0
   #isClosed = false
 
@@ -63,13 +83,17 @@ class ReviewThread implements LargeReviewThread {
     this.#worker = this.#start()
   }
 
-  open(body: Uint8Array<ArrayBuffer>): Promise<Result<PendingReview, ReviewProblem>> | undefined {
-    if (this.#reviews >= MAX_REVIEWS || this.#isClosed) return undefined
-    this.#reviews += 1
+  open(body: Uint8Array<ArrayBuffer>): Promise<Result<PendingReview, ReviewProblem> | undefined> | undefined {
+    if (this.#isClosed) return undefined
+    const user = userAtBeginning(body)
+    if (!this.#places.hasRoomFor(user)) {
+      this.#crowded(user, body.byteLength, this.#places.isBusiest(user) ? 'share' : 'full')
+      return undefined
+    }
     this.#nextId += 1
     // A part of a buffer that others share stays where it is.
     const own = body.byteLength === body.buffer.byteLength ? body : new Uint8Array(body)
-    return this.#openOnThread(this.#nextId, own)
+    return this.#openOnThread(user, { do: 'open', id: this.#nextId, body: own })
   }
 
   async close(): Promise<void> {
@@ -78,40 +102,52 @@ class ReviewThread implements LargeReviewThread {
   }
 
   async #openOnThread(
-    id: number,
-    body: Uint8Array<ArrayBuffer>,
-  ): Promise<Result<PendingReview, ReviewProblem>> {
+    user: string,
+    step: OpenStep,
+  ): Promise<Result<PendingReview, ReviewProblem> | undefined> {
+    const { id } = step
+    const { promise, resolve, reject } = Promise.withResolvers<ThreadAnswer | undefined>()
+    const pushedOut = this.#places.take(user, { step, user, resolve, reject })
+    if (pushedOut !== undefined) {
+      this.#crowded(pushedOut.user, pushedOut.step.body.byteLength, 'share')
+      pushedOut.resolve(undefined)
+    }
+    this.#next()
+    let hasPlace = true
     let isPending = false
     try {
-      const answer = await this.#run({ do: 'open', id, body })
+      const answer = await promise
+      hasPlace = answer !== undefined
+      if (answer === undefined) return undefined
       if (answer.did !== 'open') throw failureOf(answer)
       if (!answer.opened.ok) return answer.opened
       isPending = true
-      return { ok: true, value: this.#pending(id, answer.opened.value) }
+      return { ok: true, value: this.#pending({ id, user }, answer.opened.value) }
     } finally {
-      if (!isPending) this.#release(id)
+      if (hasPlace && !isPending) this.#release({ id, user })
     }
   }
 
-  #pending(id: number, opened: ThreadAsked): PendingReview {
+  #pending(place: Place, opened: ThreadAsked): PendingReview {
     return {
       asked: opened.asked,
-      decide: (given) => this.#decide(id, given, opened),
+      decide: (given) => this.#decide(place, given, opened),
       drop: () => {
-        this.#post({ do: 'drop', id })
-        this.#release(id)
+        this.#post({ do: 'drop', id: place.id })
+        this.#release(place)
       },
     }
   }
 
-  async #decide(id: number, given: Given | undefined, opened: ThreadAsked): Promise<Decision> {
+  async #decide(place: Place, given: Given | undefined, opened: ThreadAsked): Promise<Decision> {
+    const { id } = place
     try {
       const plain = given === undefined ? undefined : await this.#tell(id, given, opened)
       const answer = await this.#run({ do: 'decide', id, given: plain })
       if (answer.did !== 'decide') throw failureOf(answer)
       return answer.decision
     } finally {
-      this.#release(id)
+      this.#release(place)
     }
   }
 
@@ -130,22 +166,33 @@ class ReviewThread implements LargeReviewThread {
   }
 
   /** To a thread that was lost since, it says nothing: whoever asks it for the verdict is told. */
-  #post(step: Exclude<ThreadStep, AnsweredStep>): void {
+  #post(step: Exclude<ThreadStep, OpenStep | DecideStep>): void {
     this.#worker?.postMessage(step)
   }
 
-  #release(id: number): void {
-    this.#reviews -= 1
+  #release({ id, user }: Place): void {
+    this.#places.free(user)
     this.#open.delete(id)
+    if (this.#places.held === 0) this.#isCrowdTold = false
     this.#next()
   }
 
+  /** Answered with 503, in favour of somebody else, or for want of anybody to make room. */
+  #crowded(user: string, bytes: number, why: Crowded): void {
+    const { log, onCrowded } = this.#options
+    onCrowded?.(why)
+    if (this.#isCrowdTold) return
+    this.#isCrowdTold = true
+    log.warn(
+      { why, user: printable(user), bytes },
+      'more large reviews than wait: refused with 503 until there is room',
+    )
+  }
+
   /** One step at a time, so that whoever is too slow is the one that goes. */
-  #run(step: AnsweredStep): Promise<ThreadAnswer> {
+  #run(step: DecideStep): Promise<ThreadAnswer> {
     const { promise, resolve, reject } = Promise.withResolvers<ThreadAnswer>()
-    const waiting = { step, resolve, reject }
-    if (step.do === 'open') this.#opening.push(waiting)
-    else this.#deciding.push(waiting)
+    this.#deciding.push({ step, resolve, reject })
     this.#next()
     return promise
   }
@@ -154,13 +201,13 @@ class ReviewThread implements LargeReviewThread {
   #nextWaiting(): Waiting | undefined {
     const decided = this.#deciding.shift()
     if (decided !== undefined) return decided
-    const step = this.#opening[0]?.step
-    if (step?.do !== 'open') return undefined
+    const step = this.#places.next()?.step
+    if (step === undefined) return undefined
     let opened = 0
     for (const bytes of this.#open.values()) opened += bytes
     if (opened > 0 && opened + step.body.byteLength > MAX_OPEN_BYTES) return undefined
     this.#open.set(step.id, step.body.byteLength)
-    return this.#opening.shift()
+    return this.#places.begin()
   }
 
   #next(): void {
