@@ -1,7 +1,7 @@
 // The section `kube` of sallyport.yaml: the clusters that trust this broker, as far as the broker itself deals with them.
 import { Type } from '#platform/config/schema_type.ts'
 import type { Static } from '#platform/config/schema_type.ts'
-import { name } from './policy_schema.ts'
+import { name } from './field_schema.ts'
 
 /** What holds where the file says nothing: the prefixes of `sallyport kube auth-config`. */
 export const KUBE_DEFAULTS = { usernamePrefix: 'ci:', groupsPrefix: 'ci:' } as const

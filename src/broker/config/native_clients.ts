@@ -16,8 +16,8 @@ import {
 import type { Entry, LoadContext } from './load_context.ts'
 import { checkTtl, seconds } from './native_server.ts'
 import { checkPublicKeys, readJwksFile } from './public_keys.ts'
-import { ClientSchema, GRANT_WORDS } from './schema.ts'
-import type { ClientAuthFile, ClientFile } from './schema.ts'
+import { ClientSchema, GRANT_WORDS } from './client_schema.ts'
+import type { ClientAuthFile, ClientFile } from './client_schema.ts'
 
 type Known = { readonly connectors: ReadonlySet<string>; readonly policies: ReadonlySet<string> }
 type AuthFile<M extends ClientAuthFile['method']> = Extract<ClientAuthFile, { method: M }>

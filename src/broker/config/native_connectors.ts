@@ -18,8 +18,8 @@ import {
 import type { Entry, LoadContext } from './load_context.ts'
 import { seconds } from './native_server.ts'
 import { readJwksFile } from './public_keys.ts'
-import { ConnectorSchema, DEFAULTS } from './schema.ts'
-import type { ConnectorFile } from './schema.ts'
+import { CONNECTOR_DEFAULTS, ConnectorSchema } from './connector_schema.ts'
+import type { ConnectorFile } from './connector_schema.ts'
 import { reservedConnector } from './subject_ids.ts'
 
 const LARGE_SKEW_SECONDS = 300
@@ -54,7 +54,7 @@ function readConnector(context: LoadContext, entry: Entry<ConnectorFile>, broker
     strictAudience: file.strictAudience ?? false,
     algorithms: file.algorithms ?? preset.algorithms,
     headerTypes: preset.headerTypes,
-    clockSkewSeconds: seconds(file.clockSkew ?? DEFAULTS.clockSkew),
+    clockSkewSeconds: seconds(file.clockSkew ?? CONNECTOR_DEFAULTS.clockSkew),
     maxAgeSeconds: seconds(file.maxAge) ?? preset.maxAgeSeconds,
     maxLifetimeSeconds: seconds(file.maxLifetime) ?? preset.maxLifetimeSeconds,
     singleUse: file.singleUse ?? preset.singleUse,
@@ -226,7 +226,7 @@ function checkIssuer(context: LoadContext, path: YamlPath, file: ConnectorFile, 
     const wayOut = 'name the issuer of the jobs'
     reportError(context, { code: 'connector_issuer_ours', path: [...path, 'issuer'], message, wayOut })
   }
-  if (seconds(file.clockSkew ?? DEFAULTS.clockSkew) > LARGE_SKEW_SECONDS) {
+  if (seconds(file.clockSkew ?? CONNECTOR_DEFAULTS.clockSkew) > LARGE_SKEW_SECONDS) {
     const message = 'a token passes for this long after it has expired'
     const wayOut = 'keep the clocks in time and write 30s'
     reportWarning(context, { code: 'connector_skew_large', path: [...path, 'clockSkew'], message, wayOut })

@@ -4,16 +4,7 @@ import { parseDuration } from '#platform/config/duration.ts'
 import { Type, words } from '#platform/config/schema_type.ts'
 import type { Static } from '#platform/config/schema_type.ts'
 import { parseTime } from '#platform/config/formats.ts'
-
-export const duration = (description: string, fallback?: string) =>
-  Type.String({
-    format: 'go-duration',
-    description,
-    ...(fallback !== undefined && { default: fallback }),
-  })
-export const path = (description: string) => Type.String({ minLength: 1, description })
-export const name = (description: string) => Type.String({ minLength: 1, maxLength: 256, description })
-export const names = (description: string) => Type.Array(Type.String({ minLength: 1 }), { description })
+import { duration, name, names } from './field_schema.ts'
 
 const Scalar = Type.Union([Type.String({ minLength: 1 }), Type.Number(), Type.Boolean()])
 

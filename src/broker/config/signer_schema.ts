@@ -1,7 +1,7 @@
 // The section `keys.signer` as an operator writes it: private keys that lie elsewhere.
 import { Type } from '#platform/config/schema_type.ts'
 import type { Static } from '#platform/config/schema_type.ts'
-import { duration, path } from './policy_schema.ts'
+import { duration, path } from './field_schema.ts'
 
 /** What holds where the file says nothing. */
 export const SIGNER_DEFAULTS = {

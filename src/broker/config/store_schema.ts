@@ -2,7 +2,7 @@
 // share.
 import { Type, words } from '#platform/config/schema_type.ts'
 import type { Static } from '#platform/config/schema_type.ts'
-import { duration, path } from './policy_schema.ts'
+import { duration, path } from './field_schema.ts'
 
 /** What holds where the file says nothing. */
 export const STORE_DEFAULTS = {

@@ -22,7 +22,7 @@ import { readKube } from '../native_kube.ts'
 import { checkTtl, readServer, seconds } from '../native_server.ts'
 import { KUBERNETES_TTL_SECONDS } from '../native_targets.ts'
 import { PolicySchema, toPolicySource } from '../policy_schema.ts'
-import { GRANT_WORDS } from '../schema.ts'
+import { GRANT_WORDS } from '../client_schema.ts'
 import type { DexCode } from './dex_codes.ts'
 import {
   OverlayAudienceSchema,

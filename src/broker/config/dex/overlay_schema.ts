@@ -2,13 +2,14 @@
 // sallyport.yaml, with the same names and the same descriptions.
 import { Type } from '#platform/config/schema_type.ts'
 import type { Static } from '#platform/config/schema_type.ts'
+import { ClientSchema } from '../client_schema.ts'
+import { ConnectorSchema } from '../connector_schema.ts'
+import { names } from '../field_schema.ts'
 import { KubeSchema } from '../kube_schema.ts'
-import { names, PolicySchema } from '../policy_schema.ts'
+import { PolicySchema } from '../policy_schema.ts'
 import {
   AuditSchema,
   AudienceSchema,
-  ClientSchema,
-  ConnectorSchema,
   KeysSchema,
   LimitsSchema,
   LogSchema,
