@@ -103,6 +103,7 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
     audit.close()
     throw error
   })
+  metrics.levers(levers)
   const issuers = createIssuerKeysRegistry({ clock, onEvent: (event) => tellIssuerKeys(event, log) })
   return {
     issuers,

@@ -3,6 +3,8 @@
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import type { AuditEvent } from '#core/audit_event.ts'
 import { metricHash } from '#core/kube/apiserver_metrics.ts'
+import type { LeverBook } from './levers/lever_book.ts'
+import { leverMetrics } from './levers/lever_metrics.ts'
 import { signerMetrics } from './remote_signer/signer_metrics.ts'
 import type { SignerCall, SignerStatus } from './remote_signer/guarded_signer.ts'
 import type { Closed } from './http/connection_gate.ts'
@@ -25,6 +27,8 @@ export type Metrics = {
   readonly signerCall: (call: SignerCall) => void
   /** Asked at each scrape for how the signer elsewhere is. */
   readonly signer: (status: () => SignerStatus) => void
+  /** Asked at each scrape for what is pulled in an emergency. */
+  readonly levers: (book: Pick<LeverBook, 'inForce' | 'failure'>) => void
   /** The key set that is served from now on, its very bytes. */
   readonly keySet: (body: string) => void
 }
@@ -163,6 +167,7 @@ export function createMetrics(version: string): Metrics {
     },
     configLoadedAt: (seconds) => loadedAt.set(seconds),
     ...signerMetrics(registry),
+    ...leverMetrics(registry),
     keySet(body) {
       keySetInfo.reset()
       keySetInfo.set({ hash: metricHash(body) }, 1)

@@ -11,6 +11,7 @@ import t from 'tap'
 import { parse, parseAllDocuments, stringify } from 'yaml'
 import { SECRETS } from '../support/broker_config.ts'
 import { folder } from '../support/cli.ts'
+import { startKeyService } from '../support/key_service.ts'
 import { mustPrint } from '../support/kube_modules.ts'
 import { startKubeWebhook } from '../support/kube_webhook.ts'
 import { moduleJson } from '../support/module_changes.ts'
@@ -107,6 +108,10 @@ t.test('with a real Prometheus', { skip: peer.skip }, async (t) => {
   const upstream = await startTestIssuer()
   t.teardown(() => upstream.close())
   const broker = await makeFolder(t, upstream)
+  const service = await startKeyService(t, folder(t), 'bearer-of-the-key-service')
+  const { url, tokenFile, caFile } = service
+  const signer = { type: 'http', url, tokenFile, caFile, key: 'ec' }
+  broker.write((config) => void Object.assign(config, { keys: { signer } }))
   await broker.start()
 
   // The apiserver wants a client certificate; this one asks for Prometheus.
@@ -154,7 +159,8 @@ t.test('with a real Prometheus', { skip: peer.skip }, async (t) => {
     t.not(denied.code, 0)
     await refusedByWebhook(replica.url, webhook.caPem)
     broker.write(
-      (config) => void Object.assign(config, { log: { level: round % 2 === 0 ? 'debug' : 'info' } }),
+      (config) =>
+        void Object.assign(config, { keys: { signer }, log: { level: round % 2 === 0 ? 'debug' : 'info' } }),
     )
     await sleep(1500)
   }

@@ -2,12 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Registry } from 'prom-client'
 import t from 'tap'
 import type { Test } from 'tap'
 import { MAX_LEVERS, MAX_REVOKED, MAX_REVOKED_BY_CLIENT } from '../../src/core/levers.ts'
 import type { Lever, LeverName } from '../../src/core/levers.ts'
 import { openLeverBook } from '../../src/platform/levers/lever_book.ts'
 import type { LeverBook, LeverBookDeps } from '../../src/platform/levers/lever_book.ts'
+import { leverMetrics } from '../../src/platform/levers/lever_metrics.ts'
 import {
   liftLever,
   pullLever,
@@ -321,4 +323,35 @@ t.test('what cannot be written into the audit log is told later', async (t) => {
   const whole = await world.open()
   t.equal(isOff(whole), true)
   t.equal(world.told.length, 1)
+})
+
+t.test('metrics say how much is pulled, how much was revoked, and whether new levers are seen', async (t) => {
+  const world = makeWorld(t)
+  const book = await world.open()
+  const registry = new Registry()
+  leverMetrics(registry).levers(book)
+  const shown = async (): Promise<readonly string[]> =>
+    (await registry.metrics()).split('\n').filter((line) => /^sallyport.* [^0]\d*$/.test(line))
+  t.strictSame(await shown(), ['sallyport_levers_followed 1'])
+  await world.pull({ action: 'disable', kind: 'client', id: 'ci' })
+  await world.pull({ action: 'disable', kind: 'client', id: 'open' })
+  await world.pull({ action: 'deny', kind: 'client', id: 'ci' }, START + HOUR)
+  await book.refresh()
+  await book.revoke({ jti: 'a', client: 'ci', exp: (START + HOUR) / 1000 })
+  t.strictSame(await shown(), [
+    'sallyport_levers{action="disable",kind="client"} 2',
+    'sallyport_levers{action="deny",kind="client"} 1',
+    'sallyport_revoked_tokens 1',
+    'sallyport_levers_followed 1',
+  ])
+  await world.lift({ action: 'disable', kind: 'client', id: 'open' })
+  await book.refresh()
+  t.match(await registry.metrics(), /^sallyport_levers\{action="disable",kind="client"\} 1$/m)
+  t.match(await registry.metrics(), /^sallyport_levers\{action="disable",kind="policy"\} 0$/m, 'told, too')
+})
+
+t.test('a replica that cannot ask its store says so in its metrics', async (t) => {
+  const registry = new Registry()
+  leverMetrics(registry).levers({ inForce: () => ({ pulled: [], revoked: 0 }), failure: () => 'away' })
+  t.match(await registry.metrics(), /^sallyport_levers_followed 0$/m)
 })

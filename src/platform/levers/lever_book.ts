@@ -10,6 +10,8 @@ import type { LeverEvent, StoredEvent } from './lever_store.ts'
 
 export interface LeverBook {
   current(): Levers
+  /** What people have pulled, and how many tokens clients have revoked. */
+  inForce(): { readonly pulled: readonly Lever[]; readonly revoked: number }
   /**
    * Denies one token of ours for as long as it lives, here at once and elsewhere as soon as they look. `full`, and nothing
    * done, when too many are remembered. Rejects with StoreFailure: then it may be denied or not.
@@ -140,6 +142,7 @@ export async function openLeverBook(deps: LeverBookDeps): Promise<LeverBook> {
 
   return {
     current: () => current,
+    inForce: () => ({ pulled, revoked: revoked.size }),
     async revoke({ jti, client, exp }) {
       if (revoked.has(jti)) return 'revoked'
       if (revoked.size >= MAX_REVOKED || revokedBy(revoked, client) >= MAX_REVOKED_BY_CLIENT) return 'full'
