@@ -1,4 +1,4 @@
-// When the webhook is ready: it knows what the cluster holds, its events are written, its certificate would be trusted, and it does not
+// When the webhook is ready: it knows what the cluster holds, its ledger and its events are written, its certificate would be trusted, and it does not
 // end. Each says what is missing; a policy that cannot be read is told, too, and one that an open port takes something from.
 import type { AuditSink } from '#platform/audit_sink.ts'
 import type { AdmissionEvent } from '#core/module/admission_event.ts'
@@ -8,7 +8,7 @@ import type { CertificateSource } from './certificate/source.ts'
 import type { ClusterPort } from './judge/cluster_port.ts'
 
 export type HealthParts = {
-  readonly cluster: Pick<ClusterPort, 'missing' | 'troubles' | 'ledgerTrouble' | 'policies'>
+  readonly cluster: Pick<ClusterPort, 'unsynced' | 'troubles' | 'ledgerTrouble' | 'policies'>
   readonly audit: Pick<AuditSink<AdmissionEvent>, 'failure'>
   readonly certificate: Pick<CertificateSource, 'missing'>
   /** Whoever reaches the port is taken for kube-apiserver. */
@@ -26,7 +26,8 @@ export function webhookChecks({
   isOpen,
   isDraining,
 }: HealthParts): readonly Check[] {
-  const unsynced = cluster.missing()
+  const unsynced = cluster.unsynced()
+  const ledger = cluster.ledgerTrouble()
   const troubles = cluster.troubles()
   const auditFailure = audit.failure()
   const distrust = certificate.missing()
@@ -46,10 +47,10 @@ export function webhookChecks({
     },
     {
       name: 'ledger',
-      ok: cluster.ledgerTrouble() === undefined,
-      detail: cluster.ledgerTrouble() ?? 'is fed',
-      // Reviews are judged by what is listed, too.
-      isRequired: false,
+      ok: ledger === undefined,
+      detail: ledger?.why ?? 'is fed and written',
+      // Reviews are judged by what is listed and in memory, too; not for long, since the process may end.
+      isRequired: ledger?.isMissing === true,
     },
     publisherCheck(isOpen ? pinningPolicies(cluster.policies()) : []),
     { name: 'audit', ok: auditFailure === undefined, detail: auditFailure ?? 'is written', isRequired: true },

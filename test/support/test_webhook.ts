@@ -15,7 +15,7 @@ import type { NamedPolicy } from '../../src/core/module/policy_choice.ts'
 import type { Result } from '../../src/core/result.ts'
 import { AuditFailure } from '../../src/platform/audit_sink.ts'
 import type { CertificateSource, ServingCertificate } from '../../webhook/certificate/source.ts'
-import type { JudgedRequest } from '../../webhook/judge/cluster_port.ts'
+import type { JudgedRequest, LedgerTrouble } from '../../webhook/judge/cluster_port.ts'
 import { startLargeReviews } from '../../webhook/judge/large_reviews.ts'
 import { createWebhookMetrics } from '../../webhook/metrics.ts'
 import { openWebhook } from '../../webhook/webhook.ts'
@@ -31,7 +31,7 @@ export type FakeCluster = {
   missing: readonly string[]
   policies: readonly NamedPolicy[]
   troubles: readonly string[]
-  ledgerTrouble: string | undefined
+  ledgerTrouble: LedgerTrouble | undefined
   facts: LedgerFacts | ((subject: ChangeSubject) => LedgerFacts)
   mayDo: (verb: BreakGlassVerb) => Result<boolean, string>
   readonly remembered: JudgedRequest[]
@@ -123,7 +123,11 @@ export async function startTestWebhook(t: Test, options: TestWebhookOptions = {}
     },
     {
       cluster: {
-        missing: () => cluster.missing,
+        missing: () =>
+          cluster.ledgerTrouble?.isMissing === true
+            ? [...cluster.missing, `ledger: ${cluster.ledgerTrouble.why}`]
+            : cluster.missing,
+        unsynced: () => cluster.missing,
         policies: () => cluster.policies,
         troubles: () => cluster.troubles,
         ledgerTrouble: () => cluster.ledgerTrouble,

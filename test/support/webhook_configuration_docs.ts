@@ -54,9 +54,11 @@ judged, and another thread takes its place. What no thread could judge in time i
 ## Health and metrics
 
 \`/livez\` says that the process answers; \`/readyz\` and \`/healthz\` what is missing: \`watches\` (which are not in sync), \`audit\`
-(events cannot be written), \`certificate\` (no API server would trust it yet), \`draining\`. \`policies\` tells of those that cannot
-be read; the others hold, and it stays ready. So it does with \`ledger\`,
-which tells when an error of ours kept something out of it, and with \`publishers\`, which tells of policies that go by the id of the
+(events cannot be written), \`certificate\` (no API server would trust it yet), \`draining\`. \`ledger\` fails at once when entries cannot
+be written, and says why; it stays ready and judges by what it has in memory, but not before the first entries are written, and not for
+more than half a minute: then it is not ready, and reviews get 503. Entries that their definition refuses, and what an error of ours kept
+out of the ledger, are told there as well, and it stays ready. So it does with \`policies\`, which tells of those that cannot
+be read (the others hold), and with \`publishers\`, which tells of policies that go by the id of the
 first publisher while [the port is open](webhook-install.md#only-kube-apiserver-is-answered), so that the ledger keeps none.
 
 | metric | labels | |

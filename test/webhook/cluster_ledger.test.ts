@@ -37,11 +37,46 @@ t.test('nothing is known until everything was listed and recorded', async (t) =>
     () => (kube.writes.includes(`POST ${PUBLISHED_VERSIONS}`) ? true : undefined),
     'it tries to write',
   )
-  t.same(cluster.missing(), ['ledger: 1 entries of what is stored are not written yet'])
+  const refusal = () => (cluster.ledgerTrouble()?.why.includes('etcd is full') === true ? true : undefined)
+  await eventually(refusal, 'why is said')
+  t.match(cluster.missing(), [/^ledger: 1 entries could not be written for \d+ s: .*etcd is full$/])
+  t.same(cluster.unsynced(), [], 'no watch is blamed')
+  t.match(cluster.ledgerTrouble(), { isMissing: true })
   kube.intercept = () => undefined
   await cluster.synced
   t.same(cluster.missing(), [])
+  t.equal(cluster.ledgerTrouble(), undefined)
   t.same(kept(kube), ['1.0.0 present'])
+})
+
+t.test('writes that fail later are told at once, and judged through', async (t) => {
+  const { kube, cluster } = await synced(t)
+  kube.intercept = ({ method, path }) =>
+    method === 'POST' && path === PUBLISHED_VERSIONS
+      ? { kind: 'status', status: 403, message: 'publishedversions is forbidden' }
+      : undefined
+  module(kube, { versions: ['1.0.0'] })
+  const trouble = await eventually(() => cluster.ledgerTrouble(), 'it is told')
+  t.match(trouble, { why: /^1 entries could not be written for \d+ s: .*forbidden$/, isMissing: false })
+  t.same(cluster.missing(), [])
+  kube.intercept = () => undefined
+  await eventually(() => (cluster.ledgerTrouble() === undefined ? true : undefined), 'it is over')
+  t.same(kept(kube), ['1.0.0 present'])
+})
+
+t.test('an entry that its definition refuses is told as long as it is in memory alone', async (t) => {
+  const { kube, cluster } = await synced(t)
+  kube.intercept = ({ method, path }) =>
+    method === 'POST' && path === PUBLISHED_VERSIONS
+      ? { kind: 'status', status: 422, message: 'spec.by: Too long' }
+      : undefined
+  module(kube, { versions: ['1.0.0'] })
+  const trouble = await eventually(() => cluster.ledgerTrouble(), 'it is told')
+  t.match(trouble, {
+    why: /^1 entries are refused by their definition, and in memory alone/,
+    isMissing: false,
+  })
+  t.same(cluster.missing(), [])
 })
 
 t.test(

@@ -34,9 +34,31 @@ t.test('a change that cannot be worked out ends no process, and is told', async 
   isBroken = true
   kube.put(MODULES, JSON.parse(JSON.stringify(moduleJson({ metadata: { uid: undefined } }))))
   const trouble = await eventually(() => cluster.ledgerTrouble(), 'it is told')
-  t.match(trouble, /^the ledger could not be fed/)
+  t.match(trouble, { why: /^the ledger could not be fed/, isMissing: false })
   t.same(told, ['ledger not fed'])
   t.same(cluster.missing(), [], 'and reviews are judged')
+})
+
+t.test('a ledger that could not be fed at the start is said to be so, and nothing is judged', async (t) => {
+  const kube = memoryKube()
+  kube.put(MODULES, JSON.parse(JSON.stringify(moduleJson({ metadata: { uid: 'u-1' } }))))
+  const cluster = await openCluster({
+    connection: kube.connection,
+    log: { debug: ignore, info: ignore, warn: ignore, error: ignore },
+    clock: () => {
+      throw new Error('no time')
+    },
+    registry: new Registry(),
+    random: () => 0,
+  })
+  t.teardown(() => cluster.close())
+  const trouble = await eventually(
+    () =>
+      cluster.ledgerTrouble()?.why.includes('at the start') === true ? cluster.ledgerTrouble() : undefined,
+    'it is told',
+  )
+  t.match(trouble, { isMissing: true })
+  t.match(cluster.missing(), [/^ledger: it could not be fed at the start/])
 })
 
 t.test('a look at everything that goes well makes it good', async (t) => {

@@ -307,6 +307,25 @@ t.test('a policy that cannot be read is told, and the others are judged by', asy
   t.equal((await webhook.post(recordedReview('update-jsonpatch-append'))).status, 200)
 })
 
+t.test(
+  'a ledger that cannot be written is told on one line, and after a while nothing is judged',
+  async (t) => {
+    const webhook = await startTestWebhook(t)
+    t.match(await webhook.ops('/readyz'), { status: 200, text: '[+]ledger ok: is fed and written\n' })
+    const why = '3 entries could not be written for 12 s: etcd is full'
+    webhook.cluster.ledgerTrouble = { why, isMissing: false }
+    const early = await webhook.ops('/readyz')
+    t.match(early, { status: 200, text: `[-]ledger failed: ${why}\n` })
+    t.match(early.text, '[+]watches ok: in sync\n')
+    t.equal((await webhook.post(recordedReview('update-jsonpatch-append'))).status, 200)
+    webhook.cluster.ledgerTrouble = { why, isMissing: true }
+    const late = await webhook.ops('/readyz')
+    t.match(late, { status: 503, text: `[-]ledger failed: ${why}\n` })
+    t.match(late.text, '[+]watches ok: in sync\n', 'what is not wrong is not called so')
+    t.equal((await webhook.post(recordedReview('update-jsonpatch-append'))).status, 503)
+  },
+)
+
 t.test('with an open port policies that go by the first publisher are told', async (t) => {
   const own = { name: 'own', spec: aPolicy() }
   const part = {

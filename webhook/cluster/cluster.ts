@@ -12,7 +12,7 @@ import type { WatchDeps } from '#platform/kube/watch_cache.ts'
 import { KubeLedger } from '#platform/ledger/kube_ledger.ts'
 import type { Ledger } from '#platform/ledger/ledger.ts'
 import type { Log } from '#platform/log.ts'
-import type { ClusterPort, JudgedRequest } from '../judge/cluster_port.ts'
+import type { ClusterPort, JudgedRequest, LedgerTrouble } from '../judge/cluster_port.ts'
 import { Feeder } from '../ledger/feeder.ts'
 import { JudgedRequests } from '../ledger/judged_requests.ts'
 import { askAccess } from './access_review.ts'
@@ -88,21 +88,45 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   })
   let own: IdentityList | undefined
   let isBegun = false
+  let isStartFailed = false
   function begin(): void {
     if (isBegun || !holdings.isListed || !ledger.isListed) return
     isBegun = true
     // Never fed is never in sync: what was published would be unknown.
     feeder.start().then(
       () => synced.resolve(),
-      (error: unknown) => log.error({ err: error }, 'ledger not fed at the start'),
+      (error: unknown) => {
+        isStartFailed = true
+        log.error({ err: error }, 'ledger not fed at the start')
+      },
     )
   }
-  const missing = (): readonly string[] => {
-    const why = [...holdings.missing(), ...[ledger.missing()].filter((text) => text !== undefined)]
+  const unsynced = (): readonly string[] => {
+    const why = [...holdings.missing(), ...[ledger.watch.missing()].filter((text) => text !== undefined)]
     if (own === undefined) why.push('own name: not known yet')
-    if (why.length === 0 && !feeder.isFed)
-      why.push(`ledger: ${ledger.backlog} entries of what is stored are not written yet`)
     return why
+  }
+  const ledgerTrouble = (): LedgerTrouble | undefined => {
+    const unwritten = ledger.unwritten()
+    const isUnfed = !feeder.isFed && unsynced().length === 0
+    if (isStartFailed)
+      return {
+        why: 'it could not be fed at the start: see the log, and start this Pod anew',
+        isMissing: true,
+      }
+    if (unwritten !== undefined) return { why: unwritten.why, isMissing: unwritten.isOld || isUnfed }
+    if (isUnfed)
+      return { why: `${ledger.backlog} entries of what is stored are not written yet`, isMissing: true }
+    if (feeder.trouble !== undefined) return { why: feeder.trouble, isMissing: false }
+    if (ledger.refused === 0) return undefined
+    return {
+      why: `${ledger.refused} entries are refused by their definition, and in memory alone: see the log, and apply deploy/crds/sallyport of this release`,
+      isMissing: false,
+    }
+  }
+  const missing = (): readonly string[] => {
+    const trouble = ledgerTrouble()
+    return trouble?.isMissing === true ? [...unsynced(), `ledger: ${trouble.why}`] : unsynced()
   }
   const publishedOf = ({ subject }: JudgedRequest) =>
     ledger.published({
@@ -126,8 +150,9 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   return {
     ledger,
     missing,
+    unsynced,
     troubles: () => holdings.troubles(),
-    ledgerTrouble: () => feeder.trouble,
+    ledgerTrouble,
     policies: () => holdings.policies(),
     factsOf: (subject: ChangeSubject): LedgerFacts =>
       factsOf(subject, { holdings, ledger, ownIdentities: own ?? NOBODY }),

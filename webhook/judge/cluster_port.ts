@@ -6,13 +6,15 @@ import type { KubeUser } from '#core/kube/kube_user.ts'
 import type { Result } from '#core/result.ts'
 
 export type ClusterPort = {
-  /** Names of the watches that are not in sync; empty: what follows is what the cluster holds. */
+  /** Why nothing is judged; empty: what follows is what the cluster holds. */
   missing(): readonly string[]
+  /** Of those the watches that are not in sync. */
+  unsynced(): readonly string[]
   policies(): readonly NamedPolicy[]
   /** What an operator should mend, though reviews are judged: policies that cannot be read. */
   troubles(): readonly string[]
-  /** What the ledger may lack, and why; `undefined`: nothing that is known. */
-  ledgerTrouble(): string | undefined
+  /** What the ledger lacks, or may lack, and why; `undefined`: nothing that is known. */
+  ledgerTrouble(): LedgerTrouble | undefined
   /** From memory, in time that the change decides and not the cluster. */
   factsOf(subject: ChangeSubject): LedgerFacts
   /** Of what was allowed and is no dry run: who did it, for whoever sees the commit. */
@@ -23,6 +25,12 @@ export type ClusterPort = {
     verb: BreakGlassVerb,
     object: { readonly resource: 'modules' | 'providers'; readonly namespace: string; readonly name: string },
   ): Promise<Result<boolean, string>>
+}
+
+export type LedgerTrouble = {
+  readonly why: string
+  /** Nothing is judged until it is over. */
+  readonly isMissing: boolean
 }
 
 export type JudgedRequest = {

@@ -57,6 +57,8 @@ export class KubeLedger implements Ledger {
   readonly #failing = new Map<string, { readonly sinceMs: number; readonly why: string }>()
   /** Names whose turn it is. */
   #ready: string[] = []
+  /** Names of entries that the book has, too. */
+  readonly #refused = new Set<string>()
   readonly #working = new Set<Promise<void>>()
   readonly #timers = new Set<NodeJS.Timeout>()
   #isClosed = false
@@ -122,7 +124,22 @@ export class KubeLedger implements Ledger {
   }
 
   missing(): string | undefined {
-    return this.#cache.missing() ?? this.#oldBacklog()
+    const unwritten = this.unwritten()
+    return this.#cache.missing() ?? (unwritten?.isOld === true ? `ledger: ${unwritten.why}` : undefined)
+  }
+
+  /** What could not be written and is tried again; old: for longer than may be borne. */
+  unwritten(): { readonly why: string; readonly isOld: boolean } | undefined {
+    const [oldest] = this.#failing.values()
+    if (oldest === undefined) return undefined
+    const ageMs = this.#options.now() - oldest.sinceMs
+    const why = `${this.#failing.size} entries could not be written for ${Math.round(ageMs / 1000)} s: ${oldest.why}`
+    return { why, isOld: ageMs > this.#options.staleAfterMs }
+  }
+
+  /** Entries that the definition refuses: in memory alone as long as this process runs. */
+  get refused(): number {
+    return this.#refused.size
   }
 
   async record(module: ModuleKey, writes: ReadonlyMap<string, PublishedFacts>): Promise<void> {
@@ -151,14 +168,6 @@ export class KubeLedger implements Ledger {
   #tellUnremembered(module: ModuleKey, versions: number): void {
     this.#options.log.warn({ ...module, versions }, UNREMEMBERED)
     this.#options.onUnremembered?.(versions)
-  }
-
-  #oldBacklog(): string | undefined {
-    const [oldest] = this.#failing.values()
-    if (oldest === undefined) return undefined
-    const ageMs = this.#options.now() - oldest.sinceMs
-    if (ageMs <= this.#options.staleAfterMs) return undefined
-    return `ledger: ${this.#failing.size} entries could not be written for ${Math.round(ageMs / 1000)} s: ${oldest.why}`
   }
 
   #read(object: JsonObject, resourceVersion: string): Kept | undefined {
@@ -249,6 +258,8 @@ export class KubeLedger implements Ledger {
     if (result === 'conflict') return this.#later(name, 0)
     if (result === 'failed') return this.#retryLater(name, pending)
     this.#failing.delete(name)
+    if (result === 'refused') this.#refused.add(name)
+    else this.#refused.delete(name)
     pending.failures = 0
     pending.isNew = false
     const stored = this.#cache.get(name)?.facts
