@@ -33,7 +33,7 @@ export async function runWorkers(
   if (config.store.type === 'memory') {
     io.stderr.write(
       'sallyport: workers share a store, and a memory store is each process its own: a token that is good once would be good once in each\n' +
-        '    -> store.type sqlite or postgres (--store sqlite with --dex-config), or leave --workers out\n',
+        '    -> store.type sqlite, postgres or kubernetes (--store sqlite with --dex-config), or leave --workers out\n',
     )
     return EXIT.configuration
   }

@@ -157,6 +157,39 @@ t.test('two brokers share a cluster', async (t) => {
     },
   )
 
+  await t.test('workers of one server share it as well, with the other broker', async (t) => {
+    await brokers[0]?.stop()
+    const server = await first.start(['--workers', '2'])
+    await until(async () =>
+      /^\[\+\]workers ok: 2 of 2 serve\n\[\+\]store ok/.test(await first.text(`${first.opsUrl}/readyz`)),
+    )
+    t.equal(await keysOf(first), await keysOf(second))
+    const token = mint()
+    const asked = Array.from({ length: 100 }, (_, index) => exchange(token, index % 4 === 0 ? second : first))
+    const statuses = (await Promise.all(asked)).map(({ status }) => status)
+    t.equal(statuses.filter((status) => status === 200).length, 1)
+    t.equal(statuses.filter((status) => status === 401).length, 99)
+    await run(process.execPath, [MAIN, 'emergency', 'disable', 'client', 'ci', '--why', 'INC-1'], {
+      cwd: second.path,
+      env: SERVE_ENV,
+    })
+    // Several connections: those are what workers take turns at.
+    await until(async () => {
+      const answers = await Promise.all(Array.from({ length: 8 }, () => exchange(mint(), first)))
+      return answers.every(({ status }) => status === 401)
+    })
+    await run(process.execPath, [MAIN, 'emergency', 'lift', 'disable', 'client', 'ci', '--why', 'over'], {
+      cwd: second.path,
+      env: SERVE_ENV,
+    })
+    await until(async () => (await exchange(mint(), first)).status === 200)
+    await server.stop()
+    t.equal(await server.exited, '0')
+    t.notMatch(server.logs(), /"worker ends|eyJ/)
+    brokers = [await first.start(), ...brokers.slice(1)]
+    await until(async () => (await exchange(mint(), second)).status === 200)
+  })
+
   await t.test('the keys come back from the backup of the guide', async (t) => {
     const before = await keysOf(first)
     const [, guide = ''] = readFileSync('docs/operations.md', 'utf8').split('\n### Kubernetes\n')
