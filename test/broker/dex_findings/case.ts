@@ -26,44 +26,20 @@ export type Case = {
   readonly withPasswords?: boolean
 }
 
-export const error = (
-  code: DexCode,
-  says: string,
-  from: string,
-  to: string,
-  at: string,
-  more: Partial<Case> = {},
-): Case => ({
-  code,
-  says,
-  from,
-  to,
-  at,
-  severity: 'error',
-  ...more,
-})
-export const warning = (
-  code: DexCode,
-  says: string,
-  from: string,
-  to: string,
-  at: string,
-  more: Partial<Case> = {},
-): Case => ({
-  ...error(code, says, from, to, at, more),
-  severity: 'warning',
-})
-export const note = (
-  code: DexCode,
-  says: string,
-  from: string,
-  to: string,
-  at: string,
-  more: Partial<Case> = {},
-): Case => ({
-  ...error(code, says, from, to, at, more),
-  severity: 'note',
-})
+const finding =
+  (severity: Case['severity']) =>
+  (code: DexCode, says: string, from: string, to: string, at: string, more: Partial<Case> = {}): Case => ({
+    code,
+    says,
+    from,
+    to,
+    at,
+    severity,
+    ...more,
+  })
+export const error = finding('error')
+export const warning = finding('warning')
+export const note = finding('note')
 
 /** The same file as values of the chart. */
 export function chart(): string {
