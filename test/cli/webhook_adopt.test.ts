@@ -107,20 +107,20 @@ t.test('adopt prints a policy to begin with that denies nothing, and reads it it
   t.match(again.stdout, /told {4}WH-V7/)
 })
 
+function storedPolicy(name: string): object {
+  return { metadata: { name }, spec: { selector: {}, defaultMode: 'warn' } }
+}
+
 t.test(
   'the policy to begin with takes the place of the first look, and says whose way it is in',
   async (t) => {
-    const stored = (name: string): object => ({
-      metadata: { name },
-      spec: { selector: {}, defaultMode: 'warn' },
-    })
     const lists = { modules: [good], versions: [] }
     const alone = await adopt(t, lists, ['--starter'])
     t.equal(parse(alone.stdout).metadata.name, 'first-look')
     t.notMatch(alone.stdout, /takes the place|WH-O1/)
-    const looked = await adopt(t, { ...lists, modulepolicies: [stored('first-look')] }, ['--starter'])
+    const looked = await adopt(t, { ...lists, modulepolicies: [storedPolicy('first-look')] }, ['--starter'])
     t.match(looked.stdout, '# it takes the place of the ModulePolicy "first-look" that is there.')
-    const other = await adopt(t, { ...lists, modulepolicies: [stored('team')] }, ['--starter'])
+    const other = await adopt(t, { ...lists, modulepolicies: [storedPolicy('team')] }, ['--starter'])
     t.match(other.stdout, '# it is refused (WH-O1) beside "team", which could cover the same Modules')
   },
 )

@@ -78,14 +78,16 @@ t.test('who has written the annotation and lacks the verb is told which half is 
   t.match(messageOf(judged(all, undefined, { user: alice })), missing)
 })
 
+function gone(...versions: (readonly [string, string?])[]): ReadonlyMap<string, PublishedFacts> {
+  return new Map(
+    versions.map(([plain, commit]) => [
+      plain,
+      published({ state: 'unpublished', ...(commit === undefined ? {} : { commit }) }),
+    ]),
+  )
+}
+
 t.test('a Module that was deleted while its rules only warned is told how it comes back', async (t) => {
-  const gone = (...versions: (readonly [string, string?])[]): ReadonlyMap<string, PublishedFacts> =>
-    new Map(
-      versions.map(([plain, commit]) => [
-        plain,
-        published({ state: 'unpublished', ...(commit === undefined ? {} : { commit }) }),
-      ]),
-    )
   const world = { user: argo, policy: aPolicy() }
   const after = aModule()
   const known = { published: gone(['1.0.0', COMMIT], ['1.1.0', OTHER]) }

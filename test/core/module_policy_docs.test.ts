@@ -20,11 +20,12 @@ type Field = { readonly path: string; readonly node: JsonObject }
 function fieldsOf(node: JsonObject, path = ''): readonly Field[] {
   const { properties, items } = node
   const inner = isJsonObject(items) ? fieldsOf(items, `${path}[]`) : []
-  const named = Object.entries(isJsonObject(properties) ? properties : {}).flatMap(([key, child]) => {
+  const fields: Field[] = []
+  for (const [key, child] of Object.entries(isJsonObject(properties) ? properties : {})) {
     const at = path === '' ? key : `${path}.${key}`
-    return isJsonObject(child) ? [{ path: at, node: child }, ...fieldsOf(child, at)] : []
-  })
-  return [...inner, ...named]
+    if (isJsonObject(child)) fields.push({ path: at, node: child }, ...fieldsOf(child, at))
+  }
+  return [...inner, ...fields]
 }
 
 /** As kube-apiserver does under strict validation: a field that is not named is refused; metadata is its own. */

@@ -148,9 +148,11 @@ for (const { code, text, place } of WRONG) {
   })
 }
 
+function codesOf(text: string): readonly string[] {
+  return load(text).findings.map(({ code, path }) => `${code} ${path}`)
+}
+
 t.test('what the values mean is said beside what the schema refuses, in the order of the file', async (t) => {
-  const codesOf = (text: string): readonly string[] =>
-    load(text).findings.map(({ code, path }) => `${code} ${path}`)
   t.same(
     codesOf(`listen:
   port: 99999
@@ -190,7 +192,7 @@ t.test('what is wrong already is not called missing, too', async (t) => {
 t.test('a port that is none is told what a port is', async (t) => {
   for (const port of ['99999', 'https', '1.5']) {
     t.match(
-      load(`${FILES.replace('{tls', `{port: ${port}, tls`)}`).findings.map(formatFinding),
+      load(FILES.replace('{tls', `{port: ${port}, tls`)).findings.map(formatFinding),
       [/\(listen\.port\): .*\n {4}-> write a whole number from 0 to 65535, or remove the key for 8443$/],
       port,
     )

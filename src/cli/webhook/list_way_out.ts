@@ -14,14 +14,10 @@ export function listFailure(failure: KubeFailure, right: string, ifUnknown: stri
 }
 
 function wayOutOf(status: number | undefined, right: string, ifUnknown: string): string | undefined {
-  switch (status) {
-    case 401:
-      return 'the cluster does not take these credentials: sign in again, or name others with --kubeconfig or --context'
-    case 403:
-      return `whoever asks needs ${right}; or name somebody else with --kubeconfig or --context`
-    case 404:
-      return ifUnknown
-    default:
-      return undefined
-  }
+  if (status === 404) return ifUnknown
+  if (status === 403)
+    return `whoever asks needs ${right}; or name somebody else with --kubeconfig or --context`
+  return status === 401
+    ? 'the cluster does not take these credentials: sign in again, or name others with --kubeconfig or --context'
+    : undefined
 }
