@@ -160,6 +160,20 @@ export async function openStore(
   }
 }
 
+/** For one command: closed when its work is done, and not made where there is none. Rejects with StoreFailure. */
+export async function inStore<Done>(
+  config: StoreConfig,
+  world: Pick<World, 'clock' | 'log'>,
+  work: (store: Store) => Promise<Done>,
+): Promise<Done> {
+  const store = await openStore(config, world, { create: false })
+  try {
+    return await work(store)
+  } finally {
+    await store.close()
+  }
+}
+
 /** The ring for a server. Rejects with KeyFailure, also when the key that signs lies with a signer that is not configured. */
 async function openSigningKeys(
   config: BrokerConfig,

@@ -12,7 +12,7 @@ import { createLog } from '#platform/log.ts'
 import { StoreFailure } from '#platform/store/store.ts'
 import type { Store } from '#platform/store/store.ts'
 import type { BrokerConfig } from '../broker/config/broker_config.ts'
-import { longestLifetime, openStore } from './broker_runtime.ts'
+import { inStore, longestLifetime } from './broker_runtime.ts'
 import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
 import { loadConfig, tellFindings } from './config_source.ts'
@@ -47,12 +47,9 @@ export async function runEmergency(
   if (stranger !== undefined) return tell(stranger, EXIT.denied, io)
   try {
     const log = createLog({ level: 'warn', format: 'text' })
-    const store = await openStore(config.store, { clock: io.clock, log }, { create: false })
-    try {
-      return await runJob(job, name, { store, config, flags, io })
-    } finally {
-      await store.close()
-    }
+    return await inStore(config.store, { clock: io.clock, log }, (store) =>
+      runJob(job, name, { store, config, flags, io }),
+    )
   } catch (error) {
     if (!(error instanceof StoreFailure) && !(error instanceof KeyFailure)) throw error
     return tell(

@@ -19,16 +19,11 @@ export async function seeLevers(config: StoreConfig, clock: Clock): Promise<Seen
   if (config.type === 'sqlite' && !existsSync(config.file))
     return unseen(`there is no store at ${config.file}`)
   // Only here: it brings every kind of store with it.
-  const { openStore } = await import('./broker_runtime.ts')
+  const { inStore } = await import('./broker_runtime.ts')
   try {
     const log = createLog({ level: 'error', format: 'text' })
-    const store = await openStore(config, { clock, log }, { create: false })
-    try {
-      const { pulled, revoked } = await readLevers(store)
-      return { levers: new Levers([...pulled, ...revoked]), unseen: undefined }
-    } finally {
-      await store.close()
-    }
+    const { pulled, revoked } = await inStore(config, { clock, log }, readLevers)
+    return { levers: new Levers([...pulled, ...revoked]), unseen: undefined }
   } catch (error) {
     if (!(error instanceof StoreFailure)) throw error
     return unseen(error.message)

@@ -11,7 +11,7 @@ import { createLog } from '#platform/log.ts'
 import { StoreFailure } from '#platform/store/store.ts'
 import type { Store } from '#platform/store/store.ts'
 import type { BrokerConfig, StoreConfig } from '../broker/config/broker_config.ts'
-import { openKeys, openStore } from './broker_runtime.ts'
+import { inStore, openKeys } from './broker_runtime.ts'
 import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
 import { loadConfig, tellFindings } from './config_source.ts'
@@ -41,16 +41,13 @@ export async function runKeys(job: KeysJob, flags: KeysFlags, io: CommandIo): Pr
   const output: Output = { stdout: io.stdout, stderr: io.stderr, json: flags.json === true }
   try {
     const log = createLog({ level: 'warn', format: 'text' })
-    const store = await openStore(config.store, { clock: io.clock, log }, { create: false })
-    try {
+    return await inStore(config.store, { clock: io.clock, log }, async (store) => {
       if ((await store.get(ringStoreKey)) === undefined)
         throw new StoreFailure('there are no keys in the store yet: start the broker once')
       const ring = await openKeys(config, store, { ...io, log, version: '' })
       ring.close()
-      return await runJob(job, { ring, output, config, io, store })
-    } finally {
-      await store.close()
-    }
+      return runJob(job, { ring, output, config, io, store })
+    })
   } catch (error) {
     if (!(error instanceof KeyFailure) && !(error instanceof StoreFailure)) throw error
     io.stderr.write(`sallyport keys: ${error.message}\n`)
