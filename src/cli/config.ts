@@ -15,6 +15,10 @@ export const config: CommandModule = {
       line: 'sallyport config check sallyport.yaml',
     },
     {
+      says: "the same of the webhook's file",
+      line: 'sallyport config check sallyport-webhook.yaml',
+    },
+    {
       says: 'what becomes of each key of a Dex configuration',
       line: 'sallyport config check --dex-config dex.yaml --config overlay.yaml',
     },
@@ -28,7 +32,10 @@ export const config: CommandModule = {
     const check = command
       .command('check')
       .description('load a configuration as serve does, and say what is wrong')
-    check.argument('[file]', 'configuration; the same as --config, or - for one that shall lie there')
+    check.argument(
+      '[file]',
+      "configuration, the broker's or the webhook's; the same as --config, or - for one that shall lie there",
+    )
     addConfigFlags(check)
       .option('--json', 'print {ok, findings, keys} as JSON')
       .action(async (file: string | undefined, flags: ConfigCheckFlags) =>

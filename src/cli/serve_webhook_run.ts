@@ -2,7 +2,7 @@
 // is left without an answer.
 import { availableParallelism } from 'node:os'
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { openAuditSink } from '#platform/audit_sink.ts'
 import type { AuditSink } from '#platform/audit_sink.ts'
 import type { AdmissionEvent } from '#core/module/admission_event.ts'
@@ -20,7 +20,7 @@ import type { CertificateSource } from '../../webhook/certificate/source.ts'
 import { openCluster } from '../../webhook/cluster/cluster.ts'
 import type { Cluster } from '../../webhook/cluster/cluster.ts'
 import { defaultWebhookConfig, loadWebhookConfig } from '../../webhook/config/read_config.ts'
-import type { WebhookConfigEnv, WebhookConfigLoad } from '../../webhook/config/read_config.ts'
+import type { WebhookConfigLoad } from '../../webhook/config/read_config.ts'
 import { isPortOpen } from '../../webhook/config/webhook_config.ts'
 import type { WebhookConfig } from '../../webhook/config/webhook_config.ts'
 import { startLargeReviews } from '../../webhook/judge/large_reviews.ts'
@@ -31,14 +31,10 @@ import { openWebhook } from '../../webhook/webhook.ts'
 import type { Webhook } from '../../webhook/webhook.ts'
 import { EXIT } from './command.ts'
 import type { CommandIo, ExitCode } from './command.ts'
-import { fileMode } from './config_source.ts'
 import type { ConfigFlags } from './config_source.ts'
 import type { ServeIo } from './hangups.ts'
 import { readVersion } from './program.ts'
-
-const DEFAULT_FILE = 'sallyport-webhook.yaml'
-/** Where a Pod finds its own namespace. */
-const POD_NAMESPACE_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace'
+import { WEBHOOK_FILE, webhookConfigEnv } from './webhook_config_source.ts'
 
 /** What is open, in the order in which it was opened. */
 type Opened = {
@@ -67,7 +63,7 @@ function brokersFlag(flags: ConfigFlags): string | undefined {
 export async function runWebhookServer(flags: ConfigFlags, { io, hangups }: ServeIo): Promise<ExitCode> {
   const stranger = brokersFlag(flags)
   if (stranger !== undefined) {
-    io.stderr.write(`sallyport: ${stranger} is the broker's; the webhook reads ${DEFAULT_FILE} or --config\n`)
+    io.stderr.write(`sallyport: ${stranger} is the broker's; the webhook reads ${WEBHOOK_FILE} or --config\n`)
     return EXIT.usage
   }
   if (io.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
@@ -107,15 +103,8 @@ export async function runWebhookServer(flags: ConfigFlags, { io, hangups }: Serv
 }
 
 function loadFile(flags: ConfigFlags, io: CommandIo): WebhookConfigLoad {
-  const file = resolve(io.cwd, flags.config ?? DEFAULT_FILE)
-  const env: WebhookConfigEnv = {
-    readFile: (path) => readFileSync(path, 'utf8'),
-    fileMode,
-    baseDir: dirname(file),
-    podNamespace: existsSync(POD_NAMESPACE_FILE)
-      ? readFileSync(POD_NAMESPACE_FILE, 'utf8').trim()
-      : undefined,
-  }
+  const file = resolve(io.cwd, flags.config ?? WEBHOOK_FILE)
+  const env = webhookConfigEnv(file)
   if (flags.config === undefined && !existsSync(file)) return defaultWebhookConfig(env)
   try {
     return loadWebhookConfig(file, readFileSync(file, 'utf8'), env)

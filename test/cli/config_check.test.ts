@@ -90,3 +90,51 @@ t.test('the variable of a switch says true or false, and nothing else', async (t
   }
   t.match(await check('no', '--development'), { code: 0 }, 'the flag wins')
 })
+
+t.test("the webhook's file is known by its keys, and checked as the webhook reads it", async (t) => {
+  const cwd = folder(t)
+  for (const [name, text, says] of [
+    [
+      'a.yaml',
+      'kubeconfig: /x\n',
+      /^OK: the webhook on port 8443 .* in a Pod \(elsewhere it needs listen\.tls\)/,
+    ],
+    ['b.yaml', 'listen: {port: 9443}\n', /^OK: the webhook on port 9443/],
+    ['sallyport-webhook.yaml', 'log: {level: debug}\n', /^OK: the webhook on port 8443/],
+    [
+      'c.yaml',
+      'listen: {tls: {selfManaged: {namespace: guards}}}\n',
+      /own keeping in the Secret sallyport-webhook-tls\.\n$/,
+    ],
+  ] as const) {
+    writeFileSync(join(cwd, name), text)
+    t.match(await runCli(['config', 'check', name], { cwd }), { code: 0, stdout: says }, name)
+  }
+  writeFileSync(join(cwd, 'wrong.yaml'), 'scan: {interval: soon}\nlisten: {port: -1}\n')
+  const wrong = await runCli(['config', 'check', 'wrong.yaml'], { cwd })
+  t.equal(wrong.code, 78)
+  t.match(
+    wrong.stdout,
+    /wrong\.yaml:1:\d+: error .*\(scan\.interval\)[^]*wrong\.yaml:2:\d+: error .*\(listen\.port\)/,
+  )
+  t.match(wrong.stdout, 'would not be served')
+  const piped = await runCli(['config', 'check', '-', '--json'], { cwd, stdin: 'kubeconfig: ""\n' })
+  t.equal(piped.code, 78)
+  t.match(JSON.parse(piped.stdout), {
+    ok: false,
+    findings: [{ code: 'value_empty', place: { file: 'stdin' } }],
+  })
+})
+
+t.test('the file that the deployment brings is one', async (t) => {
+  const file = join(import.meta.dirname, '..', '..', 'deploy', 'webhook', 'base', 'sallyport-webhook.yaml')
+  t.match(await runCli(['config', 'check', file]), { code: 0, stdout: /^OK: the webhook on port 8443/m })
+})
+
+t.test("a file with an issuer is the broker's, whatever else it has", async (t) => {
+  const cwd = folder(t)
+  writeFileSync(join(cwd, 'a.yaml'), 'issuer: https://broker.example.com\nkubeconfig: x\n')
+  const { code, stdout } = await runCli(['config', 'check', 'a.yaml'], { cwd })
+  t.equal(code, 78)
+  t.match(stdout, /key_unknown \(kubeconfig\)/)
+})

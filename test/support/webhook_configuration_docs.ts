@@ -22,7 +22,8 @@ listen:
 kubeconfig: webhook.kubeconfig
 \`\`\`
 
-A wrong file is refused with every problem, its line and what to write instead, and the exit code 78. Durations carry units
+A wrong file is refused with every problem, its line and what to write instead, and the exit code 78; \`sallyport config check
+sallyport-webhook.yaml\` says the same and serves nothing. Durations carry units
 (\`90s\`, \`10m\`); relative paths start from the folder of the file.
 `
 
