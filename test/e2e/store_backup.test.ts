@@ -1,14 +1,23 @@
 // A store is backed up while its broker serves, lost, and restored, by what docs/operations.md tells people to type: the broker
-// signs with the same key as before, and a token that was spent stays spent.
+// signs with the same key as before, and a token that was spent stays spent. And what the page says about rotating and about
+// more brokers.
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { createLocalJWKSet, jwtVerify } from 'jose'
 import t from 'tap'
 import type { Test } from 'tap'
+import { hashGeneratedSecret } from '../../src/core/secret_hash.ts'
+import { SECRETS } from '../support/broker_config.ts'
 import { postgresOrSkip, startPostgres } from '../support/postgres.ts'
-import { FOR_APP, exchangeForm, makeFolder, setSingleUse } from '../support/served.ts'
+import { commandFolder } from '../support/sallyport_command.ts'
+import { FOR_APP, SERVE_ENV, exchangeForm, makeFolder, setSingleUse } from '../support/served.ts'
 import type { Folder } from '../support/served.ts'
+import { encodeForm } from '../support/test_broker.ts'
+import type { Config } from '../support/test_broker.ts'
 import { startTestIssuer } from '../support/test_issuer.ts'
 
 const run = promisify(execFile)
@@ -82,6 +91,71 @@ t.test('SQLite', async (t) => {
   })
 })
 
+type Shell = (words: string, env?: Readonly<Record<string, string>>) => Promise<string>
+
+/** Types the block with these words in that folder; `sallyport` is this checkout's. */
+function shellIn(t: Test, { path }: Folder): Shell {
+  const bin = `${commandFolder(t, 'false')}:${dirname(process.execPath)}:${process.env['PATH']}`
+  return async (words, env = {}) => {
+    const world = { cwd: path, env: { ...SERVE_ENV, ...env, PATH: bin } }
+    return (await run('sh', ['-eu', '-c', commands(words)], world)).stdout
+  }
+}
+
+/** Asks until it holds. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 30_000
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error('it never came to be')
+    await sleep(50)
+  }
+}
+
+async function kidsAt({ text, url }: Folder): Promise<readonly string[]> {
+  return Array.from(Object(JSON.parse(await text(`${url}/dex/keys`))).keys, (key) => String(Object(key).kid))
+}
+
+/** The status of an exchange of a fresh token by the client with this secret. */
+async function asks(folder: Folder, secret: string): Promise<number> {
+  const form = { ...exchangeForm(folder.mint(), FOR_APP), client_secret: secret }
+  return (await folder.post(form)).status
+}
+
+function setHashes({ clients }: Config, secretHashes: readonly string[]): void {
+  if (!Array.isArray(clients)) throw new Error('no clients')
+  const ci: unknown = clients.find((client: unknown) => Object(client).id === 'ci')
+  Object.assign(Object(ci), { auth: { method: 'client_secret', secretHashes } })
+}
+
+t.test('a signing key and the secret of a client are rotated as the page says', async (t) => {
+  const folder = await makeBroker(t, { type: 'sqlite', file: 'sallyport.db' })
+  const server = await folder.start()
+  const type = shellIn(t, folder)
+  const [signing] = await kidsAt(folder)
+  const listed = await type('sallyport keys rotate')
+  const next = /^next +(\S+) +ES256 +from /m.exec(listed)?.[1] ?? ''
+  t.match(listed, new RegExp(`^signing +${signing} `, 'm'))
+  await until(async () => (await kidsAt(folder)).includes(next))
+  t.equal(await exchange(folder, folder.mint()), 200)
+
+  const hash = (await type('hash-secret')).trim()
+  const fresh = readFileSync(join(folder.path, 'ci.new.secret'), 'utf8').trim()
+  const old = hashGeneratedSecret(SECRETS.ci, randomBytes(16))
+  const take = async (hashes: readonly string[], secret: string, status: number): Promise<void> => {
+    folder.write((config) => {
+      setSingleUse(config)
+      Object.assign(config, { store: { type: 'sqlite', file: 'sallyport.db' } })
+      setHashes(config, hashes)
+    })
+    server.signal('SIGHUP')
+    await until(async () => (await asks(folder, secret)) === status)
+  }
+  await take([old, hash], fresh, 200)
+  t.equal(await asks(folder, SECRETS.ci), 200, 'the old one is good, too')
+  await take([hash], SECRETS.ci, 401)
+  t.equal(await asks(folder, fresh), 200)
+})
+
 const peer = await postgresOrSkip()
 t.test('PostgreSQL', { skip: peer.skip }, async (t) => {
   const bin = peer.skip === false ? peer.value : ''
@@ -113,4 +187,54 @@ t.test('PostgreSQL', { skip: peer.skip }, async (t) => {
       name('sallyport_restored')
     },
   })
+})
+
+t.test('from one broker on SQLite to two on PostgreSQL, as the page says', { skip: peer.skip }, async (t) => {
+  const server = await startPostgres(t, peer.skip === false ? peer.value : '')
+  const address = await server.database()
+  const folders = [
+    await makeBroker(t, { type: 'sqlite', file: 'sallyport.db' }),
+    await makeFolder(t, upstream),
+  ] as const
+  const [first, second] = folders
+  const { issuer } = first
+  const alone = await first.start()
+  const before = await first.post(exchangeForm(first.mint(), FOR_APP))
+  t.equal(before.status, 200)
+  t.match(await shellIn(t, first)('old-keys.json', { ISSUER: issuer }), 'nothing is switched off or denied')
+  const oldKeys = readFileSync(join(first.path, 'old-keys.json'))
+  await alone.stop()
+
+  for (const folder of folders) {
+    writeFileSync(join(folder.path, 'old-keys.json'), oldKeys)
+    const url = `postgres://postgres@${encodeURIComponent(address.host)}:${address.port}/${address.database}\n`
+    writeFileSync(join(folder.path, 'store.url'), url, { mode: 0o600 })
+    folder.write((config) => {
+      setSingleUse(config)
+      const store = { type: 'postgres', urlFile: 'store.url' }
+      Object.assign(config, { issuer, store, keys: { extraPublicKeysFile: 'old-keys.json' } })
+    })
+  }
+  await Promise.all(folders.map((folder) => folder.start()))
+  const token = String(before.json['access_token'])
+  for (const folder of folders) {
+    const keys = await folder.text(`${folder.url}/dex/keys`)
+    t.equal(keys, await first.text(`${first.url}/dex/keys`))
+    await t.resolves(
+      jwtVerify(token, createLocalJWKSet(JSON.parse(keys)), { issuer }),
+      'good where it is shown',
+    )
+    const answer = await fetch(`${folder.url}/dex/userinfo`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
+    t.equal(answer.status, 200, await answer.text())
+  }
+  const spent = first.mint()
+  t.equal(await exchange(first, spent), 200)
+  const again = await fetch(`${second.url}/dex/token`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: encodeForm(exchangeForm(spent, FOR_APP)),
+  })
+  t.equal(again.status, 401, 'what one takes is spent for the other')
 })
