@@ -3,10 +3,10 @@
 import { hash } from 'node:crypto'
 import type { Audience } from '#core/audience.ts'
 import type { Clock, RandomBytes } from '#core/clock.ts'
+import type { Fault } from '#core/denial.ts'
 import { presetOf } from '#core/issuer/presets.ts'
 import { parseCompact } from '#core/jwt/compact.ts'
 import { deny } from '#core/result.ts'
-import type { Result } from '#core/result.ts'
 import type { Levers } from '#core/levers.ts'
 import { compilePolicy } from '#core/policy/compile_policy.ts'
 import { indexPolicies } from '#core/policy/decide.ts'
@@ -96,8 +96,10 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts, previo
   // What was taken without the store is remembered over a reload.
   const spare = previous?.token.grantDeps.spare ?? createSpareClaims(parts)
   // Asked again: the claim before it may have waited for the store, and the clock may have been set meanwhile.
-  const issue: GrantDeps['issue'] = async (order, facts) =>
-    clockRefusal(parts) ?? issueToken(order, facts, issuing)
+  const issue: GrantDeps['issue'] = async (order, facts) => {
+    const clockOff = clockFault(parts)
+    return clockOff === undefined ? issueToken(order, facts, issuing) : deny(clockOff)
+  }
   const grantDeps = {
     ...buildGrantDeps(config, { ...parts, spare }, issue),
     secrets,
@@ -108,6 +110,7 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts, previo
     clock: parts.clock,
     publicKey: (kid: string) => parts.keyRing.publicKey(kid),
     levers: () => parts.levers.current(),
+    refusal: () => judgingRefusal(parts),
     pool: parts.pool,
   }
   const limiting = limitsFor(config, parts, previous)
@@ -168,8 +171,8 @@ function placeAt(
   { keyRing, clockWatch }: Pick<BrokerParts, 'keyRing' | 'clockWatch'>,
 ): GrantDeps['atSigner'] {
   return async (work) => {
-    const clockOff = clockRefusal({ clockWatch })
-    if (clockOff !== undefined) return clockOff
+    const clockOff = clockFault({ clockWatch })
+    if (clockOff !== undefined) return deny(clockOff)
     const busy = signing.refusal()
     if (busy !== undefined) return deny(busy)
     const refused = keyRing.refusal()
@@ -183,9 +186,22 @@ function placeAt(
   }
 }
 
-function clockRefusal({ clockWatch }: Pick<BrokerParts, 'clockWatch'>): Result<never> | undefined {
+function clockFault({ clockWatch }: Pick<BrokerParts, 'clockWatch'>): Fault | undefined {
   const aheadSeconds = clockWatch.offBySeconds()
-  return aheadSeconds === undefined ? undefined : deny({ reason: 'clock_off', aheadSeconds })
+  return aheadSeconds === undefined ? undefined : { reason: 'clock_off', aheadSeconds }
+}
+
+/** A clock that went back would call tokens alive that have expired, and of which a denial is long forgotten. */
+function judgingRefusal({
+  clockWatch,
+  levers,
+}: Pick<BrokerParts, 'clockWatch' | 'levers'>): Fault | undefined {
+  const off = clockFault({ clockWatch })
+  if (off !== undefined || levers.isWhole()) return off
+  return {
+    reason: 'store_unavailable',
+    detail: 'which tokens are denied was last read while the clock was off',
+  }
 }
 
 /** Buckets stay as full as they are for as long as their rates do, also when only the key set changed. */

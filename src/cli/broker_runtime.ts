@@ -87,22 +87,23 @@ export async function openRuntime(config: BrokerConfig, world: World): Promise<R
     throw error
   })
   const metrics = createMetrics(world.version)
-  const keyRing = await openSigningKeys(config, store, world, {
-    pool,
-    metrics,
-    isClockOff: () => clockWatch.offBySeconds() !== undefined,
-  }).catch(async (error: unknown) => {
-    pool.close()
-    await store.close()
-    audit.close()
-    throw error
-  })
-  const levers = await openLevers(store, keyRing, audit, world).catch(async (error: unknown) => {
-    keyRing.close()
-    await store.close()
-    audit.close()
-    throw error
-  })
+  const isClockOff = (): boolean => clockWatch.offBySeconds() !== undefined
+  const keyRing = await openSigningKeys(config, store, world, { pool, metrics, isClockOff }).catch(
+    async (error: unknown) => {
+      pool.close()
+      await store.close()
+      audit.close()
+      throw error
+    },
+  )
+  const levers = await openLevers(store, { keyRing, audit, isClockOff }, world).catch(
+    async (error: unknown) => {
+      keyRing.close()
+      await store.close()
+      audit.close()
+      throw error
+    },
+  )
   metrics.levers(levers)
   const issuers = createIssuerKeysRegistry({ clock, onEvent: (event) => tellIssuerKeys(event, log) })
   return {
@@ -225,8 +226,7 @@ function openWatch(store: Store, { clock, log }: World): Promise<ClockWatch> {
 
 function openLevers(
   store: Store,
-  keyRing: KeyRing,
-  audit: AuditSink,
+  { keyRing, audit, isClockOff }: { keyRing: KeyRing; audit: AuditSink; isClockOff: () => boolean },
   { clock, randomBytes, log }: World,
 ): Promise<LeverBook> {
   return openLeverBook({
@@ -234,6 +234,7 @@ function openLevers(
     clock,
     randomBytes,
     log,
+    isClockOff,
     onStamp: () => keyRing.refresh(),
     tell: (event) => audit.write(emergencyEvent(event, new Date(event.at).toISOString())),
   })

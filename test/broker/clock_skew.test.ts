@@ -3,8 +3,10 @@
 import { decodeJwt } from 'jose'
 import t from 'tap'
 import { createMemoryStore } from '../../src/platform/store/memory_store.ts'
+import { SECRETS } from '../support/broker_config.ts'
+import { pull } from '../support/levers.ts'
 import { START, startTestBroker } from '../support/test_broker.ts'
-import type { TestBroker } from '../support/test_broker.ts'
+import type { Reply, TestBroker } from '../support/test_broker.ts'
 import { startTestIssuer } from '../support/test_issuer.ts'
 
 const shared = { now: START }
@@ -80,6 +82,52 @@ t.test(
     }
   },
 )
+
+for (const [says, aheadSeconds] of [
+  ['ahead', 31],
+  ['behind', -31],
+] as const) {
+  t.test(`a replica that is half a minute ${says} says of no token whether it lives`, async (t) => {
+    const wrong = await replica(aheadSeconds * 1000)
+    const token = String((await right.credentials()).json['access_token'])
+    const asked = { client_id: 'ci', client_secret: SECRETS.ci, token }
+    const ask = async (broker: TestBroker, change = {}): Promise<readonly Reply[]> => [
+      await broker.get('/userinfo', { authorization: `Bearer ${Object({ ...asked, ...change }).token}` }),
+      await broker.post({ ...asked, ...change }, { path: '/token/introspect' }),
+      await broker.post({ ...asked, ...change }, { path: '/token/revoke' }),
+    ]
+    for (const { status, text } of await ask(wrong))
+      t.same({ status, text }, { status: 503, text: '{"error":"temporarily_unavailable"}' })
+    t.match(wrong.audit(), { event: 'revocation', reason: 'clock_off', evidence: { aheadSeconds } })
+    const forged = `${token.slice(0, token.lastIndexOf('.'))}.${'A'.repeat(86)}`
+    t.same(
+      (await ask(wrong, { token: forged })).map(({ status }) => status),
+      [403, 200, 200],
+      'one that is not ours it needs no clock for',
+    )
+    t.same(
+      (await ask(right)).map(({ status, json }) => [status, json['active']]),
+      [
+        [200, undefined],
+        [200, true],
+        [200, undefined],
+      ],
+    )
+  })
+}
+
+t.test('a start under a clock that is ahead lets no denied token through once it is right', async (t) => {
+  const token = String((await right.credentials()).json['access_token'])
+  const authorization = `Bearer ${token}`
+  await pull(right, `deny token ${decodeJwt(token).jti}`)
+  const wrong = await replica(24 * 3_600_000)
+  wrong.clock.now = shared.now
+  const { status, text } = await wrong.get('/userinfo', { authorization })
+  t.same({ status, text }, { status: 503, text: '{"error":"temporarily_unavailable"}' }, 'it has yet to look')
+  await wrong.broker.parts.levers.refresh()
+  t.equal((await wrong.get('/userinfo', { authorization })).status, 403)
+  t.match(wrong.audit(), { reason: 'token_denied' })
+})
 
 t.test('a clock that is set right is right with the next request', async (t) => {
   const wrong = await replica(3_600_000)

@@ -149,6 +149,59 @@ t.test(
   },
 )
 
+t.test('a clock that runs ahead for a while makes nobody forget what is denied', async (t) => {
+  const world = makeWorld(t)
+  const off = { is: false }
+  let keys = 0
+  const book = await world.open({ isClockOff: () => off.is, onStamp: async () => void (keys += 1) })
+  await world.pull(policy, START + HOUR)
+  await book.refresh()
+  Object.assign(off, { is: true })
+  world.clock.now += 2 * HOUR
+  for (let look = 0; look < 25; look += 1) await book.refresh()
+  t.equal(book.current().all.length, 1, 'its time is over by this clock alone')
+  const before = keys
+  await world.pull(client)
+  await book.refresh()
+  t.ok(keys > before, 'a key that was revoked is seen all the same')
+  Object.assign(off, { is: false })
+  world.clock.now = START
+  t.equal(book.current().all.length, 1)
+  await book.refresh()
+  t.equal(book.current().all.length, 2, 'and with the first look under the right clock all is known')
+})
+
+t.test('a clock that jumps while levers are read makes nobody forget either', async (t) => {
+  const world = makeWorld(t)
+  const off = { is: false }
+  const list: Store['list'] = async (prefix) => {
+    const found = await world.store.list(prefix)
+    Object.assign(off, { is: world.clock.now !== START })
+    return found
+  }
+  const book = await world.open({ store: { ...world.store, list }, isClockOff: () => off.is })
+  await world.pull(policy, START + HOUR)
+  await book.refresh()
+  world.clock.now += 2 * HOUR
+  for (let look = 0; look < 20; look += 1) await book.refresh()
+  t.equal(book.current().all.length, 1)
+})
+
+t.test('a start under a clock that is off knows that it does not know all', async (t) => {
+  const world = makeWorld(t)
+  const off = { is: true }
+  await world.pull(policy, START + HOUR)
+  world.clock.now += 2 * HOUR
+  const book = await world.open({ isClockOff: () => off.is })
+  t.equal(book.isWhole(), false)
+  Object.assign(off, { is: false })
+  world.clock.now = START
+  t.equal(book.isWhole(), false, 'nothing was read since')
+  await book.refresh()
+  t.equal(book.isWhole(), true)
+  t.equal(book.current().all.length, 1)
+})
+
 t.test('a change whose stamp was never written is seen all the same', async (t) => {
   const world = makeWorld(t)
   const book = await world.open()

@@ -159,6 +159,7 @@ export async function startTestBroker(t: Test, options: TestBrokerOptions = {}):
     clock: now,
     randomBytes,
     log,
+    isClockOff: () => clockWatch.offBySeconds() !== undefined,
     onStamp: () => keyRing.refresh(),
     tell: (event) => audit.write(emergencyEvent(event, new Date(event.at).toISOString())),
     lookEveryMs: 0,

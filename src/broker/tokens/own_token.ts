@@ -5,6 +5,7 @@ import type { KeyObject } from 'node:crypto'
 import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Claims } from '#core/claims.ts'
 import type { Clock } from '#core/clock.ts'
+import type { Fault } from '#core/denial.ts'
 import { algorithmOf } from '#core/jwt/algorithms.ts'
 import { checkIssuer } from '#core/jwt/claim_rules.ts'
 import { decodeSegment, parseCompact } from '#core/jwt/compact.ts'
@@ -22,6 +23,8 @@ export type OwnTokenDeps = {
   readonly pool: CryptoPool
   /** What is denied at this moment. */
   readonly levers: () => Levers
+  /** Why nothing can be said of any token at this moment: neither what has expired nor what is denied. */
+  readonly refusal: () => Fault | undefined
 }
 
 export type OwnToken = {
@@ -30,7 +33,10 @@ export type OwnToken = {
   readonly payload: string
 }
 
-/** The token when it is ours, alive at this moment and not denied. The reason is for the audit log alone. */
+/**
+ * The token when it is ours, alive at this moment and not denied. The reason is for the audit log alone; a fault says that nobody can
+ * tell now.
+ */
 export async function checkOwnToken(token: string, deps: OwnTokenDeps): Promise<Result<OwnToken>> {
   const parsed = parseCompact(token)
   if (!parsed.ok) return parsed
@@ -48,6 +54,9 @@ export async function checkOwnToken(token: string, deps: OwnTokenDeps): Promise<
   const { exp } = claims
   if (typeof exp !== 'number')
     return deny({ reason: 'subject_claim_invalid', claim: 'exp', detail: 'missing' })
+  // In one step with the clock: it may have jumped while the signature was checked.
+  const refusal = deps.refusal()
+  if (refusal !== undefined) return deny(refusal)
   const now = deps.clock() / 1000
   if (exp <= now) return deny({ reason: 'subject_expired', exp, now: Math.floor(now) })
   const denied = deps.levers().denialOf(claims)

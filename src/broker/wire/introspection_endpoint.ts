@@ -1,5 +1,6 @@
 // POST /token/introspect (RFC 7662) in Dex's shape, for authenticated confidential clients only. Everything that is not a
 // living token of ours is `{"active":false}`.
+import { isFault } from '#core/audit_event.ts'
 import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Claims, JsonValue } from '#core/claims.ts'
 import type { Denial, Fault } from '#core/denial.ts'
@@ -84,8 +85,8 @@ async function decideIntrospection(
 
   // 3. what the token is
   const token = await checkOwnToken(form.value.get('token'), deps.ownToken)
-  // Somebody uses what an operator or its client took back: that is worth an event.
-  if (!token.ok && token.denial.reason === 'token_denied') return token
+  // Somebody uses what an operator or its client took back, or nobody can tell now: that is worth an event.
+  if (!token.ok && (token.denial.reason === 'token_denied' || isFault(token.denial))) return token
   if (!token.ok || !isKnown(token.value.claims, deps)) return ok(INACTIVE)
   return ok(jsonAnswer(200, goJson(introspection(token.value.claims)), NO_STORE))
 }

@@ -1,4 +1,5 @@
 // GET|POST /userinfo in Dex's dialect: the bearer token's own payload, byte for byte. Read from the header only.
+import { isFault } from '#core/audit_event.ts'
 import type { DecisionFacts } from '#core/audit_event.ts'
 import type { Fault } from '#core/denial.ts'
 import { callerNetwork } from '#platform/http/client_address.ts'
@@ -40,8 +41,9 @@ export async function answerUserinfo(
   }
   const token = await checkOwnToken(header.slice(7), ownToken)
   if (token.ok) return jsonAnswer(200, token.value.payload, NO_STORE)
-  const answer = jsonAnswer(403, INVALID_BEARER, NO_STORE)
   const { denial } = token
+  if (isFault(denial)) return errorAnswer(toOAuthError(denial))
+  const answer = jsonAnswer(403, INVALID_BEARER, NO_STORE)
   if (denial.reason !== 'token_denied') return answer
   // Somebody uses what an operator or its client took back: that is worth an event.
   const facts: DecisionFacts = { grant: 'userinfo' }

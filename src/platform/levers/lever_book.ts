@@ -10,6 +10,11 @@ import type { LeverEvent, StoredEvent } from './lever_store.ts'
 
 export interface LeverBook {
   current(): Levers
+  /**
+   * False after a start under a clock that is too far off, until levers were read under a right one: which tokens are denied is
+   * not known, since a store leaves out what has expired by the clock here.
+   */
+  isWhole(): boolean
   /** What people have pulled, and how many tokens clients have revoked. */
   inForce(): { readonly pulled: readonly Lever[]; readonly revoked: number }
   /**
@@ -36,6 +41,8 @@ export type LeverBookDeps = {
   readonly onStamp: () => Promise<void>
   /** Writes what a person did into the audit log; rejects when it cannot. Each is told by one replica. */
   readonly tell: (event: LeverEvent) => Promise<void>
+  /** Whether the clock here is too far off to say what has expired; never by default. */
+  readonly isClockOff?: () => boolean
   /** 500 by default; 0: nobody looks but the caller. */
   readonly lookEveryMs?: number
 }
@@ -53,7 +60,7 @@ const LOOKS_UNTIL_READ = 20
 
 /** Reads what is pulled. Rejects with StoreFailure: a broker that cannot know what is denied does not start. */
 export async function openLeverBook(deps: LeverBookDeps): Promise<LeverBook> {
-  const { store, clock, randomBytes, log } = deps
+  const { store, clock, randomBytes, log, isClockOff = () => false } = deps
   let pulled: readonly Lever[] = []
   let revoked: ReadonlyMap<string, Lever> = new Map()
   let current = new Levers([])
@@ -65,6 +72,7 @@ export async function openLeverBook(deps: LeverBookDeps): Promise<LeverBook> {
   let isLooking = false
   let failure: string | undefined
   let known: readonly string[] = []
+  let isWhole = false
 
   function show(): void {
     current = new Levers([...pulled, ...revoked.values()])
@@ -72,10 +80,18 @@ export async function openLeverBook(deps: LeverBookDeps): Promise<LeverBook> {
 
   async function read(found: string | undefined): Promise<void> {
     meanwhile = new Map()
+    const wasOff = isClockOff()
     const stored = await readLevers(store)
+    if (wasOff || isClockOff()) {
+      // Read anew with each look until the clock is right: what has expired by this one may live, so what is held stays.
+      stamp = undefined
+      if (isWhole) return
+    } else {
+      stamp = found
+      isWhole = true
+    }
     pulled = stored.pulled
     revoked = new Map([...stored.revoked.map((lever): [string, Lever] => [lever.id, lever]), ...meanwhile])
-    stamp = found
     looksSinceRead = 0
     show()
     const news = stored.unknown.filter((key) => !known.includes(key))
@@ -142,6 +158,7 @@ export async function openLeverBook(deps: LeverBookDeps): Promise<LeverBook> {
 
   return {
     current: () => current,
+    isWhole: () => isWhole,
     inForce: () => ({ pulled, revoked: revoked.size }),
     async revoke({ jti, client, exp }) {
       if (revoked.has(jti)) return 'revoked'
