@@ -191,7 +191,9 @@ t.test('PostgreSQL', { skip: peer.skip }, async (t) => {
 
 t.test('from one broker on SQLite to two on PostgreSQL, as the page says', { skip: peer.skip }, async (t) => {
   const server = await startPostgres(t, peer.skip === false ? peer.value : '')
-  const address = await server.database()
+  const [, sql = ''] = /^```sql\n(CREATE ROLE [\s\S]*?)^```$/m.exec(page) ?? []
+  for (const line of sql.trim().split('\n')) await server.sql('postgres', line)
+  const address = { ...(await server.database('other')), database: 'sallyport' }
   const folders = [
     await makeBroker(t, { type: 'sqlite', file: 'sallyport.db' }),
     await makeFolder(t, upstream),
@@ -207,14 +209,20 @@ t.test('from one broker on SQLite to two on PostgreSQL, as the page says', { ski
 
   for (const folder of folders) {
     writeFileSync(join(folder.path, 'old-keys.json'), oldKeys)
-    const url = `postgres://postgres@${encodeURIComponent(address.host)}:${address.port}/${address.database}\n`
-    writeFileSync(join(folder.path, 'store.url'), url, { mode: 0o600 })
+    for (const [file, user] of [
+      ['store.url', 'sallyport'],
+      ['owner.url', 'postgres'],
+    ] as const) {
+      const url = `postgres://${user}@${encodeURIComponent(address.host)}:${address.port}/${address.database}\n`
+      writeFileSync(join(folder.path, file), url, { mode: 0o600 })
+    }
     folder.write((config) => {
       setSingleUse(config)
       const store = { type: 'postgres', urlFile: 'store.url' }
       Object.assign(config, { issuer, store, keys: { extraPublicKeysFile: 'old-keys.json' } })
     })
   }
+  await shellIn(t, first)('store migrate --url-file owner.url')
   await Promise.all(folders.map((folder) => folder.start()))
   const token = String(before.json['access_token'])
   for (const folder of folders) {
