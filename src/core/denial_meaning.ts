@@ -298,7 +298,8 @@ export const DENIAL_MEANINGS: Readonly<Record<DenialReason, Meaning>> = {
   },
   store_unavailable: { means: 'the store cannot be used right now', wayOut: 'look at /readyz and the log' },
   clock_off: {
-    means: "the clock of this broker is more than 30 s off its store's, so others would refuse what it signs, and it cannot tell which tokens live",
+    means:
+      "the clock of this broker is more than 30 s off its store's, so others would refuse what it signs, and it cannot tell which tokens live",
     wayOut: 'set the clock (NTP) of the machine, or of the store; /readyz says how far it is off',
   },
   client_check_busy: {
