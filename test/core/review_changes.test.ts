@@ -305,8 +305,22 @@ t.test(
   async (t) => {
     const broken = `${moduleYaml(PUBLISHED)}  oops: [\n`
     const review = becomes(broken)
-    t.match(told(review), [/^modules\/eks\.yaml:\d+ deny GIT-1: this cannot be read: /, / notice GIT-4: /])
+    const notGone = /^modules\/eks\.yaml:1 notice GIT-4: stood in this file, which cannot be read any more: /
+    t.match(told(review), [/^modules\/eks\.yaml:\d+ deny GIT-1: this cannot be read: /, notGone])
     t.ok(review.isIncomplete)
+    const pruned = reviewed({ before, after: { [FILE]: broken }, isPruned: true })
+    t.match(told(pruned), [/ deny GIT-1: /, notGone], 'nor would anybody delete it')
+    t.ok(pruned.isIncomplete)
+    const elsewhere = {
+      ...before,
+      'b.yaml': moduleYaml(['1.0.0']).replaceAll('name: terraform-aws-eks', 'name: b'),
+    }
+    const gone = reviewed({ before: elsewhere, after: { [FILE]: broken } })
+    t.match(
+      told(gone),
+      [/ deny GIT-1: /, /^b\.yaml:1 notice GIT-4: gone from the files/, notGone],
+      'others are gone',
+    )
     const stood = reviewed({ before: { [FILE]: broken }, after: { [FILE]: broken } })
     t.match(told(stood), [/^modules\/eks\.yaml:\d+ notice GIT-1: /])
     t.notOk(stood.isIncomplete)

@@ -26,7 +26,12 @@ export type UnreadFiles = {
   readonly after: readonly UnreadFile[]
 }
 
-type FileFindings = { readonly findings: readonly ReviewFinding[]; readonly isIncomplete: boolean }
+type FileFindings = {
+  readonly findings: readonly ReviewFinding[]
+  readonly isIncomplete: boolean
+  /** Where this change brings what nobody can read and the rules may be about. */
+  readonly unreadable: ReadonlySet<string>
+}
 
 export function fileFindings(
   unread: UnreadFiles,
@@ -44,6 +49,9 @@ export function fileFindings(
       ...unknownFindings(unknownBefore, unknownAfter),
     ],
     isIncomplete: fresh.some(({ ifNew }) => ifNew === 'deny'),
+    unreadable: new Set(
+      fresh.flatMap(({ kind, ifNew, within }) => (kind === 'broken' && ifNew === 'deny' ? [within] : [])),
+    ),
   }
 }
 

@@ -1,4 +1,4 @@
-// GIT-4: an object that is gone from the files. What that does depends on who applies them: kubectl leaves it where it is, Argo
+// GIT-4: an object that is gone from the files, or that stood where nothing can be read any more. What that does depends on who applies them: kubectl leaves it where it is, Argo
 // CD too unless it prunes.
 import { applicationOf } from './argo/coverage.ts'
 import { isKeptBy } from './argo/judge_argo.ts'
@@ -11,6 +11,8 @@ import { asStored } from './subject.ts'
 import type { ReviewedObject } from './reviewed_object.ts'
 
 export function goneFindings(old: ReviewedObject, subject: ReviewCase): readonly ReviewFinding[] {
+  if (subject.unreadable.has(old.within))
+    return [gone(old, 'notice', NOT_READ, 'mend the file, and it is judged')]
   const application = applicationOf(old, subject.applications)
   const isKept = isKeptBy(annotationsOf(old))
   const deleted = changeFindings(old, undefined, subject)
@@ -28,6 +30,8 @@ export function goneFindings(old: ReviewedObject, subject: ReviewCase): readonly
   const message = `gone from the files, and ${name} does not prune: it stays in the cluster with all its versions, and the Application is OutOfSync until somebody deletes it there${refused === '' ? '' : ` (which the webhook refuses: ${refused})`}`
   return [gone(old, refused === '' ? 'notice' : 'warn', message, refused === '' ? '' : 'bring the file back')]
 }
+
+const NOT_READ = 'stood in this file, which cannot be read any more: what becomes of it is not judged'
 
 function gone(old: ReviewedObject, severity: Severity, message: string, wayOut: string): ReviewFinding {
   return findingAt('GIT-4', { severity, path: '', message, wayOut }, old, undefined, old.placeOf([]))

@@ -1,8 +1,9 @@
 // One object going from one state to another, judged by the rules of the webhook, each problem with its place.
-import type { ChangeSubject } from '#core/module/change.ts'
+import type { BreakGlassVerb, ChangeSubject } from '#core/module/change.ts'
 import { judgeUnderPolicies } from '#core/module/policy_choice.ts'
 import type { Asker, NamedPolicy } from '#core/module/policy_choice.ts'
 import { quoted } from '#core/module/printable.ts'
+import type { RuleId } from '#core/module/rule_id.ts'
 import type { JudgedFinding } from '#core/module/verdict.ts'
 import type { KnownApplication } from './argo/coverage.ts'
 import { objectPath } from './object_path.ts'
@@ -23,6 +24,8 @@ export type ReviewCase = {
   /** Named beside the change: Argo CD's objects, definitions. */
   readonly around: readonly ReviewedObject[]
   readonly isPruned: boolean
+  /** Files (`within`) that this change makes unreadable: what stood in them is not gone. */
+  readonly unreadable: ReadonlySet<string>
 }
 
 export function isJudged(resource: ReviewedObject['resource']): resource is JudgedResource {
@@ -50,7 +53,7 @@ export function changeFindings(
   const isUncertain = before !== undefined && change.value.operation === 'CREATE'
   return [
     ...(isUncertain ? [unknownPast(before, object)] : []),
-    ...verdict.findings.map((finding) => placed(finding, change.value, before, after)),
+    ...verdict.findings.map((finding) => placed(finding, change.value, { before, after, subject })),
   ]
 }
 
@@ -66,17 +69,24 @@ function adoptionFindings(
   const said = { severity: 'notice', path: '', message, wayOut: '' } as const
   return [
     findingAt('GIT-7', said, object, object.placeOf([])),
-    ...verdict.findings.map((finding) => placed(finding, change, undefined, object)),
+    ...verdict.findings.map((finding) =>
+      placed(finding, change, { before: undefined, after: object, subject }),
+    ),
   ]
+}
+
+type Reviewed = {
+  readonly before: ReviewedObject | undefined
+  readonly after: ReviewedObject | undefined
+  readonly subject: ReviewCase
 }
 
 function placed(
   finding: JudgedFinding,
   change: ChangeSubject,
-  before: ReviewedObject | undefined,
-  after: ReviewedObject | undefined,
+  { before, after, subject }: Reviewed,
 ): ReviewFinding {
-  const { rule, path, message, wayOut, version, exceptedBy } = finding
+  const { rule, path, message, version, exceptedBy } = finding
   const removed = removedEntry(finding, change, before, after)
   const at = objectPath(path)
   const excepted = exceptedBy === undefined ? '' : ` (exception approved by ${quoted(exceptedBy)})`
@@ -86,11 +96,26 @@ function placed(
     object: shownObject(after ?? before ?? { kind: '', namespace: '', name: '' }),
     path,
     message: `${message}${excepted}`,
-    wayOut: removed.wayOut ?? wayOut,
+    wayOut: removed.wayOut ?? withVerb(finding, subject.asker),
     version,
     place: removed.place ?? after?.placeOf(at),
     was: removed.was ?? (after === undefined ? before?.placeOf(at) : undefined),
   }
+}
+
+/** The rules whose way out asks for a verb, which files cannot show. */
+const VERBS: Readonly<Partial<Record<RuleId, BreakGlassVerb>>> = {
+  'WH-V13': 'unpublish',
+  'WH-M2': 'migrate',
+  'WH-M6': 'migrate',
+  'WH-M12': 'unpublish',
+  'WH-M14': 'unpublish',
+}
+
+function withVerb({ rule, wayOut }: JudgedFinding, { mayDo }: Asker): string {
+  const verb = VERBS[rule]
+  if (wayOut === '' || verb === undefined || mayDo.has(verb)) return wayOut
+  return `${wayOut} (where whoever applies the files has it: --may ${verb})`
 }
 
 function nameless(object: ReviewedObject): ReviewFinding {

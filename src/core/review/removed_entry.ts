@@ -1,5 +1,5 @@
 // Where a version stood that is taken off the list, where its absence is best shown, and what to write in the file.
-import { UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
+import { statedReason, UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
 import type { ChangeSubject } from '#core/module/change.ts'
 import { printable } from '#core/module/printable.ts'
 import type { JudgedFinding } from '#core/module/verdict.ts'
@@ -36,7 +36,10 @@ export function removedEntry(
     : after?.placeOf(['spec', 'versions'])
   if (kind === 'notice' || !isByFile(rule)) return { place, was, wayOut: undefined }
   const entry = `- version: ${JSON.stringify(change.old?.versions[index]?.version)}`
-  const breaking = `to unpublish for good: the annotation ${UNPUBLISH_ANNOTATION}: "${version}: <reason>", applied by somebody with the verb unpublish (--may unpublish)`
+  const breaking =
+    statedReason(change, version) === undefined
+      ? `to unpublish for good: the annotation ${UNPUBLISH_ANNOTATION}: "${version}: <reason>", applied by somebody with the verb unpublish (--may unpublish)`
+      : `the annotation is there, and whoever applies it needs the verb unpublish: say with --may unpublish that they have it`
   return { place, was, wayOut: `keep ${printable(entry)} and add new versions below it; ${breaking}` }
 }
 

@@ -58,12 +58,12 @@ export function review(input: ReviewInput): Review {
   const before = readTree(input.before, namespaceOf)
   const after = readTree(input.after, namespaceOf)
   const pairings = pairObjects(before.objects, after.objects)
-  const subject = reviewCase(input, pairings, around)
   const files = fileFindings(
     { before: input.before.unread, after: input.after.unread },
     before.unknown,
     after.unknown,
   )
+  const subject = { ...reviewCase(input, pairings, around), unreadable: files.unreadable }
   const findings = [
     ...files.findings,
     ...pairings.flatMap((pairing) => pairFindings(pairing, subject)),
@@ -113,7 +113,7 @@ function reviewCase(
   input: ReviewInput,
   pairings: readonly Pairing[],
   around: readonly ReviewedObject[],
-): ReviewCase {
+): Omit<ReviewCase, 'unreadable'> {
   const { user, mayDo, atSeconds, isPruned } = input
   const asker: Asker = { user, mayDo, atSeconds }
   return {
