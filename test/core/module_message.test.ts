@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import type { PublishedFacts } from '../../src/core/module/ledger.ts'
 import type { ModulePolicySpec } from '../../src/core/module/module_policy.ts'
@@ -38,6 +40,20 @@ t.test('who replaced the list is given the command that appends', async (t) => {
       `'[{"op":"add","path":"/spec/versions/-","value":{"version":"1.1.0"}},{"op":"add","path":"/spec/versions/-","value":{"version":"1.2.0"}}]'; ` +
       `to unpublish for good: annotation sallyport.dev/unpublish="<version>: <reason>" and the verb unpublish on this Module`,
   })
+})
+
+t.test('the README shows what really comes out', async (t) => {
+  const readme = readFileSync(join(import.meta.dirname, '..', '..', 'README.md'), 'utf8')
+  const [, shown = ''] = /denied the request: (WH-V1: [^`]*?)\n```/.exec(readme) ?? []
+  const commit = '8fe1b32c5a0d4e6f7081929394a5b6c7d8e9f0a1'
+  const ledger = { published: new Map([['21.13.0', published({ commit, by: 'ci:github:739500857' })]]) }
+  const older = judged(aModule({ versions: ['21.12.0', '21.13.0'] }), aModule({ versions: ['21.12.0'] }), {
+    ledger,
+    user: alice,
+    policy: undefined,
+  })
+  t.equal(shown.replaceAll(/\s+/g, ' ').replace('8fe1b32...', commit), messageOf(older))
+  t.match(readme, /\n\n[^`]*the message has the `kubectl patch` that appends it/)
 })
 
 t.test('who merged it is told what to write in git, and gets no command', async (t) => {
