@@ -213,7 +213,9 @@ export class WatchCache<T> {
       for (const item of Array.isArray(items) ? items : []) {
         if (isJsonObject(item)) seen.add(this.#put(item, true))
       }
-    } while (next !== '' && !this.#closing.signal.aborted)
+      // Half of a list says nothing of what is not in it.
+      if (this.#closing.signal.aborted) return 'ended'
+    } while (next !== '')
     if (resourceVersion === '') return this.#failed('its list has no resourceVersion')
     this.#dropUnseen(seen, resourceVersion)
     this.#listed(resourceVersion)
