@@ -291,7 +291,8 @@ t.test('what workers cannot do is refused with a way out', async (t) => {
   folder.write((config) => Object.assign(config, { store: { type: 'memory' } }))
   await t.rejects(serve('--workers', '2'), {
     code: 78,
-    stderr: /a token that is good once would be good once in each\n {4}-> store\.type sqlite, postgres or kubernetes/,
+    stderr:
+      /a token that is good once would be good once in each\n {4}-> store\.type sqlite, postgres or kubernetes/,
   })
   folder.write()
   const running = await folder.start(['--workers', '2'])

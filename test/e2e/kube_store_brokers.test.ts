@@ -161,7 +161,7 @@ t.test('two brokers share a cluster', async (t) => {
     await brokers[0]?.stop()
     const server = await first.start(['--workers', '2'])
     await until(async () =>
-      /^\[\+\]workers ok: 2 of 2 serve\n\[\+\]store ok/.test(await first.text(`${first.opsUrl}/readyz`)),
+      (await first.text(`${first.opsUrl}/readyz`)).startsWith('[+]workers ok: 2 of 2 serve\n[+]store ok'),
     )
     t.equal(await keysOf(first), await keysOf(second))
     const token = mint()
