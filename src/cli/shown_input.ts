@@ -36,13 +36,23 @@ export function shownFile(file: string): string | undefined {
  */
 export function shownSecretFile(file: string, cwd: string): string | undefined {
   const shown = shownFile(file)
-  // Taken on use: a help text loads this file, too, and needs neither.
-  const { existsSync } = process.getBuiltinModule('node:fs')
+  // Taken on use: a help text loads this file, too, and does not need it.
   const path = process.getBuiltinModule('node:path')
-  if (shown === undefined || SECRET_FILE.test(shown) || existsSync(path.resolve(cwd, shown))) return shown
+  if (shown === undefined || shown === '-' || SECRET_FILE.test(shown)) return shown
+  if (isThere(path.resolve(cwd, shown))) return shown
   const folder = path.dirname(shown)
-  const isInFolder = folder !== '.' && folder !== '/' && existsSync(path.resolve(cwd, folder))
+  const isInFolder = folder !== '.' && folder !== '/' && isThere(path.resolve(cwd, folder))
   return isInFolder ? shown : undefined
+}
+
+/** Under Node's permission model asking for a path that is not allowed throws: then nobody knows. */
+function isThere(path: string): boolean {
+  const { existsSync } = process.getBuiltinModule('node:fs')
+  try {
+    return existsSync(path)
+  } catch {
+    return false
+  }
 }
 
 /** `io` whose standard error shows no token, whoever writes: commander quotes what it does not know. */

@@ -22,6 +22,21 @@ t.test('a file that is not allowed is named with its flag, and one that is allow
   t.notMatch(read.stderr, 'NODE_OPTIONS')
 })
 
+t.test(
+  'standard input needs no file to be allowed, and a token file that is not allowed is not told',
+  async (t) => {
+    const flags = ['--permission', `--allow-fs-read=${root}`, join(root, 'src/main.ts')]
+    // In the Pod the folder is /, of which hardly anything may be read.
+    const world = { encoding: 'utf8', cwd: '/', input: 'no token' } as const
+    const piped = spawnSync(process.execPath, [...flags, 'token', '-'], world)
+    t.notMatch(piped.stderr, 'permissions')
+    t.match(piped.stderr, 'subject_malformed')
+    const word = spawnSync(process.execPath, [...flags, 'token', 'tohchie5ahTh'], world)
+    t.not(word.status, 0)
+    t.notMatch(word.stderr, 'tohchie5ahTh')
+  },
+)
+
 /** As Node throws it. */
 function refusal(permission: string, resource: string): Error {
   return Object.assign(new Error('restricted'), { code: 'ERR_ACCESS_DENIED', permission, resource })

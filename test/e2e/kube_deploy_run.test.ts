@@ -361,6 +361,28 @@ t.test('SIGTERM ends it within the grace period, whoever hangs, and a restart ke
 
 t.test('commands work beside it, as kubectl exec runs them', async (t) => {
   t.same(listed().toSorted(), (await kids()).toSorted())
+
+  const explain = command(
+    'explain',
+    '--claims',
+    '-',
+    '--client-id',
+    'deploy',
+    '--audience',
+    'kube:production',
+  )
+  // Not a token: its issuer is this very process, which waits for the command.
+  const job = JSON.stringify({ iss: gitlab.url, ...gitlabClaims(issuer) })
+  t.match(pod.exec(explain, job), /^yes {2}mint/m)
+  const lever = ['disable', 'connector', 'gitlab', '--why', 'INC-1']
+  pod.exec(command('emergency', ...lever))
+  t.match(
+    exitOf(() => pod.exec(explain, job)),
+    { status: 1, stderr: '' },
+    'the store is seen',
+  )
+  pod.exec(command('emergency', 'lift', ...lever))
+  await until('the connector serves again', 10, async () => (await exchange()).status === 200)
 })
 
 t.test('a changed file is checked against the secrets of the Pod before it is applied', async (t) => {
