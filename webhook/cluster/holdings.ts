@@ -26,8 +26,8 @@ export type HoldingsEvents = {
 }
 
 const OPENDEPOT = '/apis/opendepot.defdev.io/v1alpha1'
-/** Objects of a page: a Module of 500 versions is 100 kB, and a page 8 MiB at most. */
-const [FEW, MANY] = [50, 500]
+/** Objects of a page: a Module of 500 versions is 100 kB, and a page 4 MiB at most. */
+const [FEW, MANY] = [25, 500]
 const NO_NAMES: readonly string[] = []
 
 export class Holdings {

@@ -67,10 +67,12 @@ const LAST_PAUSE_MS = 5000
 /** A resource that the server does not know is asked for again. */
 const UNKNOWN_PAUSE_MS = 5000
 /**
- * Of one page, as of one event: parsed it is ten times as much where somebody wrote labels without end, and others wait for that. Of
- * one that is larger fewer objects are asked for.
+ * Of one page: parsed it is ten times as much where somebody wrote labels without end, and others wait for that. Of one that is larger
+ * fewer objects are asked for.
  */
-const MAX_PAGE_BYTES = 8 * 1024 * 1024
+const MAX_PAGE_BYTES = 4 * 1024 * 1024
+/** Of a page of one, as of one event. */
+const MAX_OBJECT_BYTES = 8 * 1024 * 1024
 /** Until the answer to a watch begins. */
 const OPEN_TIMEOUT_MS = 10_000
 /** After a long silence: the bookmark comes two seconds before the end. */
@@ -231,7 +233,7 @@ export class WatchCache<T> {
       method: 'GET',
       path: `${path}?limit=${this.#pageSize}${from}`,
       accept,
-      maxBytes: MAX_PAGE_BYTES,
+      maxBytes: this.#pageSize === 1 ? MAX_OBJECT_BYTES : MAX_PAGE_BYTES,
     })
   }
 
