@@ -251,6 +251,12 @@ t.test('two brokers share a cluster', async (t) => {
     await must(cluster, ['delete', ...crds])
     t.match((await migrateIn(first, ...admin)).stdout, /namespace brokers: definitions made, step 1 taken\n$/)
     await t.rejects(migrateIn(first, '--url-file', 'x'), { code: 2, stderr: /are for PostgreSQL/ })
+    // The other way of the guide: the same definitions, from their files.
+    const [, folder = ''] =
+      /^kubectl apply -k (deploy\/crds\/\S+)$/m.exec(readFileSync('docs/operations.md', 'utf8')) ?? []
+    const applied = await must(cluster, ['apply', '-k', folder])
+    for (const crd of crds) t.match(applied, crd.replace('crd/', ''))
+    t.match((await migrateIn(first, ...admin)).stdout, /namespace brokers: up to date\n$/)
   })
 })
 
