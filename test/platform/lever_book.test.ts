@@ -161,14 +161,64 @@ t.test('a clock that runs ahead for a while makes nobody forget what is denied',
   for (let look = 0; look < 25; look += 1) await book.refresh()
   t.equal(book.current().all.length, 1, 'its time is over by this clock alone')
   const before = keys
+  t.equal(book.isWhole(), true)
   await world.pull(client)
   await book.refresh()
   t.ok(keys > before, 'a key that was revoked is seen all the same')
+  t.same([book.current().all.length, isOff(book)], [2, true], 'and so is what is switched off')
+  t.equal(
+    book.isWhole(),
+    false,
+    'of what was denied since, the store left out what has expired by this clock',
+  )
   Object.assign(off, { is: false })
   world.clock.now = START
-  t.equal(book.current().all.length, 1)
+  t.same([book.current().all.length, book.isWhole()], [2, false])
   await book.refresh()
-  t.equal(book.current().all.length, 2, 'and with the first look under the right clock all is known')
+  t.same([book.current().all.length, book.isWhole()], [2, true])
+})
+
+t.test(
+  'a lever that is pulled anew under a wrong clock, and one that is lifted, are as they were written',
+  async (t) => {
+    const world = makeWorld(t)
+    const off = { is: false }
+    const book = await world.open({ isClockOff: () => off.is })
+    await world.pull(client)
+    await world.pull(policy, START + HOUR)
+    await book.refresh()
+    Object.assign(off, { is: true })
+    await world.pull(policy, START + 3 * HOUR)
+    await world.lift(client)
+    await book.refresh()
+    t.same(
+      book
+        .current()
+        .all.filter(({ id }) => id === policy.id)
+        .map(({ until }) => until),
+      [START + 3 * HOUR],
+    )
+    t.equal(isOff(book), true, 'a lift waits for the right clock')
+    Object.assign(off, { is: false })
+    await book.refresh()
+    t.equal(isOff(book), false)
+  },
+)
+
+t.test('nothing is read again and again while the clock is off', async (t) => {
+  const world = makeWorld(t)
+  const off = { is: true }
+  let lists = 0
+  const list: Store['list'] = async (prefix) => {
+    lists += 1
+    return world.store.list(prefix)
+  }
+  const book = await world.open({ store: { ...world.store, list }, isClockOff: () => off.is })
+  for (let look = 0; look < 25; look += 1) await book.refresh()
+  t.equal(lists, 1)
+  Object.assign(off, { is: false })
+  await book.refresh()
+  t.same([lists, book.isWhole()], [2, true], 'also where no lever was ever pulled')
 })
 
 t.test('a clock that jumps while levers are read makes nobody forget either', async (t) => {

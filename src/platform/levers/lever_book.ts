@@ -11,8 +11,8 @@ import type { LeverEvent, StoredEvent } from './lever_store.ts'
 export interface LeverBook {
   current(): Levers
   /**
-   * False after a start under a clock that is too far off, until levers were read under a right one: which tokens are denied is
-   * not known, since a store leaves out what has expired by the clock here.
+   * False from a look under a clock that is too far off until one under a right clock: which tokens are denied is not known, since a
+   * store leaves out what has expired by the clock here. What is switched off has no end, and is known.
    */
   isWhole(): boolean
   /** What people have pulled, and how many tokens clients have revoked. */
@@ -72,7 +72,7 @@ export async function openLeverBook(deps: LeverBookDeps): Promise<LeverBook> {
   let isLooking = false
   let failure: string | undefined
   let known: readonly string[] = []
-  let isWhole = false
+  let isWhole = true
 
   function show(): void {
     current = new Levers([...pulled, ...revoked.values()])
@@ -82,16 +82,14 @@ export async function openLeverBook(deps: LeverBookDeps): Promise<LeverBook> {
     meanwhile = new Map()
     const wasOff = isClockOff()
     const stored = await readLevers(store)
-    if (wasOff || isClockOff()) {
-      // Read anew with each look until the clock is right: what has expired by this one may live, so what is held stays.
-      stamp = undefined
-      if (isWhole) return
-    } else {
-      stamp = found
-      isWhole = true
+    isWhole = !wasOff && !isClockOff()
+    // What has expired by a wrong clock may live: what is held stays, and what was pulled since is added. Of revoked tokens nobody
+    // asks until this is whole.
+    pulled = isWhole ? stored.pulled : withNewer(pulled, stored.pulled)
+    if (isWhole) {
+      revoked = new Map([...stored.revoked.map((lever): [string, Lever] => [lever.id, lever]), ...meanwhile])
     }
-    pulled = stored.pulled
-    revoked = new Map([...stored.revoked.map((lever): [string, Lever] => [lever.id, lever]), ...meanwhile])
+    stamp = found
     looksSinceRead = 0
     show()
     const news = stored.unknown.filter((key) => !known.includes(key))
@@ -116,7 +114,8 @@ export async function openLeverBook(deps: LeverBookDeps): Promise<LeverBook> {
     const found = await readStamp(store)
     const isNew = found !== stamp
     looksSinceRead += 1
-    if (!isNew && looksSinceRead < LOOKS_UNTIL_READ) return
+    const isDue = !isClockOff() && (!isWhole || looksSinceRead >= LOOKS_UNTIL_READ)
+    if (!isNew && !isDue) return
     // Each is of use without the other.
     const [keys, levers] = await Promise.allSettled([isNew ? deps.onStamp() : undefined, read(found)])
     if (levers.status === 'rejected') throw levers.reason
@@ -182,6 +181,12 @@ export async function openLeverBook(deps: LeverBookDeps): Promise<LeverBook> {
     refresh,
     close: () => clearInterval(timer),
   }
+}
+
+function withNewer(held: readonly Lever[], found: readonly Lever[]): readonly Lever[] {
+  const nameOf = ({ action, kind, id }: Lever): string => `${action} ${kind} ${id}`
+  const names = new Set(found.map(nameOf))
+  return [...held.filter((lever) => !names.has(nameOf(lever))), ...found]
 }
 
 function revokedBy(revoked: ReadonlyMap<string, Lever>, client: string): number {
