@@ -6,6 +6,7 @@ import { stringify } from 'yaml'
 import { freePorts, startChildServer } from '../support/child_server.ts'
 import type { ChildServer } from '../support/child_server.ts'
 import { startDex } from '../support/peers.ts'
+import { onCore } from './cores.ts'
 import { benchIssuer, dexBenchConfig, sallyportBenchConfig, sallyportBenchEnv } from './world.ts'
 import type { Algorithm, BenchWorld } from './world.ts'
 
@@ -36,10 +37,16 @@ export function entryOf(form: Form): string {
   return form === 'packed' ? join(root, 'dist', 'sallyport.js') : join(root, 'src', 'main.ts')
 }
 
+export type StartOptions = {
+  readonly form?: Form
+  /** Of ours: it has this core alone. */
+  readonly core?: number
+}
+
 export async function startContestant(
   name: ContestantName,
   world: BenchWorld,
-  form: Form = 'packed',
+  { form = 'packed', core }: StartOptions = {},
 ): Promise<Contestant> {
   const folder = join(world.folder, name.replaceAll(' ', '-'))
   mkdirSync(folder, { recursive: true })
@@ -51,11 +58,11 @@ export async function startContestant(
     case 'dex RS256 SQLite':
       return startDexContestant(name, dexBenchConfig(world, 'RS256', join(folder, 'dex.db')))
     case 'sallyport ES256':
-      return startSallyport({ name, world, form, algorithm: 'ES256', folder, flags: [] })
+      return startSallyport({ name, world, form, algorithm: 'ES256', folder, core, flags: [] })
     case 'sallyport RS256':
-      return startSallyport({ name, world, form, algorithm: 'RS256', folder, flags: [] })
+      return startSallyport({ name, world, form, algorithm: 'RS256', folder, core, flags: [] })
     case 'sallyport ES256 small heap':
-      return startSallyport({ name, world, form, algorithm: 'ES256', folder, flags: SMALL_HEAP_FLAGS })
+      return startSallyport({ name, world, form, algorithm: 'ES256', folder, core, flags: SMALL_HEAP_FLAGS })
   }
 }
 
@@ -74,19 +81,23 @@ type SallyportStart = {
   readonly algorithm: Algorithm
   readonly folder: string
   readonly flags: readonly string[]
+  readonly core: number | undefined
 }
 
 async function startSallyport(start: SallyportStart): Promise<Contestant> {
-  const { name, world, form, algorithm, folder, flags } = start
+  const { name, world, form, algorithm, folder, flags, core } = start
   const [port = 0, opsPort = 0] = await freePorts(2)
   const config = sallyportBenchConfig(world, algorithm, `127.0.0.1:${port}`, `127.0.0.1:${opsPort}`, folder)
   const file = join(folder, 'sallyport.yaml')
   writeFileSync(file, stringify(config))
   const url = `http://127.0.0.1:${port}${issuerPath}`
+  const serve = [...flags, entryOf(form), 'serve', 'broker', '--config', file]
+  const [command, args] =
+    core === undefined ? [process.execPath, serve] : onCore(core, process.execPath, serve)
   const server = await startChildServer({
     name,
-    command: process.execPath,
-    args: [...flags, entryOf(form), 'serve', 'broker', '--config', file],
+    command,
+    args,
     cwd: folder,
     env: { ...process.env, ...sallyportBenchEnv },
     pollMs: 2,

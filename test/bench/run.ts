@@ -7,10 +7,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { judgeFlood, measureFlood } from './abuse/flood_times.ts'
+import type { FloodPace, FloodTimes } from './abuse/flood_times.ts'
 import { judgeGuesses, measureGuesses } from './abuse/guess_times.ts'
 import { cases } from './cases.ts'
 import type { Case } from './cases.ts'
 import { startContestant } from './contestants.ts'
+import { leaveCore, SERVER_CORE } from './cores.ts'
 import { judgeCredential, measureCredential } from './credential_times.ts'
 import type { Contestant, ContestantName } from './contestants.ts'
 import { generate } from './load.ts'
@@ -28,7 +30,7 @@ import type { SoakResult } from './soak.ts'
 import { measureCli, measureStarts } from './start_times.ts'
 import type { CliTimes, StartTimes } from './start_times.ts'
 import { judgeApiserver, measureAtApiserver, VERSIONS_AND_FIRST } from './webhook/apiserver_times.ts'
-import { judgeStraight, measureStraight, WEBHOOK_CORE } from './webhook/straight_times.ts'
+import { judgeStraight, measureStraight } from './webhook/straight_times.ts'
 import { createWebhookWorld } from './webhook/world.ts'
 import { judgeTokenReviews, measureTokenReviews } from './token_review_times.ts'
 import type { Row } from './verdict.ts'
@@ -189,13 +191,23 @@ async function measureKube(): Promise<Row[]> {
 /** Garbage beside good tokens, and what the clock tells somebody who guesses. */
 async function measureAbuse(): Promise<Row[]> {
   say('garbage tokens beside good ones')
-  const server = await contestant('sallyport ES256')
   const flood = flags.quick ? { seconds: 2, rounds: 1 } : { seconds: 10, rounds: 5 }
-  const floodTimes = await measureFlood(server, world, flood)
-  await stopAll()
+  const floodTimes = await measureFloodAlone(flood)
   say('unknown client against wrong secret')
   const guesses = await measureGuesses(world, flags.quick ? 2000 : 10_000)
   return [...judgeFlood(floodTimes), ...judgeGuesses(guesses)]
+}
+
+/** The broker has a core to itself: at half of what it can do, generators beside it would be what it waits for. */
+async function measureFloodAlone(floodPace: FloodPace): Promise<FloodTimes> {
+  const haveAll = leaveCore(SERVER_CORE)
+  const server = await startContestant('sallyport ES256', world, { core: SERVER_CORE })
+  try {
+    return await measureFlood(server, world, floodPace)
+  } finally {
+    await server.stop()
+    haveAll()
+  }
 }
 
 /** Reviews through a real kube-apiserver beside an empty webhook, and straight at the server. */
@@ -220,7 +232,7 @@ async function measureWebhookAtApiserver(): Promise<Row[]> {
 
 /** In a world of its own: the webhook has one core from its start. */
 async function measureWebhookAlone(): Promise<readonly Row[]> {
-  const webhookWorld = await createWebhookWorld(WEBHOOK_CORE)
+  const webhookWorld = await createWebhookWorld(SERVER_CORE)
   try {
     say('reviews straight')
     const seconds = flags.quick ? 3 : 10

@@ -27,8 +27,8 @@ export async function measureStarts(world: BenchWorld, runs: number): Promise<St
   const times = { packed: [] as number[], source: [] as number[], dex: [] as number[], bare: [] as number[] }
   for (let run = 0; run < runs; run += 1) {
     times.bare.push(await stopped(await startBareServer()))
-    times.packed.push(await stopped(await startContestant('sallyport ES256', world, 'packed')))
-    times.source.push(await stopped(await startContestant('sallyport ES256', world, 'source')))
+    times.packed.push(await stopped(await startContestant('sallyport ES256', world, { form: 'packed' })))
+    times.source.push(await stopped(await startContestant('sallyport ES256', world, { form: 'source' })))
     times.dex.push(await stopped(await startContestant('dex ES256', world)))
   }
   return {

@@ -5,6 +5,7 @@ import { Agent, request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { SERVER_CORE } from '../cores.ts'
 import { median } from '../measure.ts'
 import { residentMiB } from '../process_stats.ts'
 import { judge } from '../verdict.ts'
@@ -29,7 +30,6 @@ export type StraightTimes = {
   }
 }
 
-export const WEBHOOK_CORE = 0
 const VERSIONS = 100
 const MODULES = 40
 /** V8 compiles what is hot for some ten thousand reviews. */
@@ -185,7 +185,7 @@ export function judgeStraight({ perSecond, paced, large, soak }: StraightTimes):
 }
 
 if (import.meta.main) {
-  const world = await createWebhookWorld(WEBHOOK_CORE)
+  const world = await createWebhookWorld(SERVER_CORE)
   try {
     const times = await measureStraight(world, { seconds: Number(process.argv[2] ?? 5), first: 0 })
     console.log(JSON.stringify({ ...times, rows: judgeStraight(times) }, undefined, 2))

@@ -1,9 +1,9 @@
 // A real kube-apiserver whose jobs have tokens of our broker, and four namespaces that differ in who is asked about a Module in
 // them: nobody, an empty Node webhook, Sallyport's, and ValidatingAdmissionPolicies.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { availableParallelism, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { admissionPolicies } from '../../../src/core/module/generate/admission_policies.ts'
@@ -18,6 +18,7 @@ import { must } from '../../support/kube_modules.ts'
 import { startKubeWebhook, WEBHOOK_USER } from '../../support/kube_webhook.ts'
 import type { KubeWebhook } from '../../support/kube_webhook.ts'
 import { gitlabClaims } from '../../support/test_broker.ts'
+import { leaveCore } from '../cores.ts'
 import { benchModule, benchPolicy, NAMESPACES, repositoryPath } from './modules.ts'
 import type { Door } from './modules.ts'
 
@@ -82,18 +83,6 @@ export async function createWebhookWorld(core?: number): Promise<WebhookWorld> {
     await stop()
     throw error
   }
-}
-
-/** This process and whatever it starts. Returns what lets them have it again. */
-function leaveCore(core: number): () => void {
-  const cores = Array.from({ length: availableParallelism() }, (_, index) => index)
-  keepTo(cores.filter((one) => one !== core))
-  return () => keepTo(cores)
-}
-
-function keepTo(cores: readonly number[]): void {
-  const settings = ['--all-tasks', '--cpu-list', '--pid', cores.join(','), String(process.pid)]
-  execFileSync('taskset', settings, { stdio: 'ignore' })
 }
 
 function actsOf(
