@@ -199,6 +199,56 @@ t.test('a message is at most 2 kB, whatever is asked', async (t) => {
   )
 })
 
+/** As long as a version may be: 64 characters. */
+function longVersion(patch: number): string {
+  return `1.0.${patch}-${'x'.repeat(64 - `1.0.${patch}-`.length)}`
+}
+
+function removalOfLong(
+  name: string,
+  edit: { readonly annotations?: Record<string, string>; readonly also?: object } = {},
+): Verdict {
+  const facts = { commit: COMMIT, digest: `sha256:${'ab'.repeat(32)}`, by: '版'.repeat(80) }
+  const removed = [1, 2, 3].map(longVersion)
+  const ledger = { published: new Map(removed.map((version) => [version, published(facts)])) }
+  const added = [11, 12, 13, 14, 15, 16].map(longVersion)
+  const after = aModule({ name, versions: added, config: { immutable: true, ...edit.also }, ...edit })
+  const user = { ...alice, username: '版'.repeat(80) }
+  return judged(aModule({ name, versions: removed }), after, { ledger, user, policy: undefined })
+}
+
+t.test('a first problem that is too long says less of what was found, and the command whole', async (t) => {
+  const message = messageOf(removalOfLong('m'.repeat(63)))
+  t.ok(Buffer.byteLength(message) <= MAX_MESSAGE_BYTES)
+  t.ok(
+    message.startsWith(`WH-V1: version ${longVersion(1)} was published from commit ${COMMIT} as sha256:abab`),
+  )
+  const others = [2, 3].map(longVersion).join(', ')
+  t.match(message, `; the same of ${others}. Instead: append instead of replacing the list: kubectl`)
+  const [, patch = ''] = / -p '(\[.*\])'; to unpublish for good: .* on this Module$/.exec(message) ?? []
+  t.equal(JSON.parse(patch).length, 6, 'what is typed does what it says')
+})
+
+t.test('what is asked besides is counted after it', async (t) => {
+  const message = messageOf(removalOfLong('m'.repeat(63), { also: { fileFormat: 'rar', immutable: false } }))
+  t.match(message, /^\(1\) WH-V1: version 1\.0\.1-x+ was published .* And \d+ more problems?\.$/)
+  t.ok(Buffer.byteLength(message) <= MAX_MESSAGE_BYTES)
+})
+
+t.test('a command that does not fit is left out, and never cut in the middle', async (t) => {
+  const gone = [1, 2, 3].map(longVersion).join(', ')
+  const annotations = { 'sallyport.dev/unpublish': `${gone}: leaked a key` }
+  const message = messageOf(removalOfLong('m'.repeat(253), { annotations }))
+  t.ok(Buffer.byteLength(message) <= MAX_MESSAGE_BYTES)
+  t.match(message, /^(\(1\) )?WH-V1: version 1\.0\.1-x{58} was published from commit /)
+  t.notMatch(message, /kubectl|"op"/)
+  t.match(
+    message,
+    'append instead of replacing the list: (too long for this message; docs/webhook-authors.md ',
+  )
+  t.match(message, / on this Module( And \d+ more problems?\.)?$/)
+})
+
 t.test('what did not fit is counted', async (t) => {
   const long = '\u00fc'.repeat(100_000)
   const storageConfig = { s3: { bucket: long }, gcs: { bucket: long }, fileSystem: {} }

@@ -51,20 +51,52 @@ function problemsOf(findings: readonly JudgedFinding[]): readonly (readonly Judg
   return inOrder
 }
 
-function problemText(group: readonly JudgedFinding[]): string {
+function problemText(group: readonly JudgedFinding[], most = MAX_TOLD): string {
   const [first] = group
   if (first === undefined) return ''
-  const told = group.slice(0, MAX_TOLD).map(({ message }) => message)
-  const untold = group.slice(MAX_TOLD).map(({ version, path }) => version ?? path)
-  const more = untold.length === 0 ? '' : `; the same of ${listed(untold, MAX_TOLD, short)}`
-  return `${first.rule}: ${told.join('; ')}${more}. Instead: ${first.wayOut}`
+  const told = group.slice(0, most).map(({ message }) => message)
+  return `${first.rule}: ${told.join('; ')}${sameOf(group, most)}. Instead: ${first.wayOut}`
 }
+
+function sameOf(group: readonly JudgedFinding[], most: number): string {
+  const untold = group.slice(most).map(({ version, path }) => version ?? path)
+  return untold.length === 0 ? '' : `; the same of ${listed(untold, MAX_TOLD, short)}`
+}
+
+/** Of a problem that is too long: fewer versions told of, then the way out without its command, then less of each. */
+function shortenedProblem(group: readonly JudgedFinding[], room: number): string {
+  const [first] = group
+  if (first === undefined) return ''
+  for (let most = MAX_TOLD - 1; most > 0; most -= 1) {
+    const text = problemText(group, most)
+    if (Buffer.byteLength(text) <= room) return text
+  }
+  const wayOut = shortenedWay(first.wayOut, room - ROOM_FOR_FOUND)
+  const around = `${first.rule}: ${sameOf(group, 1)}. Instead: ${wayOut}`
+  const found = cutToBytes(first.message, room - Buffer.byteLength(around))
+  return `${first.rule}: ${found}${sameOf(group, 1)}. Instead: ${wayOut}`
+}
+
+/** Of what was found, with the rule before it: what is stored of a version with commit, digest and author is some 300. */
+const ROOM_FOR_FOUND = 768
+
+/** Half a command would do something else. */
+function shortenedWay(wayOut: string, room: number): string {
+  if (Buffer.byteLength(wayOut) <= room) return wayOut
+  return cutToBytes(
+    wayOut.replace(COMMAND, '(too long for this message; docs/webhook-authors.md shows its form)'),
+    room,
+  )
+}
+
+/** To its last quote; what follows has none. */
+const COMMAND = /kubectl [^']*'.*'/s
 
 function short(text: string): string {
   return printable(cutToBytes(text, 64))
 }
 
-/** As many whole problems as fit; a command is never cut in the middle. Those that do not fit are never written. */
+/** As many whole problems as fit, and of the first at least the most of it; a command is never cut in the middle. */
 function joined(problems: readonly (readonly JudgedFinding[])[]): string {
   const texts: string[] = []
   let bytes = 0
@@ -72,8 +104,10 @@ function joined(problems: readonly (readonly JudgedFinding[])[]): string {
     const text = problemText(problem)
     const numbered = problems.length === 1 ? text : `(${index + 1}) ${text}`
     const size = Buffer.byteLength(numbered) + 1
-    if (bytes + size > MAX_MESSAGE_BYTES - ROOM_FOR_REST)
-      return [...texts, rest(problems.slice(index))].join(' ')
+    if (bytes + size > MAX_MESSAGE_BYTES - ROOM_FOR_REST) {
+      // Somebody who is told nothing but a number cannot help himself.
+      return index === 0 ? shortenedFirst(problems) : [...texts, rest(problems.slice(index))].join(' ')
+    }
     texts.push(numbered)
     bytes += size
   }
@@ -81,6 +115,12 @@ function joined(problems: readonly (readonly JudgedFinding[])[]): string {
 }
 
 const ROOM_FOR_REST = 48
+
+function shortenedFirst([first = [], ...others]: readonly (readonly JudgedFinding[])[]): string {
+  const number = others.length === 0 ? '' : '(1) '
+  const text = shortenedProblem(first, MAX_MESSAGE_BYTES - ROOM_FOR_REST - number.length - 1)
+  return others.length === 0 ? text : `${number}${text} ${rest(others)}`
+}
 
 function rest(problems: readonly (readonly JudgedFinding[])[]): string {
   const count = problems.reduce((sum, problem) => sum + problem.length, 0)
