@@ -1,7 +1,9 @@
 // Our own faults and the network's: a clear 503 or 500, after the client is known, recorded, and over when they are over.
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createOpsApp } from '../../src/broker/ops_app.ts'
 import type { IssuerKeysStatus } from '../../src/platform/issuer_keys/issuer_keys.ts'
+import { LOOKUP_LIMITS } from '../../src/platform/upstream_lookups.ts'
 import { SECRETS } from '../support/broker_config.ts'
 import { START, startTestBroker } from '../support/test_broker.ts'
 import type { Config, TestBroker } from '../support/test_broker.ts'
@@ -144,6 +146,52 @@ t.test(
     t.equal((await world.exchange(job)).status, 200)
   },
 )
+
+t.test(
+  'a job that finds no place at its issuer is told to come back; other networks have places of their own',
+  async (t) => {
+    const slow = await startTestIssuer({ now: () => START })
+    t.teardown(() => slow.close())
+    slow.behave({ userinfo: 'hang' })
+    const world = await startTestBroker(t, { issuer: slow, change: askUserinfo })
+    // A job of the same issuer that the policy does not let in: before it says so, the issuer has been asked.
+    const show = (address: string, claims = {}): ReturnType<TestBroker['exchange']> =>
+      world.exchange(
+        { client_id: 'job', client_secret: undefined, subject_token: world.mint(claims) },
+        { address },
+      )
+    const asked = async (count: number): Promise<void> => {
+      while (slow.fetches.userinfo < count) await sleep(5)
+    }
+    const flood = Array.from({ length: LOOKUP_LIMITS.maxOfCaller }, () =>
+      show('203.0.113.7', { ref: 'feature' }),
+    )
+    await asked(LOOKUP_LIMITS.maxOfCaller)
+    const other = show('198.51.100.9')
+    await asked(LOOKUP_LIMITS.maxOfCaller + 1)
+    const beyond = show('203.0.113.7')
+    t.match(await beyond, {
+      status: 429,
+      headers: { 'retry-after': '1' },
+      json: { error: 'temporarily_unavailable' },
+    })
+    t.match(world.audit(), {
+      decision: 'fail',
+      reason: 'issuer_busy',
+      evidence: { connector: 'gitlab' },
+      peer: '203.0.113.7',
+    })
+    t.equal(slow.fetches.userinfo, LOOKUP_LIMITS.maxOfCaller + 1, 'it was not asked about')
+    await slow.close()
+    await Promise.all([...flood, other])
+  },
+)
+
+/** Has the id of the user, which no token carries, looked up at the issuer. */
+function askUserinfo({ connectors }: Config): void {
+  if (!Array.isArray(connectors)) throw new Error('no connectors')
+  Object.assign(connectors[0], { userinfo: true, claimMapping: { userId: 'account' } })
+}
 
 t.test('keys at hand outlive their issuer', async (t) => {
   const world = await withIssuer(t)

@@ -49,18 +49,22 @@ export type ClientDeps = {
   readonly checkAssertion: (token: ParsedToken, client: Client) => Promise<Result<undefined>>
 }
 
-/**
- * Authenticates the client of one token request. `subjectToken` may stand in for the assertion of a `federated_jwt`
- * client: the job's own token is then credential and subject in one. Of a job that proves who it is and is refused all the
- * same `facts` tell who it was.
- */
+/** What a request shows of who asks. */
+type ShownCredentials = {
+  readonly credentials: Credentials
+  /** May stand in for the assertion of a `federated_jwt` client: it is then credential and subject in one. Else `''`. */
+  readonly subjectToken: string
+  /** Where it comes from, as `callerNetwork` has it. */
+  readonly network: string
+}
+
+/** Authenticates the client of one request. Of a job that proves who it is and is refused all the same `facts` tell who it was. */
 export async function authenticateClient(
-  credentials: Credentials,
-  subjectToken: string,
+  shown: ShownCredentials,
   deps: ClientDeps,
   facts: DecisionFacts = { grant: 'unknown' },
 ): Promise<Result<AuthenticatedClient>> {
-  const proven = await proveClient(credentials, subjectToken, deps, facts)
+  const proven = await proveClient(shown, deps, facts)
   if (!proven.ok) return proven
   // Only now, and in the words of a wrong secret: a guess must not learn by time or text that the client is switched off.
   const { client } = proven.value
@@ -70,12 +74,11 @@ export async function authenticateClient(
 }
 
 async function proveClient(
-  credentials: Credentials,
-  subjectToken: string,
+  shown: ShownCredentials,
   deps: ClientDeps,
   facts: DecisionFacts,
 ): Promise<Result<AuthenticatedClient>> {
-  const token = credentials.kind === 'assertion' ? credentials.assertion : subjectToken
+  const { credentials } = shown
   const client = deps.clients.get(clientIdOf(credentials, deps))
   if (client === undefined)
     return denySlowly(credentials, { reason: 'client_unknown', client: credentials.clientId }, deps)
@@ -90,7 +93,7 @@ async function proveClient(
     case 'federated_jwt':
       if (credentials.kind === 'secret' && credentials.secret !== '')
         return wrongMethod(credentials, client, deps)
-      return authenticateJob(token, client, auth, deps, facts)
+      return authenticateJob(shown, client, auth, deps, facts)
   }
 }
 
@@ -143,7 +146,7 @@ async function authenticateKey(
 }
 
 async function authenticateJob(
-  token: string,
+  { credentials, subjectToken, network }: ShownCredentials,
   client: Client,
   auth: Extract<Client['auth'], { method: 'federated_jwt' }>,
   deps: ClientDeps,
@@ -154,9 +157,10 @@ async function authenticateJob(
   // Before its issuer is asked for anything: it may be the one that was taken over.
   if (deps.levers().disabled('connector').has(connector.id))
     return notProven(client, deny({ reason: 'connector_disabled', connector: connector.id }))
-  // Its issuer is asked only about a token that its signature proves, so the client is caller enough.
-  const parsed = deps.parse(token)
-  const presented: PresentedToken = { text: token, type: undefined, parsed, caller: client.id }
+  const text = credentials.kind === 'assertion' ? credentials.assertion : subjectToken
+  // With its network: every job of that issuer may name this client, and only the policy, later, says which of them is it.
+  const caller = `${client.id} ${network}`
+  const presented: PresentedToken = { text, type: undefined, parsed: deps.parse(text), caller }
   const subject = await readSubject(presented, connector, deps.subject)
   if (!subject.ok) return notProven(client, subject)
   facts.connector = connector.id
@@ -201,11 +205,16 @@ function wrongMethod(credentials: Credentials, client: Client, deps: ClientDeps)
   )
 }
 
-/** Our own faults stay what they are; everything else about the assertion is a failed client authentication. */
+/**
+ * What was not decided stays what it is: the store's faults, and no place at an issuer, of which only a proven token
+ * learns. Everything else about the assertion is a failed client authentication, an issuer without keys too: of that a
+ * stranger must learn nothing.
+ */
 function notProven(client: Client, denied: Result<unknown>): Result<never> {
   if (denied.ok) return deny({ reason: 'client_assertion_invalid', client: client.id, cause: 'not proven' })
   const { denial } = denied
-  if (denial.reason === 'store_unavailable' || denial.reason === 'client_assertion_invalid')
+  const { reason } = denial
+  if (reason === 'store_unavailable' || reason === 'issuer_busy' || reason === 'client_assertion_invalid')
     return deny(denial)
   return deny({ reason: 'client_assertion_invalid', client: client.id, cause: denial })
 }

@@ -31,7 +31,9 @@ export async function grantClientCredentials(
 ): Promise<Result<Issued>> {
   // 1. who asks
   trace.enter('client')
-  const authenticated = await authenticateClient(request.credentials, '', deps, facts)
+  // No subject token here: what is sent as one stands for nothing.
+  const { credentials, network } = request
+  const authenticated = await authenticateClient({ credentials, subjectToken: '', network }, deps, facts)
   if (!authenticated.ok) return authenticated
   const { client, method, job } = authenticated.value
   facts.client = client.id

@@ -31,7 +31,7 @@ export async function exchangeToken(
 ): Promise<Result<Issued>> {
   // 1. who asks
   trace.enter('client')
-  const authenticated = await authenticateClient(request.credentials, request.subjectToken, deps, facts)
+  const authenticated = await authenticateClient(request, deps, facts)
   if (!authenticated.ok) return authenticated
   const { client, method, job } = authenticated.value
   facts.client = client.id

@@ -5,6 +5,7 @@ import { readCredentials } from '#core/oauth/credentials.ts'
 import type { Form } from '#core/oauth/form.ts'
 import { deny } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
+import { callerNetwork } from '#platform/http/client_address.ts'
 import { authenticateClient } from '../clients/authenticate_client.ts'
 import type { AuthenticatedClient, ClientDeps } from '../clients/authenticate_client.ts'
 import { limitClient } from '../clients/limit_client.ts'
@@ -28,7 +29,8 @@ export async function authenticateAsker(
   if (!credentials.ok) return credentials
   const limited = limitClient(credentials.value, raw.peer, clientDeps.clients, deps)
   if (!limited.ok) return limited
-  const authenticated = await authenticateClient(credentials.value, '', clientDeps)
+  const shown = { credentials: credentials.value, subjectToken: '', network: callerNetwork(raw.peer) }
+  const authenticated = await authenticateClient(shown, clientDeps)
   if (!authenticated.ok) return authenticated
   const { client, method, job } = authenticated.value
   facts.client = client.id

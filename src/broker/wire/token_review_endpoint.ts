@@ -107,7 +107,8 @@ async function authenticateCluster(
   const credentials: Credentials = { kind: 'secret', clientId: basic?.id ?? '', secret: basic?.secret ?? '' }
   const limited = limitClient(credentials, raw.peer, deps.clientDeps.clients, deps)
   if (!limited.ok) return limited
-  const authenticated = await authenticateClient(credentials, '', deps.clientDeps)
+  const shown = { credentials, subjectToken: '', network: callerNetwork(raw.peer) }
+  const authenticated = await authenticateClient(shown, deps.clientDeps)
   if (!authenticated.ok) return authenticated
   const { client, method } = authenticated.value
   facts.client = client.id
