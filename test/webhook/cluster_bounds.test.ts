@@ -3,16 +3,18 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
+import type { Test } from 'tap'
 import type { JsonObject } from '../../src/core/claims.ts'
 import type { ChangeSubject } from '../../src/core/module/change.ts'
 import type { LedgerFacts } from '../../src/core/module/ledger.ts'
-import { readVersion } from '../../src/core/module/module_object.ts'
-import type { VersionObject } from '../../src/core/module/module_object.ts'
+import { readProvider, readVersion } from '../../src/core/module/module_object.ts'
+import type { ProviderObject, VersionObject } from '../../src/core/module/module_object.ts'
 import { judgeUnderPolicies } from '../../src/core/module/policy_choice.ts'
 import type { Asker } from '../../src/core/module/policy_choice.ts'
 import type { Verdict } from '../../src/core/module/verdict.ts'
 import { scanObject } from '../../src/core/module/scan_object.ts'
 import type { Cluster } from '../../webhook/cluster/cluster.ts'
+import { slimSubject } from '../../webhook/judge/slim_subject.ts'
 import {
   facts,
   factsOf,
@@ -189,4 +191,67 @@ t.test('what the scan says of them has the numbers that are stored', async (t) =
     'metadata.labels would have 101 entries, the most is 64',
     'operatingSystems and architectures would make 140 platforms, the most is 64',
   ])
+})
+
+function providerOf(object: JsonObject): ProviderObject {
+  const read = readProvider(object)
+  if (!read.ok) throw new Error(read.denial)
+  return read.value
+}
+
+const SYSTEMS = Array.from({ length: 100 }, (_, index) => `os${index}`)
+
+function ofSystems(operatingSystems: readonly string[], versions: readonly string[]): JsonObject {
+  return providerJson('aws', versions, { operatingSystems: [...operatingSystems], architectures: ['amd64'] })
+}
+
+/** Who published a version while the Provider's systems changed, and what the ledger says was moved by whom. */
+async function publishedWith(
+  t: Test,
+  systems: readonly string[],
+  given: (subject: ChangeSubject) => ChangeSubject = (subject) => subject,
+): Promise<readonly [by: string | undefined, moved: readonly unknown[]]> {
+  const { kube, cluster } = await synced(t, (empty) => {
+    empty.put(POLICIES, policyJson('all', { immutability: 'required' }))
+  })
+  const [before, after] = [ofSystems(SYSTEMS, ['1.0.0']), ofSystems(systems, ['1.0.0', '1.1.0'])]
+  const { uid, resourceVersion } = Object(kube.put(PROVIDERS, before)['metadata'])
+  const [old, next] = [providerOf(before), providerOf(after)]
+  cluster.remember({
+    subject: given({ resource: 'providers', operation: 'UPDATE', ...ABOUT_AWS, old, new: next }),
+    user: alice,
+    oldResourceVersion: resourceVersion,
+    objectUid: uid,
+    atSeconds: NOON - 1,
+  })
+  kube.put(PROVIDERS, after)
+  const published = cluster.ledger.published({ kind: 'Provider', namespace: 'infra', name: 'aws' })
+  const moves = [...published.values()].flatMap(({ moved = [] }) => moved)
+  return [published.get('1.1.0')?.by, moves.map(({ by, settings }) => `${by}: ${settings.join()}`)]
+}
+
+const ABOUT_AWS = { namespace: 'infra', name: 'aws', subResource: '', dryRun: false } as const
+
+t.test('who publishes for more systems than are kept is known, also where one is dropped', async (t) => {
+  const fewer = SYSTEMS.slice(0, -1)
+  t.same(await publishedWith(t, SYSTEMS), ['alice', []])
+  t.same(await publishedWith(t, fewer), ['alice', []])
+  t.same(await publishedWith(t, fewer, (subject) => slimSubject(subject).subject), ['alice', []])
+})
+
+t.test('systems that only change places are not lost, though a watch keeps others of them', async (t) => {
+  t.same(await publishedWith(t, SYSTEMS.toReversed()), ['alice', []])
+})
+
+t.test('systems that are gone from a list that is kept whole are a move by whoever asked', async (t) => {
+  t.same(await publishedWith(t, ['os99', 'os1']), ['alice', ['alice: operatingSystems']])
+})
+
+t.test('of a very large change no more platforms cross over than are kept', (t) => {
+  const old = providerOf(ofSystems(SYSTEMS, ['1.0.0']))
+  const { subject } = slimSubject({ resource: 'providers', operation: 'UPDATE', ...ABOUT_AWS, old, new: old })
+  if (subject.resource !== 'providers') throw new Error('a Provider')
+  for (const body of [subject.old, subject.new])
+    t.match(body?.config, { operatingSystems: { length: 64 }, operatingSystemCount: 100 })
+  t.end()
 })

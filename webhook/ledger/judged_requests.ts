@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { claimOf, isFromToken } from '#core/module/actor.ts'
 import type { KubeUser } from '#core/kube/kube_user.ts'
 import type { Attribution, Listing } from '#core/module/ledger.ts'
+import { withBoundedPlatforms } from '#core/module/listing_bounds.ts'
 import { movedSettings } from '#core/module/ledger_feed.ts'
 import type { PublishingObject } from '#core/module/ledger_feed.ts'
 import { isSameValue } from '#core/module/reading.ts'
@@ -150,7 +151,11 @@ function differenceText(
   before: PublishingObject | undefined,
   after: PublishingObject | undefined,
 ): string {
-  const moved = before === undefined || after === undefined ? [] : movedSettings(before, after)
+  // What is asked is read whole, and what is committed comes from a watch.
+  const moved =
+    before === undefined || after === undefined
+      ? []
+      : movedSettings(withBoundedPlatforms(before), withBoundedPlatforms(after))
   const lines = [
     ...added.map((one) => `+${one}`),
     ...removed.map((one) => `-${one}`),

@@ -1,7 +1,7 @@
 // How many labels and platforms a Module or a Provider has, and what becomes of those that have more: WH-V11 lets nobody write them,
 // and of what was there before a watch keeps as many. What was left out is not known, and what is not known is never let through:
 // a policy that asks for labels may select the object, and a platform may be listed.
-import type { ObjectMeta, ProviderConfig, ProviderObject } from './module_object.ts'
+import type { ModuleObject, ObjectMeta, ProviderConfig, ProviderObject } from './module_object.ts'
 import type { ModuleSelector } from './module_policy.ts'
 import { isSelected } from './module_policy.ts'
 
@@ -30,7 +30,12 @@ export function boundedPlatforms(config: ProviderConfig): ProviderConfig {
   }
 }
 
-/** `maybe`: that depends on labels that are not kept. */
+/** As a watch keeps it; whoever compares what was asked with what is kept has to look at no more of the one than of the other. */
+export function withBoundedPlatforms<Body extends ModuleObject | ProviderObject>(body: Body): Body {
+  return body.kind === 'Provider' ? { ...body, config: boundedPlatforms(body.config) } : body
+}
+
+/** `maybe`: that depends on labels that are not kept, or of what is published later. */
 export type Coverage = 'yes' | 'maybe' | 'no'
 
 /** @param namespace where the object is, or is to be created */

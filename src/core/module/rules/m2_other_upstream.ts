@@ -30,8 +30,8 @@ export function differences(before: ProviderObject, after: ProviderObject): read
   return [
     ...changed('name', configName(before), configName(after)),
     ...changed('namespace', upstreamNamespace(before), upstreamNamespace(after)),
-    ...lost('operatingSystems', before.config.operatingSystems, after.config.operatingSystems),
-    ...lost('architectures', before.config.architectures, after.config.architectures),
+    ...lost('operatingSystem', before, after),
+    ...lost('architecture', before, after),
   ]
 }
 
@@ -44,7 +44,15 @@ function changed(field: string, was: string, becomes: string): readonly Differen
   return [[field, `is ${quoted(was)} since versions were published, and would become ${quoted(becomes)}`]]
 }
 
-function lost(field: string, was: readonly string[], becomes: readonly string[]): readonly Difference[] {
+/** Of what a watch kept of a list that becomes longer than it keeps, nobody can say what is not in it: a review has all of it. */
+function lost(
+  entry: 'operatingSystem' | 'architecture',
+  before: ProviderObject,
+  after: ProviderObject,
+): readonly Difference[] {
+  const field = `${entry}s` as const
+  const [was, becomes] = [before.config[field], after.config[field]]
+  if (after.config[`${entry}Count`] > becomes.length) return []
   const kept = new Set(becomes)
   const gone = was.filter((platform) => !kept.has(platform))
   if (gone.length === 0) return []
