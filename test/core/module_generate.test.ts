@@ -102,6 +102,18 @@ t.test('a policy covers its namespaces, and the rest leaves them out', (t) => {
   t.end()
 })
 
+t.test('what is refused of Depots without a policy is refused beside one for labels', (t) => {
+  const of = (selector: object): ReturnType<typeof named> => named([policy('own', { selector })])
+  const conditions = (objects: ReturnType<typeof named>, mode: string): unknown =>
+    objects.get(`ValidatingAdmissionPolicy sallyport-default-depots-${mode}`).spec.matchConditions
+  const outside = [{ name: 'not-selected', expression: '!((request.namespace in ["infra"]))' }]
+  const labelled = of({ namespaces: ['infra'], matchLabels: { tier: 'gold' } })
+  t.same(conditions(labelled, 'enforce'), undefined)
+  t.same(conditions(labelled, 'warn'), outside, 'and nobody is told twice')
+  t.same(conditions(of({ namespaces: ['infra'] }), 'enforce'), outside)
+  t.end()
+})
+
 t.test('the mode of a rule is the action of a binding of its own', (t) => {
   const objects = named([policy('modes', { selector: {}, modes: { 'WH-V7': 'warn', 'WH-M4': 'audit' } })])
   const rulesIn = (mode: string): string => {

@@ -1,6 +1,7 @@
 // Which policies a change is judged under, and what two of them come to.
 import t from 'tap'
-import { readVersion } from '../../src/core/module/module_object.ts'
+import { readDepot, readVersion } from '../../src/core/module/module_object.ts'
+import type { DepotObject } from '../../src/core/module/module_object.ts'
 import type { ModulePolicySpec } from '../../src/core/module/module_policy.ts'
 import { judgeUnderPolicies } from '../../src/core/module/policy_choice.ts'
 import type { Asker, NamedPolicy } from '../../src/core/module/policy_choice.ts'
@@ -97,6 +98,43 @@ t.test('a Version of no Module chooses no policy by its own labels', async (t) =
   }
   t.notOk(made({ namespaces: ['infra'], labels: platform }))
   t.ok(made({ namespaces: ['infra'], labels: new Map() }), 'a policy for the whole namespace has its say')
+})
+
+t.test('a policy for labels loosens nothing for a Depot, which may publish what has others', async (t) => {
+  const depot = (immutable: boolean): DepotObject => {
+    const read = readDepot({
+      metadata: { name: 'upstream', namespace: 'infra' },
+      spec: { global: { moduleConfig: { immutable } }, moduleConfigs: [] },
+    })
+    if (!read.ok) throw new Error(read.denial)
+    return read.value
+  }
+  const about = {
+    operation: 'UPDATE',
+    subResource: '',
+    namespace: 'infra',
+    name: 'upstream',
+    dryRun: false,
+  } as const
+  const subject = { resource: 'depots', ...about, old: depot(true), new: depot(false) } as const
+  const modes = (...policies: readonly NamedPolicy[]): readonly string[] =>
+    judgeUnderPolicies(subject, byArgo, policies, aLedger())
+      .findings.filter(({ rule }) => rule === 'WH-D2')
+      .map(({ mode }) => mode)
+  const loose = (selector: ModulePolicySpec['selector']): NamedPolicy =>
+    named('loose', { selector, modes: { 'WH-D2': 'warn' } })
+  t.same(modes(loose({ namespaces: [], labels: platform })), ['enforce'])
+  t.same(modes(loose({ namespaces: [], labels: new Map() })), ['warn'], 'one for the whole namespace does')
+  const strict = named('strict', { selector: { namespaces: [], labels: platform } })
+  t.same(modes(strict), ['enforce'], 'and one for labels is as strict as it says')
+  const kept = { ...subject, new: depot(true) }
+  const written = judgeUnderPolicies(
+    { ...kept, operation: 'CREATE', old: undefined },
+    byArgo,
+    [strict],
+    aLedger(),
+  )
+  t.same(said(written), [], 'whom the policy lists is not told that none lists him')
 })
 
 t.test('of two policies the stricter one decides, and each thing is said once', async (t) => {

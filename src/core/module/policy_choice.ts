@@ -8,6 +8,7 @@ import { coverageOf } from './listing_bounds.ts'
 import type { Coverage } from './listing_bounds.ts'
 import type { ModulePolicySpec, NamedPolicy } from './module_policy.ts'
 import type { JudgedFinding, Mode, Verdict } from './verdict.ts'
+import { isDenial } from './verdict_message.ts'
 
 export type { NamedPolicy } from './module_policy.ts'
 
@@ -39,8 +40,16 @@ export function judgeUnderPolicies(
   }
   const verdict = judged(only)
   if (others.length === 0) return verdict
-  const verdicts = [verdict, ...others.map(judged)]
+  const verdicts = [
+    verdict,
+    ...others.map((spec) => (spec === undefined ? denialsOf(judged(spec)) : judged(spec))),
+  ]
   return verdictOf(mergedFindings(verdicts), actorUnder(asker, only))
+}
+
+/** Who is told to have a policy list him is listed, if the one that may hold does. */
+function denialsOf({ findings }: Verdict): Pick<Verdict, 'findings'> {
+  return { findings: findings.filter(isDenial) }
 }
 
 /** `undefined`: there may be none. */
@@ -69,9 +78,11 @@ function actorUnder({ user }: Asker, policy: ModulePolicySpec | undefined): Retu
 
 function coverage(subject: ChangeSubject, { selector }: ModulePolicySpec, facts: LedgerFacts): Coverage {
   switch (subject.resource) {
-    case 'depots':
-      // What it publishes may have any label.
-      return coverageOf({ ...selector, labels: new Map() }, subject.namespace, undefined)
+    case 'depots': {
+      // What it publishes may have any label, and none: a policy for some of it does not speak for the rest.
+      const inNamespace = coverageOf({ ...selector, labels: new Map() }, subject.namespace, undefined)
+      return inNamespace === 'yes' && selector.labels.size > 0 ? 'maybe' : inNamespace
+    }
     case 'modules':
     case 'providers':
     case 'groupbindings':
@@ -95,7 +106,7 @@ function coverage(subject: ChangeSubject, { selector }: ModulePolicySpec, facts:
 }
 
 /** Each finding once, as strict as the strictest says it. */
-function mergedFindings(verdicts: readonly Verdict[]): readonly JudgedFinding[] {
+function mergedFindings(verdicts: readonly Pick<Verdict, 'findings'>[]): readonly JudgedFinding[] {
   const merged = new Map<string, JudgedFinding>()
   for (const finding of verdicts.flatMap(({ findings }) => findings)) {
     const key = JSON.stringify([finding.rule, finding.path, finding.version, finding.message])

@@ -33,7 +33,7 @@ export function admissionPolicies(
       .flatMap((resource) => policiesOf(coverOf(policy, resource), resource)),
   )
   const rest = resourcesUnder(undefined, policies).flatMap((resource) =>
-    policiesOf(defaultCover(policies, resource), resource),
+    policiesOf((mode) => defaultCover(policies, resource, mode), resource),
   )
   const ledger = ledgerResource(ledgerWriters)
   const guarded = guard === undefined ? [] : guardedResources(guard)
@@ -85,9 +85,12 @@ function coverOf({ name, spec }: NamedPolicy, { selectedBy }: ResourceChecks): C
 }
 
 /** What no policy may cover: labels of another object are not seen, so what they could select is left out. */
-function defaultCover(policies: readonly NamedPolicy[], resource: ResourceChecks): Cover {
+function defaultCover(policies: readonly NamedPolicy[], resource: ResourceChecks, mode: Mode): Cover {
   const byLabels = resource.selectedBy === 'stored' && resource.name !== VERSIONS
-  const selected = policies.map(({ spec }) => isSelectedBy(spec.selector, byLabels))
+  // What a Depot publishes may lack the labels: what is refused without any policy is refused beside such a one.
+  const isBeside = resource.selectedBy === 'namespace' && mode === 'enforce'
+  const sure = isBeside ? policies.filter(({ spec }) => spec.selector.labels.size === 0) : policies
+  const selected = sure.map(({ spec }) => isSelectedBy(spec.selector, byLabels))
   const conditions =
     selected.length === 0 ? [] : [{ name: 'not-selected', expression: `!(${selected.join(' ||\n')})` }]
   return coverOfAll('default', conditions)
@@ -127,9 +130,13 @@ const ACTIONS: Readonly<Record<Mode, readonly string[]>> = {
   audit: ['Audit'],
 }
 
-function policiesOf(cover: Cover, resource: ResourceChecks): readonly JsonObject[] {
+function policiesOf(
+  coverIn: Cover | ((mode: Mode) => Cover),
+  resource: ResourceChecks,
+): readonly JsonObject[] {
   const modes: readonly Mode[] = ['enforce', 'warn', 'audit']
   return modes.flatMap((mode) => {
+    const cover = typeof coverIn === 'function' ? coverIn(mode) : coverIn
     const checks = resource.checks.filter((check) => effectOf(check, cover.spec) === mode)
     if (checks.length === 0) return []
     const name = objectName(cover.name, resource.name, mode)

@@ -131,7 +131,7 @@ function versions(spec: ModulePolicySpec | undefined): ResourceChecks {
   }
 }
 
-/** What a Depot publishes may have any label, so the policies of its namespace hold. */
+/** What a Depot publishes may have any label, so all policies of its namespace hold, and those with labels beside none. */
 function depots(spec: ModulePolicySpec | undefined): ResourceChecks {
   return {
     ...OPENDEPOT,
