@@ -11,13 +11,14 @@ import { createLocalJWKSet, jwtVerify } from 'jose'
 import t from 'tap'
 import type { Test } from 'tap'
 import { hashGeneratedSecret } from '../../src/core/secret_hash.ts'
+import { CLIENT_CREDENTIALS } from '../../src/core/oauth/names.ts'
 import { SECRETS } from '../support/broker_config.ts'
 import { postgresOrSkip, startPostgres } from '../support/postgres.ts'
 import { commandFolder } from '../support/sallyport_command.ts'
-import { FOR_APP, SERVE_ENV, exchangeForm, makeFolder, setSingleUse } from '../support/served.ts'
+import { FOR_APP, MAIN, SERVE_ENV, exchangeForm, makeFolder, setSingleUse } from '../support/served.ts'
 import type { Folder } from '../support/served.ts'
-import { encodeForm } from '../support/test_broker.ts'
-import type { Config } from '../support/test_broker.ts'
+import { decodeToken, encodeForm } from '../support/test_broker.ts'
+import type { Config, Form } from '../support/test_broker.ts'
 import { startTestIssuer } from '../support/test_issuer.ts'
 
 const run = promisify(execFile)
@@ -100,6 +101,26 @@ function shellIn(t: Test, { path }: Folder): Shell {
     const world = { cwd: path, env: { ...SERVE_ENV, ...env, PATH: bin } }
     return (await run('sh', ['-eu', '-c', commands(words)], world)).stdout
   }
+}
+
+/** What a shell must not take for more than text. */
+const WHY = "it's $(gone); INC-42"
+const OF_PIPELINE: Form = {
+  grant_type: CLIENT_CREDENTIALS,
+  client_id: 'ci-pipeline',
+  client_secret: SECRETS.pipeline,
+  scope: 'openid',
+}
+
+function ofCi(form: Form): Form {
+  return { client_id: 'ci', client_secret: SECRETS.ci, ...form }
+}
+
+async function status(url: string, form: Form): Promise<number> {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+  const answer = await fetch(url, { method: 'POST', headers, body: encodeForm(form) })
+  await answer.text()
+  return answer.status
 }
 
 /** Asks until it holds. */
@@ -203,8 +224,15 @@ t.test('from one broker on SQLite to two on PostgreSQL, as the page says', { ski
   const alone = await first.start()
   const before = await first.post(exchangeForm(first.mint(), FOR_APP))
   t.equal(before.status, 200)
-  t.match(await shellIn(t, first)('old-keys.json', { ISSUER: issuer }), 'nothing is switched off or denied')
+  const type = shellIn(t, first)
+  await type('old-keys.json', { ISSUER: issuer })
   const oldKeys = readFileSync(join(first.path, 'old-keys.json'))
+  const disable = ['emergency', 'disable', 'client', 'ci-pipeline', '--by', 'jane', '--why', WHY]
+  await run(process.execPath, [MAIN, ...disable], { cwd: first.path, env: SERVE_ENV })
+  const revoked = String((await first.post(exchangeForm(first.mint(), FOR_APP))).json['access_token'])
+  t.equal(await status(`${issuer}/token/revoke`, ofCi({ token: revoked })), 200)
+  await until(async () => (await status(`${issuer}/token`, OF_PIPELINE)) === 401)
+  await type('emergency list --json')
   await alone.stop()
 
   for (const folder of folders) {
@@ -223,7 +251,12 @@ t.test('from one broker on SQLite to two on PostgreSQL, as the page says', { ski
     })
   }
   await shellIn(t, first)('store migrate --url-file owner.url')
-  await Promise.all(folders.map((folder) => folder.start()))
+  await second.start()
+  t.equal(await status(`${second.url}/dex/token`, OF_PIPELINE), 200, 'the new store does not know')
+  const pulled = await type('pull-again.sh')
+  t.match(pulled, `until lifted  by jane  ${WHY}`)
+  t.match(pulled, `deny token ${String(decodeToken(revoked).claims['jti'])}  since `)
+  await first.start()
   const token = String(before.json['access_token'])
   for (const folder of folders) {
     const keys = await folder.text(`${folder.url}/dex/keys`)
@@ -236,6 +269,13 @@ t.test('from one broker on SQLite to two on PostgreSQL, as the page says', { ski
       headers: { authorization: `Bearer ${token}` },
     })
     t.equal(answer.status, 200, await answer.text())
+    await until(async () => (await status(`${folder.url}/dex/token`, OF_PIPELINE)) === 401)
+    await until(async () => {
+      const headers = { authorization: `Bearer ${revoked}` }
+      const shown = await fetch(`${folder.url}/dex/userinfo`, { headers })
+      await shown.text()
+      return shown.status === 403
+    })
   }
   const spent = first.mint()
   t.equal(await exchange(first, spent), 200)
