@@ -33,7 +33,7 @@ export const emergency: CommandModule = {
       line: 'sallyport emergency disable client ci --why INC-42',
     },
     {
-      says: 'and those that it has are refused by userinfo, introspection and the registry',
+      says: 'and those that it has are refused by userinfo, introspection and token review',
       line: 'sallyport emergency deny client ci --why INC-42',
     },
     {

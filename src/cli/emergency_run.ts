@@ -176,8 +176,9 @@ function reach(name: LeverName): string {
   const follows = 'Every running broker follows within 2 s.'
   if (name.action === 'deny')
     return (
-      `${follows} Userinfo, introspection, token review and the registry refuse what is denied.\n` +
-      'kube-apiserver verifies by itself and does not ask: only `sallyport keys revoke KID --flush` reaches it.'
+      `${follows} Userinfo, introspection and token review refuse what is denied.\n` +
+      'kube-apiserver, and a registry that verifies by itself, do not ask: only a revoked key reaches them\n' +
+      '(`sallyport keys revoke KID --flush`).'
     )
   if (name.kind === 'connector') return `${follows} Tokens that were issued live on until they expire.`
   return `${follows} Tokens that were issued live on: \`sallyport emergency deny ${name.kind} ${name.id}\` reaches them.`

@@ -81,7 +81,8 @@ t.test(
       const denied = await run('deny', kind, id)
       t.match(denied, {
         code: 0,
-        stderr: /kube-apiserver .* only `sallyport keys revoke KID --flush` reaches it/,
+        stderr:
+          /token review refuse .*\n.*a registry that verifies by itself, do not ask: .*\n\(`sallyport keys revoke KID --flush`\)/,
       })
       t.equal(denied.stdout, `deny ${kind} ${id}  since ${since}  until ${ends}  by jane\n`)
     }

@@ -1,5 +1,5 @@
-// POST /token/revoke (RFC 7009): a client takes a token of its own back. Userinfo, introspection, token review and the
-// registry refuse it from then on; whoever verifies offline, as kube-apiserver does, goes on until it expires. Whatever is
+// POST /token/revoke (RFC 7009): a client takes a token of its own back. Userinfo, introspection and token
+// review refuse it from then on; whoever verifies offline, as kube-apiserver does, goes on until it expires. Whatever is
 // wrong with the token is the same 200, so that nobody learns here whose it is or whether it lives.
 import { isFault, stepOf } from '#core/audit_event.ts'
 import type { DecisionFacts } from '#core/audit_event.ts'
