@@ -12,6 +12,7 @@ import type { ProviderObject, VersionObject } from '../../src/core/module/module
 import { judgeUnderPolicies } from '../../src/core/module/policy_choice.ts'
 import type { Asker } from '../../src/core/module/policy_choice.ts'
 import type { Verdict } from '../../src/core/module/verdict.ts'
+import { sourceOf } from '../../src/core/module/source_of.ts'
 import { scanObject } from '../../src/core/module/scan_object.ts'
 import type { Cluster } from '../../webhook/cluster/cluster.ts'
 import { slimSubject } from '../../webhook/judge/slim_subject.ts'
@@ -19,6 +20,7 @@ import {
   facts,
   factsOf,
   house,
+  judge,
   module,
   MODULES,
   POLICIES,
@@ -254,4 +256,56 @@ t.test('of a very large change no more platforms cross over than are kept', (t) 
   for (const body of [subject.old, subject.new])
     t.match(body?.config, { operatingSystems: { length: 64 }, operatingSystemCount: 100 })
   t.end()
+})
+
+const LONG = 'x'.repeat(1_300_000)
+const LONG_TEXTS = {
+  provider: `provider-${LONG}`,
+  repoOwner: `owner-${LONG}`,
+  repoUrl: `https://github.com/acme/${LONG}`,
+  storageConfig: { s3: { bucket: `bucket-${LONG}` }, presign: { note: LONG } },
+}
+
+t.test('of texts without end a Module and a Provider are kept in a few kilobytes', async (t) => {
+  const { cluster } = await synced(t, (empty) => {
+    module(empty, { versions: ['1.0.0'], config: LONG_TEXTS })
+    const { storageConfig } = LONG_TEXTS
+    const config = {
+      sourceRepository: LONG,
+      namespace: LONG,
+      operatingSystems: [LONG],
+      architectures: [LONG],
+    }
+    empty.put(PROVIDERS, providerJson('aws', ['1.0.0'], { ...config, name: LONG, storageConfig }))
+  })
+  for (const { body } of [...cluster.modules(), ...cluster.providers()]) {
+    const fields = body.config.storage?.backends.map((backend) => [...backend.fields])
+    const bytes = JSON.stringify({ ...body, fields }).length
+    t.ok(bytes < 8192, `${body.kind}: ${bytes}`)
+  }
+})
+
+t.test('who moves a Module to or from a text without end is known', async (t) => {
+  const texts = [undefined, `${LONG}a`, `${LONG}b`, undefined]
+  const { kube, cluster } = await synced(t)
+  for (const [index, text] of texts.entries()) {
+    const repoUrl = text === undefined ? 'https://github.com/acme/vpc' : `https://github.com/acme/${text}`
+    const storageConfig = { s3: { bucket: text ?? 'modules' } }
+    const next = { versions: ['1.0.0'], config: { repoUrl, storageConfig } }
+    const [before] = kube.objects(MODULES)
+    if (before !== undefined) judge(cluster, before, next)
+    module(kube, next)
+    const moved = facts(cluster, '1.0.0')?.moved ?? []
+    const told = Array.from({ length: index }, () => 'alice: repoUrl,storageConfig')
+    t.same(
+      moved.map(({ by, settings }) => `${by}: ${settings.join()}`),
+      told,
+    )
+  }
+})
+
+t.test('a text that is not kept whole says of no repository that it is the own one', async (t) => {
+  const repoUrl = `https://github.com/acme/vpc/${LONG}`
+  const { cluster } = await synced(t, (empty) => module(empty, { versions: ['1.0.0'], config: { repoUrl } }))
+  for (const { body } of cluster.modules()) t.equal(sourceOf(body), undefined)
 })

@@ -2,7 +2,7 @@
 // the rules to use it, and no more, since copying all of it would hold up the event loop that the thread is there to spare.
 import type { ChangeSubject, ModuleSubject, ProviderSubject } from '#core/module/change.ts'
 import type { LedgerFacts } from '#core/module/ledger.ts'
-import { boundedLabels, boundedPlatforms } from '#core/module/listing_bounds.ts'
+import { boundedLabels, boundedModuleConfig, boundedProviderConfig } from '#core/module/listing_bounds.ts'
 import type { ModuleObject, ProviderObject, VersionEntry } from '#core/module/module_object.ts'
 import { objectNames } from '#core/module/rules/m10_taken_names.ts'
 import { tooMuchAtOnce } from '#core/module/rules/v11_at_once.ts'
@@ -23,7 +23,14 @@ export function slimSubject(subject: ChangeSubject): SlimSubject {
       const slim = slimmer(subject, (body: typeof subject.old, versions) =>
         body === undefined
           ? undefined
-          : { ...body, meta: boundedLabels(body.meta), versions, fileNames: new Map(), status: undefined },
+          : {
+              ...body,
+              meta: boundedLabels(body.meta),
+              config: boundedModuleConfig(body.config),
+              versions,
+              fileNames: new Map(),
+              status: undefined,
+            },
       )
       return {
         subject: { ...subject, old: slim.old(subject.old), new: slim.new(subject.new) },
@@ -37,7 +44,7 @@ export function slimSubject(subject: ChangeSubject): SlimSubject {
           : {
               ...body,
               meta: boundedLabels(body.meta),
-              config: boundedPlatforms(body.config),
+              config: boundedProviderConfig(body.config),
               versions,
               versionNames: new Map(),
               status: undefined,

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { claimOf, isFromToken } from '#core/module/actor.ts'
 import type { KubeUser } from '#core/kube/kube_user.ts'
 import type { Attribution, Listing } from '#core/module/ledger.ts'
-import { withBoundedPlatforms } from '#core/module/listing_bounds.ts'
+import { withBoundedConfig } from '#core/module/listing_bounds.ts'
 import { movedSettings } from '#core/module/ledger_feed.ts'
 import type { PublishingObject } from '#core/module/ledger_feed.ts'
 import { isSameValue } from '#core/module/reading.ts'
@@ -155,7 +155,7 @@ function differenceText(
   const moved =
     before === undefined || after === undefined
       ? []
-      : movedSettings(withBoundedPlatforms(before), withBoundedPlatforms(after))
+      : movedSettings(withBoundedConfig(before), withBoundedConfig(after))
   const lines = [
     ...added.map((one) => `+${one}`),
     ...removed.map((one) => `-${one}`),

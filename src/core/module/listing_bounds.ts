@@ -1,7 +1,16 @@
-// How many labels and platforms a Module or a Provider has, and what becomes of those that have more: WH-V11 lets nobody write them,
+// What is kept of the texts of a Module or a Provider, how many labels and platforms a Module or a Provider has, and what becomes of those that have more: WH-V11 lets nobody write them,
 // and of what was there before a watch keeps as many. What was left out is not known, and what is not known is never let through:
 // a policy that asks for labels may select the object, and a platform may be listed.
-import type { ModuleObject, ObjectMeta, ProviderConfig, ProviderObject } from './module_object.ts'
+import { createHash } from 'node:crypto'
+import { ownText } from '#core/own_text.ts'
+import type {
+  ModuleConfig,
+  ModuleObject,
+  ObjectMeta,
+  ProviderConfig,
+  ProviderObject,
+  StorageConfig,
+} from './module_object.ts'
 import type { ModuleSelector } from './module_policy.ts'
 import { isSelected } from './module_policy.ts'
 
@@ -11,6 +20,10 @@ export const MAX_LABELS = 64
 /** Of a Provider: each version has a Version object for each. Go itself has some fifty. */
 export const MAX_PLATFORMS = 64
 
+/** Characters: far above any name, address or bucket. Kubernetes bounds the whole object, to some 1.5 MB. */
+const MAX_TEXT = 2048
+const KEPT_OF_TEXT = 256
+
 const NO_LABELS: ReadonlyMap<string, never> = new Map<string, never>()
 
 /** All labels, or none of them and how many there are. */
@@ -19,10 +32,10 @@ export function boundedLabels(meta: ObjectMeta): ObjectMeta {
 }
 
 /** The first entries of each list, and how many there are. */
-export function boundedPlatforms(config: ProviderConfig): ProviderConfig {
+function boundedPlatforms(config: ProviderConfig): ProviderConfig {
   const { operatingSystems, architectures } = config
-  const isLong = Math.max(operatingSystems.length, architectures.length) > MAX_PLATFORMS
-  if (!isLong) return config
+  const areMany = Math.max(operatingSystems.length, architectures.length) > MAX_PLATFORMS
+  if (!areMany) return config
   return {
     ...config,
     operatingSystems: operatingSystems.slice(0, MAX_PLATFORMS),
@@ -31,11 +44,65 @@ export function boundedPlatforms(config: ProviderConfig): ProviderConfig {
 }
 
 /** As a watch keeps it; whoever compares what was asked with what is kept has to look at no more of the one than of the other. */
-export function withBoundedPlatforms<Body extends ModuleObject | ProviderObject>(body: Body): Body {
-  return body.kind === 'Provider' ? { ...body, config: boundedPlatforms(body.config) } : body
+export function withBoundedConfig<Body extends ModuleObject | ProviderObject>(body: Body): Body {
+  return body.kind === 'Provider'
+    ? { ...body, config: boundedProviderConfig(body.config) }
+    : { ...body, config: boundedModuleConfig(body.config) }
 }
 
-/** `maybe`: that depends on labels that are not kept, or of what is published later. */
+export function boundedModuleConfig(config: ModuleConfig): ModuleConfig {
+  return {
+    ...config,
+    name: boundedText(config.name),
+    provider: boundedText(config.provider),
+    repoOwner: boundedText(config.repoOwner),
+    repoUrl: boundedText(config.repoUrl),
+    fileFormat: boundedText(config.fileFormat),
+    storage: boundedStorage(config.storage),
+  }
+}
+
+export function boundedProviderConfig(config: ProviderConfig): ProviderConfig {
+  const { operatingSystems, architectures, ...rest } = boundedPlatforms(config)
+  return {
+    ...rest,
+    name: boundedText(config.name),
+    namespace: boundedText(config.namespace),
+    sourceRepository: boundedText(config.sourceRepository),
+    operatingSystems: boundedTexts(operatingSystems),
+    architectures: boundedTexts(architectures),
+    storage: boundedStorage(config.storage),
+  }
+}
+
+function boundedStorage(storage: StorageConfig | undefined): StorageConfig | undefined {
+  const texts = storage?.backends.flatMap(({ fields }) => [...fields.keys(), ...fields.values()]) ?? []
+  if (storage === undefined || !texts.some(isLong)) return storage
+  const backends = storage.backends.map(({ kind, fields }) => ({
+    kind,
+    fields: new Map([...fields].map(([key, value]) => [boundedText(key), boundedText(value)])),
+  }))
+  return { ...storage, backends }
+}
+
+function boundedTexts(texts: readonly string[]): readonly string[] {
+  return texts.some(isLong) ? texts.map(boundedText) : texts
+}
+
+function isLong(text: string): boolean {
+  return text.length > MAX_TEXT
+}
+
+/**
+ * All of it, or its beginning and a hash of all: what was equal stays equal, and what was not does not. The control character between
+ * them is in no name, address or segment of one, so nothing that is read of it says where a Module comes from.
+ */
+export function boundedText(text: string): string {
+  if (!isLong(text)) return text
+  return `${ownText(text.slice(0, KEPT_OF_TEXT))}\u0000sha256:${createHash('sha256').update(text).digest('hex')}`
+}
+
+/** `maybe`: that depends on labels that are not kept. */
 export type Coverage = 'yes' | 'maybe' | 'no'
 
 /** @param namespace where the object is, or is to be created */

@@ -1,6 +1,6 @@
 // Who has which name: OpenDepot finds Modules, Providers and Versions by names alone, some of them in every namespace. Asked for
 // each review, so nothing here looks through the cluster.
-import { hasMorePlatforms } from './listing_bounds.ts'
+import { boundedText, hasMorePlatforms } from './listing_bounds.ts'
 import { configName } from './module_case.ts'
 import type { ModuleObject, ProviderObject } from './module_object.ts'
 import { versionObjectName } from './version_identity.ts'
@@ -77,8 +77,9 @@ export function keyOf({ meta }: Named): string {
   return `${meta.namespace}/${meta.name}`
 }
 
+/** Who is asked about may be read whole, and who is known comes from a watch. */
 function namesOf(holder: Named): readonly string[] {
-  const name = configName(holder)
+  const name = boundedText(configName(holder))
   return name === holder.meta.name ? [name] : [name, holder.meta.name]
 }
 
