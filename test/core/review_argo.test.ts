@@ -86,6 +86,11 @@ spec:
 const KEYED = crd(', x-kubernetes-list-type: map, x-kubernetes-list-map-keys: [version]')
 const PLAIN = crd('')
 
+const kustomized = (text: string): string =>
+  applicationYaml({ '    path: modules\n': `    path: modules\n    kustomize: ${text}\n` })
+const marking = (text: string): string =>
+  applicationYaml({ '  syncPolicy:\n': `  syncPolicy:\n    managedNamespaceMetadata: ${text}\n` })
+
 const ROWS: readonly Row[] = [
   {
     title: 'ARGO-1 prune deletes what leaves git',
@@ -233,6 +238,43 @@ const ROWS: readonly Row[] = [
     yaml: applicationYaml({ 'selfHeal: true': 'selfHeal: false' }),
     says: [/^16 notice ARGO-17: what somebody changes in the cluster stays/],
     twin: applicationYaml(),
+  },
+  {
+    title: 'ARGO-20 a patch in the Application re-tags what the files say',
+    yaml: kustomized(
+      '{patches: [{target: {kind: Module}, patch: "[{op: replace, path: /spec/versions/0, value: {version: 9.9.9}}]"}]}',
+    ),
+    says: [/^12 warn ARGO-20: kustomize\.patches changes objects on their way into the cluster/],
+    twin: kustomized('{images: [a=b], version: v5.4.3, patches: [], labelWithoutSelector: true}'),
+  },
+  {
+    title: 'ARGO-20 names and labels that the Application adds',
+    yaml: kustomized('{namePrefix: x-, namespace: other, commonLabels: {a: b}}'),
+    says: [/^12 warn ARGO-20: kustomize\.namePrefix, namespace, commonLabels change objects/],
+    twin: kustomized('{namePrefix: "", commonLabels: {}}'),
+  },
+  {
+    title: 'ARGO-21 a branch that the hydrator writes',
+    yaml: applicationYaml({
+      '  source:\n    repoURL: https://github.com/my-org/opendepot-manifests\n    targetRevision: main\n    path: modules\n':
+        '  sourceHydrator:\n    drySource: {repoURL: x, targetRevision: main, path: modules}\n    syncSource: {targetBranch: env/prod, path: modules}\n',
+    }),
+    says: [/^8 warn ARGO-21: Argo CD writes what it makes of these files to a branch of its own/],
+    twin: applicationYaml(),
+  },
+  {
+    title: 'ARGO-22 labels on the namespace',
+    yaml: marking('{labels: {team: a}}'),
+    says: [/^16 notice ARGO-22: with CreateNamespace=true each sync writes "team" to the namespace/],
+    twin: marking('{}'),
+  },
+  {
+    title: 'ARGO-22 labels of ours on the namespace',
+    yaml: marking('{labels: {team: a, sallyport.dev/guard: "off"}, annotations: {sallyport.dev/x: y1}}'),
+    says: [
+      /^16 warn ARGO-22: .* writes "sallyport\.dev\/guard", "sallyport\.dev\/x" to the namespace, .* WH-M15 denies/,
+    ],
+    twin: marking('{labels: {}}'),
   },
 ]
 
@@ -395,7 +437,7 @@ t.test('ARGO-12 an Application that goes with its finalizer', async (t) => {
 
 t.test('several sources are judged each, and source is passed over beside them', async (t) => {
   const several = applicationYaml({
-    '  source:\n': '  sources:\n    - {repoURL: x, path: modules}\n    - {repoURL: y, chart: z}\n  source:\n',
+    '  source:\n': '  sources:\n    - {repoURL: x, path: modules}\n    - {repoURL: c, chart: z}\n  source:\n',
     'path: modules\n  dest': 'path: web\n  dest',
     'prune: false': 'prune: true',
   })

@@ -9,9 +9,11 @@ import type { ArgoApplication } from './argo/application.ts'
 import { versionsOfOthers } from './argo/argo_context.ts'
 import type { AppliedModule, ArgoCase, ArgoSaid } from './argo/argo_context.ts'
 import { applicationOf } from './argo/coverage.ts'
+import { leaves, leavesFolder, takesOther } from './argo/changed_rules.ts'
+import type { StayingObject } from './argo/changed_rules.ts'
 import { deletedApplication } from './argo/deleting_rules.ts'
 import { projectIdentities } from './argo/identity_rules.ts'
-import { judgeApplication, judgeModuleAnnotations } from './argo/judge_argo.ts'
+import { isKeptBy, judgeApplication, judgeModuleAnnotations } from './argo/judge_argo.ts'
 import { isJudged } from './object_change.ts'
 import type { ReviewCase } from './object_change.ts'
 import { isApplication } from './known_applications.ts'
@@ -20,17 +22,22 @@ import { isSameObject } from './pairing.ts'
 import type { Pairing } from './pairing.ts'
 import { findingAt, unreadableFinding } from './review_finding.ts'
 import type { ReviewFinding } from './review_finding.ts'
+import { shownObject } from './reviewed_object.ts'
 import type { ReviewedObject } from './reviewed_object.ts'
-import { asStored } from './subject.ts'
+import { annotationsOf, asStored } from './subject.ts'
 
 export function argoFindings(pairings: readonly Pairing[], subject: ReviewCase): readonly ReviewFinding[] {
   const listType = moduleListType([...subject.around, ...pairings.flatMap(({ after }) => after)])
   const modules = pairings.flatMap((pairing) => appliedModules(pairing, subject))
-  const world: World = { subject, modules, listType, ...appliedByArgo(pairings, subject) }
+  const staying = pairings.flatMap(stayingObject)
+  const world: World = { subject, modules, staying, listType, ...appliedByArgo(pairings, subject) }
   return [
     ...pairings.flatMap((pairing) => pairingFindings(pairing, world)),
     // What is named beside the change is as it was before.
-    ...subject.around.flatMap((object) => asBefore(objectFindings(object, world))),
+    ...subject.around.flatMap((object) => [
+      ...asBefore(objectFindings(object, world)),
+      ...changeOfApplication(object, object, world),
+    ]),
     ...modules.flatMap((module) => moduleFindings(module, world)),
   ]
 }
@@ -38,6 +45,7 @@ export function argoFindings(pairings: readonly Pairing[], subject: ReviewCase):
 type World = {
   readonly subject: ReviewCase
   readonly modules: readonly FoundModule[]
+  readonly staying: readonly StayingObject[]
   readonly listType: ArgoCase['listType']
   /** Otherwise whoever asks wants to know about the Applications themselves. */
   readonly isAboutObjects: boolean
@@ -47,12 +55,27 @@ type World = {
 
 function appliedByArgo(
   pairings: readonly Pairing[],
-  { applications }: ReviewCase,
+  { applications, formerApplications }: ReviewCase,
 ): Pick<World, 'isAboutObjects' | 'appliers'> {
   const objects = pairings.flatMap(({ before, after }) => before.concat(after))
   const applied = objects.filter(({ resource }) => isJudged(resource))
-  const appliers = applied.flatMap((object) => applicationOf(object, applications)?.object.key ?? [])
+  const appliers = [applications, formerApplications].flatMap((known) =>
+    applied.flatMap((object) => applicationOf(object, known)?.object.key ?? []),
+  )
   return { isAboutObjects: applied.length > 0, appliers: new Set(appliers) }
+}
+
+function stayingObject({ before, after }: Pairing): readonly StayingObject[] {
+  const [object] = after
+  if (object === undefined || before.length === 0 || !isJudged(object.resource)) return []
+  return [
+    {
+      shown: shownObject(object),
+      before: before.map(({ within }) => within),
+      after: after.map(({ within }) => within),
+      isKept: after.concat(before).every((one) => isKeptBy(annotationsOf(one))),
+    },
+  ]
 }
 
 type FoundModule = AppliedModule & {
@@ -94,12 +117,27 @@ function pairingFindings({ before, after }: Pairing, world: World): readonly Rev
   return after.flatMap((object) => {
     const found = objectFindings(object, world)
     const stood = new Set(known.map(({ rule, path, message }) => JSON.stringify([rule, path, message])))
-    return found.flatMap((finding) =>
+    const said = found.flatMap((finding) =>
       stood.has(JSON.stringify([finding.rule, finding.path, finding.message]))
         ? asBefore([finding])
         : [finding],
     )
+    return old === undefined ? said : [...said, ...changeOfApplication(old, object, world)]
   })
+}
+
+/** What the change itself brings, of whatever it applied before. */
+function changeOfApplication(
+  old: ReviewedObject,
+  object: ReviewedObject,
+  world: World,
+): readonly ReviewFinding[] {
+  if (!isApplication(old) || (world.isAboutObjects && !world.appliers.has(object.key))) return []
+  const [before, after] = [readApplication(old), readApplication(object)]
+  if (!before.ok || !after.ok) return []
+  const changed = { before: before.value, after: after.value }
+  const left = world.isAboutObjects ? leaves(changed, world.staying) : leavesFolder(changed)
+  return [...left, ...takesOther(changed)].map((said) => placed(said, object))
 }
 
 /** A change is not held up by what it did not bring, and nobody is told the same at each change. */

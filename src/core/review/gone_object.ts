@@ -1,23 +1,24 @@
 // GIT-4: an object that is gone from the files, or that stood where nothing can be read any more. What that does depends on who applies them: kubectl leaves it where it is, Argo
 // CD too unless it prunes.
+import type { ArgoApplication } from './argo/application.ts'
 import { applicationOf } from './argo/coverage.ts'
+import { deletesWhatGoes } from './argo/deleting_rules.ts'
 import { isKeptBy } from './argo/judge_argo.ts'
-import { reading } from '#core/module/reading.ts'
 import { changeFindings } from './object_change.ts'
 import type { ReviewCase } from './object_change.ts'
 import { findingAt } from './review_finding.ts'
 import type { ReviewFinding, Severity } from './review_finding.ts'
-import { asStored } from './subject.ts'
+import { annotationsOf } from './subject.ts'
 import type { ReviewedObject } from './reviewed_object.ts'
 
 export function goneFindings(old: ReviewedObject, subject: ReviewCase): readonly ReviewFinding[] {
   if (subject.unreadable.has(old.within))
     return [gone(old, 'notice', NOT_READ, 'mend the file, and it is judged')]
-  const application = applicationOf(old, subject.applications)
+  const application =
+    applicationOf(old, subject.applications) ?? applicationOf(old, subject.formerApplications)
   const isKept = isKeptBy(annotationsOf(old))
   const deleted = changeFindings(old, undefined, subject)
-  const isPrunedByArgo =
-    application !== undefined && application.automated.isOn && application.automated.prune
+  const isPrunedByArgo = application !== undefined && statesOf(application, subject).some(deletesWhatGoes)
   if (subject.isPruned || (isPrunedByArgo && !isKept)) return deleted
   const denials = deleted.filter(({ severity }) => severity === 'deny')
   const refused = denials.map(({ rule, message }) => `${rule}: ${message}`).join('; ')
@@ -31,13 +32,16 @@ export function goneFindings(old: ReviewedObject, subject: ReviewCase): readonly
   return [gone(old, refused === '' ? 'notice' : 'warn', message, refused === '' ? '' : 'bring the file back')]
 }
 
+/** One that leaves the folder with this change does to the object what either state of it does. */
+function statesOf(application: ArgoApplication, subject: ReviewCase): readonly ArgoApplication[] {
+  const successor = subject.applications.find(
+    (known) => known.application.object.key === application.object.key,
+  )
+  return successor === undefined ? [application] : [application, successor.application]
+}
+
 const NOT_READ = 'stood in this file, which cannot be read any more: what becomes of it is not judged'
 
 function gone(old: ReviewedObject, severity: Severity, message: string, wayOut: string): ReviewFinding {
   return findingAt('GIT-4', { severity, path: '', message, wayOut }, old, undefined, old.placeOf([]))
-}
-
-function annotationsOf(object: ReviewedObject): ReadonlyMap<string, string> {
-  const read = reading(asStored(object), (root) => root.mapping('metadata').texts('annotations'))
-  return read.ok ? read.value : new Map()
 }

@@ -13,6 +13,20 @@ export function knownApplications(
   return [...read(around, true), ...read(found, false)]
 }
 
+/** Those that applied the old files. */
+export function formerApplications(
+  pairings: readonly Pairing[],
+  around: readonly ReviewedObject[],
+): readonly KnownApplication[] {
+  return [
+    ...read(around, true),
+    ...read(
+      pairings.flatMap(({ before }) => before),
+      false,
+    ),
+  ]
+}
+
 function read(objects: readonly ReviewedObject[], isNamed: boolean): readonly KnownApplication[] {
   return objects.flatMap((object) => {
     if (!isApplication(object)) return []

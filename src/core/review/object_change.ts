@@ -21,6 +21,8 @@ export type ReviewCase = {
   readonly policies: readonly NamedPolicy[]
   readonly facts: ReviewFacts
   readonly applications: readonly KnownApplication[]
+  /** As they were before the change. */
+  readonly formerApplications: readonly KnownApplication[]
   /** Named beside the change: Argo CD's objects, definitions. */
   readonly around: readonly ReviewedObject[]
   readonly isPruned: boolean

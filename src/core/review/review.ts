@@ -6,7 +6,7 @@ import type { LedgerEntry } from '#core/module/ledger.ts'
 import type { Asker, NamedPolicy } from '#core/module/policy_choice.ts'
 import { argoFindings } from './argo_review.ts'
 import { applicationOf } from './argo/coverage.ts'
-import { knownApplications } from './known_applications.ts'
+import { formerApplications, knownApplications } from './known_applications.ts'
 import { fileFindings } from './file_findings.ts'
 import type { UnreadFile } from './file_findings.ts'
 import { pairFindings } from './judge_pairing.ts'
@@ -122,6 +122,7 @@ function reviewCase(
     policies: [...input.policies, ...policiesOf(pairings)],
     facts: reviewFacts(pairings.flatMap(asTheyWillBe), input.ledger),
     applications: knownApplications(pairings, around),
+    formerApplications: formerApplications(pairings, around),
     around,
   }
 }

@@ -265,4 +265,20 @@ export const RULE_HELP: Readonly<Record<ReviewRuleId, RuleHelp>> = {
     title: 'A Module is no hook.',
     why: 'Hooks are deleted and made anew with each sync.',
   },
+  'ARGO-19': {
+    title: 'What an Application applies does not leave it unnoticed.',
+    why: 'Another path, a chart or a plugin in its place, a file that moves: to Argo CD the Module is gone from git.',
+  },
+  'ARGO-20': {
+    title: 'What is applied is what the files say.',
+    why: 'Patches and names in source.kustomize change objects after the files.',
+  },
+  'ARGO-21': {
+    title: 'What comes from elsewhere is reviewed there.',
+    why: 'Another repository, revision or hydrated branch holds other files than these.',
+  },
+  'ARGO-22': {
+    title: 'Argo CD leaves the labels of Sallyport on a Namespace alone.',
+    why: 'They decide whether its Modules are looked at.',
+  },
 }

@@ -13,6 +13,7 @@ import {
   readProvider,
   readVersion,
 } from '#core/module/module_object.ts'
+import { reading } from '#core/module/reading.ts'
 import type { Reading } from '#core/module/reading.ts'
 import type { Result } from '#core/result.ts'
 import type { Fields, JudgedResource, ReviewedObject } from './reviewed_object.ts'
@@ -86,4 +87,10 @@ export function asStored({ data, namespace }: ReviewedObject): Fields {
   if (namespace === '') return rest
   const metadata = isFields(data['metadata']) ? data['metadata'] : {}
   return { ...rest, metadata: { ...metadata, namespace } }
+}
+
+/** Empty where they cannot be read. */
+export function annotationsOf(object: ReviewedObject): ReadonlyMap<string, string> {
+  const found = reading(asStored(object), (root) => root.mapping('metadata').texts('annotations'))
+  return found.ok ? found.value : new Map()
 }

@@ -32,6 +32,11 @@ type ArgoSource = {
   readonly isRecursive: boolean
   /** Something that is not read here makes its manifests: a chart, a plugin. '' when nothing does. */
   readonly madeBy: string
+  /** Of a repository and what is checked out of it; HEAD when it says nothing. */
+  readonly repository: string
+  readonly revision: string
+  /** Keys of `kustomize` by which objects become something else than the folder says. */
+  readonly changedBy: readonly string[]
 }
 
 type ArgoRetry = {
@@ -61,6 +66,10 @@ export type ArgoApplication = {
   readonly retry: ArgoRetry | undefined
   readonly ignoreDifferences: readonly IgnoredDifference[]
   readonly sources: readonly ArgoSource[]
+  /** Argo CD writes what they make to a branch, and applies that. */
+  readonly isHydrated: boolean
+  /** Labels and annotations that it writes to the namespace of the destination. */
+  readonly namespaceMetadata: readonly string[]
   /** Of objects that name no namespace; '' when it says none. */
   readonly namespace: string
 }
@@ -105,6 +114,8 @@ function readParts(object: ReviewedObject, prefix: string, holder: FieldReader):
       managers: entry.textList('managedFieldsManagers'),
     })),
     sources: readSources(spec, prefix),
+    isHydrated: spec.has(HYDRATOR),
+    namespaceMetadata: readNamespaceMetadata(policy.mapping('managedNamespaceMetadata')),
     namespace: spec.mapping('destination').text('namespace'),
   }
 }
@@ -120,7 +131,16 @@ function readAutomated(policy: FieldReader): ArgoApplication['automated'] {
   }
 }
 
+function readNamespaceMetadata(metadata: FieldReader): readonly string[] {
+  return [...metadata.texts('labels').keys(), ...metadata.texts('annotations').keys()]
+}
+
+const HYDRATOR = 'sourceHydrator'
+
 function readSources(spec: FieldReader, prefix: string): readonly ArgoSource[] {
+  // Argo CD passes over the others where there is this one.
+  if (spec.has(HYDRATOR))
+    return [readSource(spec.mapping(HYDRATOR).mapping('drySource'), `${prefix}spec.${HYDRATOR}.drySource`)]
   const several = spec
     .mappings('sources')
     .map((source, index) => readSource(source, `${prefix}spec.sources[${index}]`))
@@ -137,7 +157,32 @@ function readSource(source: FieldReader, path: string): ArgoSource {
     folder: folderOf(source.text('path')),
     isRecursive: source.mapping('directory').flag('recurse'),
     madeBy: MAKERS.find((maker) => source.has(maker)) ?? '',
+    repository: source.text('repoURL'),
+    revision: source.text('targetRevision') || 'HEAD',
+    changedBy: readChanges(source.mapping('kustomize')),
   }
+}
+
+/** Keys that choose images and tools, or say how another key is meant. */
+const HARMLESS: ReadonlySet<string> = new Set([
+  'images',
+  'version',
+  'kubeVersion',
+  'apiVersions',
+  'forceCommonLabels',
+  'forceCommonAnnotations',
+  'commonAnnotationsEnvsubst',
+  'labelWithoutSelector',
+  'labelIncludeTemplates',
+  'ignoreMissingComponents',
+])
+
+function readChanges(kustomize: FieldReader): readonly string[] {
+  return kustomize.keys().filter((key) => !HARMLESS.has(key) && !isEmpty(kustomize.raw(key)))
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === '' || ['[]', '{}'].includes(JSON.stringify(value))
 }
 
 /** `./modules/` is `modules`. */

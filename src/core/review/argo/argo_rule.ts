@@ -19,6 +19,10 @@ export const ARGO_RULE_IDS = [
   'ARGO-16',
   'ARGO-17',
   'ARGO-18',
+  'ARGO-19',
+  'ARGO-20',
+  'ARGO-21',
+  'ARGO-22',
 ] as const
 
 export type ArgoRuleId = (typeof ARGO_RULE_IDS)[number]

@@ -19,7 +19,7 @@ export function applicationOf(
   return named.length === 1 ? named[0]?.application : undefined
 }
 
-function isInSources(within: string, { sources }: ArgoApplication): boolean {
+export function isInSources(within: string, { sources }: Pick<ArgoApplication, 'sources'>): boolean {
   const folder = within.split('/').slice(0, -1).join('/')
   return sources.some((source) => {
     if (source.madeBy !== '') return false

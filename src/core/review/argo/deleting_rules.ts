@@ -6,9 +6,14 @@ import type { ArgoRule, ArgoSaid } from './argo_context.ts'
 
 const FINALIZER = 'resources-finalizer.argocd.argoproj.io'
 
+/** What is not among its manifests any more is deleted with the next sync. */
+export function deletesWhatGoes({ automated }: Pick<ArgoApplication, 'automated'>): boolean {
+  return automated.isOn && automated.prune
+}
+
 export const prunes: ArgoRule = ({ application }) => {
-  const { automated, prefix } = application
-  if (!automated.isOn || !automated.prune) return []
+  const { prefix } = application
+  if (!deletesWhatGoes(application)) return []
   return [
     {
       rule: 'ARGO-1',
@@ -25,7 +30,7 @@ export const allowsNothing: ArgoRule = ({ application }) => {
   const { automated, prefix } = application
   if (!automated.allowEmpty) return []
   const path = `${prefix}spec.syncPolicy.automated.allowEmpty`
-  const isDeleting = automated.isOn && automated.prune
+  const isDeleting = deletesWhatGoes(application)
   return [
     {
       rule: 'ARGO-2',

@@ -1,8 +1,10 @@
 // The order in which an Application is judged, and what annotations of a Module ask of Argo CD.
 import { optionsOf, SYNC_OPTIONS_ANNOTATION } from './application.ts'
 import type { ArgoCase, ArgoRule, ArgoSaid } from './argo_context.ts'
+import { hydrates } from './changed_rules.ts'
 import { allowsNothing, prunes, takesAlong } from './deleting_rules.ts'
-import { makesElsewhere, writtenByTemplate } from './source_rules.ts'
+import { changesObjects, makesElsewhere, writtenByTemplate } from './source_rules.ts'
+import { marksNamespace } from './namespace_rules.ts'
 import { comparesAtServer, leavesDrift, otherOptions, retries } from './syncing_rules.ts'
 import {
   appliedAtServer,
@@ -31,7 +33,10 @@ const RULES: readonly ArgoRule[] = [
   retries,
   leavesDrift,
   otherOptions,
+  marksNamespace,
   makesElsewhere,
+  changesObjects,
+  hydrates,
   writtenByTemplate,
 ]
 

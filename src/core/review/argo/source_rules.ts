@@ -1,5 +1,5 @@
-// ARGO-14, 15: where the manifests come from, as far as a review of files can follow.
-import { quoted } from '#core/module/printable.ts'
+// ARGO-14, 15, 20: where the manifests come from, as far as a review of files can follow.
+import { listed, quoted } from '#core/module/printable.ts'
 import type { ArgoRule } from './argo_context.ts'
 
 export const makesElsewhere: ArgoRule = ({ application }) =>
@@ -16,6 +16,21 @@ export const makesElsewhere: ArgoRule = ({ application }) =>
           },
         ],
   )
+
+export const changesObjects: ArgoRule = ({ application }) =>
+  application.sources.flatMap(({ changedBy, path }) => {
+    const [first] = changedBy
+    if (first === undefined) return []
+    return [
+      {
+        rule: 'ARGO-20' as const,
+        severity: 'warn' as const,
+        path: `${path}.kustomize.${first}`,
+        message: `kustomize.${listed(changedBy, 3)} ${changedBy.length === 1 ? 'changes' : 'change'} objects on their way into the cluster (a patch can give a version another tag): the files are reviewed without it`,
+        wayOut: 'write it into the kustomization.yaml of the folder, which is rendered and reviewed',
+      },
+    ]
+  })
 
 export const writtenByTemplate: ArgoRule = ({ application }) => {
   const { object } = application

@@ -1,0 +1,125 @@
+// What an Application applied and no longer finds: to Argo CD it is gone from git, though its file stands where it stood.
+import t from 'tap'
+import { applicationYaml, moduleYaml, reviewed, told, toldShortly } from '../support/reviewed.ts'
+import type { Files } from '../support/reviewed.ts'
+
+const MODULE = 'modules/eks.yaml'
+const APP = 'apps/modules.yaml'
+const PUBLISHED = ['21.10.1', '21.11.0']
+const stored = { [MODULE]: moduleYaml(PUBLISHED) }
+const keeping = applicationYaml()
+const pruning = applicationYaml({ 'prune: false': 'prune: true' })
+
+/** Without the notice about five attempts and what stood before. */
+function saidOf(before: Files, after: Files): readonly string[] {
+  return told(reviewed({ before, after })).filter(
+    (line) => !/ notice ARGO-6: | \(as it was before this change\)$/.test(line),
+  )
+}
+
+const changed = (from: string, to: string): readonly string[] =>
+  saidOf({ ...stored, [APP]: from }, { ...stored, [APP]: to })
+
+const gone = (from: string, to: string): readonly string[] =>
+  saidOf({ ...stored, [APP]: from }, { [APP]: to }).map((line) => line.split(':', 2).join(':'))
+const alone = (from: string, to: string): readonly string[] => saidOf({ [APP]: from }, { [APP]: to })
+const from = (edit: { readonly [from: string]: string }): readonly string[] =>
+  changed(keeping, applicationYaml(edit))
+
+const elsewhere = (text: string): string => text.replace('path: modules', 'path: web')
+
+t.test('ARGO-19 Modules leave an Application that prunes, and their files stay', async (t) => {
+  t.match(changed(pruning, elsewhere(pruning)), [
+    /^apps\/modules\.yaml:8 deny ARGO-19: Module opendepot-system\/terraform-aws-eks leaves Application my-org-opendepot-modules, which prunes: the next sync deletes it with every version/,
+  ])
+  t.same(changed(pruning, pruning), [])
+  t.match(
+    changed(keeping, elsewhere(pruning)).filter((line) => line.includes(' ARGO-19')),
+    [/ deny ARGO-19/],
+  )
+  for (const maker of ['helm: {releaseName: x}', 'plugin: {name: x}', 'chart: x'])
+    t.match(
+      changed(pruning, pruning.replace('path: modules', `path: modules\n    ${maker}`)).slice(0, 1),
+      [/ deny ARGO-19/],
+      maker,
+    )
+})
+
+t.test('ARGO-19 without pruning they are left behind, which is told', async (t) => {
+  t.match(changed(keeping, elsewhere(keeping)), [
+    /^apps\/modules\.yaml:8 warn ARGO-19: .* which does not prune it: it stays in the cluster with all versions, and no later commit arrives$/,
+  ])
+  t.match(
+    changed(pruning, elsewhere(keeping)),
+    [/ warn ARGO-19: .* which does not prune it: /],
+    'the path and prune: false come in one write of the Application',
+  )
+  const off = pruning.replace('prune: true', 'prune: true\n      enabled: false')
+  t.match(changed(off, elsewhere(off)), [/ warn ARGO-19/], 'automation is off')
+})
+
+t.test('ARGO-19 a Module that says Prune=false stays', async (t) => {
+  const kept = {
+    [MODULE]: moduleYaml(PUBLISHED, {
+      '  namespace: opendepot-system\n':
+        '  namespace: opendepot-system\n  annotations: {argocd.argoproj.io/sync-options: "Prune=false"}\n',
+    }),
+  }
+  t.match(saidOf({ ...kept, [APP]: pruning }, { ...kept, [APP]: elsewhere(pruning) }), [
+    / warn ARGO-19: .* which does not prune it \(Prune=false\)/,
+  ])
+})
+
+t.test('ARGO-19 a file that moves out of the folder leaves, too', async (t) => {
+  const moved = { 'web/eks.yaml': stored[MODULE] ?? '' }
+  const move = (app: string, then: string): readonly string[] =>
+    saidOf({ ...stored, [APP]: app }, { ...moved, [APP]: then }).filter((line) => !line.includes(' GIT-3: '))
+  t.match(move(pruning, pruning), [/ deny ARGO-19/])
+  t.match(move(keeping, keeping), [/ warn ARGO-19/])
+  t.same(move(keeping, elsewhere(keeping)), [], 'folder and path move together')
+  t.match(move(pruning, elsewhere(pruning)), [
+    / warn ARGO-19: .* while the cluster still has the former Application, its sync deletes it/,
+  ])
+})
+
+t.test('ARGO-19 one that is named beside the change is asked, too', async (t) => {
+  const given = {
+    before: stored,
+    after: { 'web/eks.yaml': stored[MODULE] ?? '' },
+    around: { 'argo/app.yaml': pruning },
+  }
+  t.match(toldShortly(reviewed(given)), ['argo/app.yaml:8 deny ARGO-19', /warn ARGO-1$/, /notice GIT-3/])
+})
+
+t.test('a file that goes with the path of its Application is judged by what it did', async (t) => {
+  t.same(gone(pruning, elsewhere(pruning)), ['modules/eks.yaml:1 deny WH-M12'])
+  t.same(gone(keeping, elsewhere(keeping)), ['modules/eks.yaml:1 warn GIT-4'])
+})
+
+t.test('ARGO-19 where the Modules are in another repository, its folder is looked at', async (t) => {
+  t.match(alone(pruning, elsewhere(pruning)), [
+    /^apps\/modules\.yaml:8 warn ARGO-19: it no longer applies "modules": Modules of there .* are deleted with every version/,
+  ])
+  t.match(alone(keeping, elsewhere(keeping)), [/ warn ARGO-19: .* stay as they are/])
+  t.same(alone(keeping, keeping.replace('path: modules', 'path: ./modules/')), [])
+})
+
+t.test('ARGO-12 an Application that goes while another takes its folder', async (t) => {
+  const going = applicationYaml({
+    '  namespace: argocd\n': '  namespace: argocd\n  finalizers: [resources-finalizer.argocd.argoproj.io]\n',
+  })
+  const other = keeping.replace('my-org-opendepot-modules', 'other')
+  t.match(saidOf({ ...stored, [APP]: going }, { ...stored, 'apps/other.yaml': other }), [
+    /^apps\/modules\.yaml:1 warn ARGO-12/,
+  ])
+})
+
+t.test('ARGO-21 other content comes from elsewhere', async (t) => {
+  t.match(from({ 'targetRevision: main': 'targetRevision: release' }), [
+    /^apps\/modules\.yaml:10 warn ARGO-21: from now on it applies "https:\/\/github\.com\/my-org\/opendepot-manifests" at "release", of which this review sees nothing/,
+  ])
+  t.match(from({ 'my-org/opendepot-manifests': 'other/manifests' }), [/^apps\/modules\.yaml:9 warn ARGO-21/])
+  t.same(from({}), [])
+  const unsaid = applicationYaml({ '    targetRevision: main\n': '' })
+  t.same(changed(unsaid, applicationYaml({ 'targetRevision: main': 'targetRevision: HEAD' })), [])
+})
