@@ -36,7 +36,7 @@ function makerIn(file: TreeFile): readonly UnreadFile[] {
       content,
       ifNew: 'deny',
       message,
-      wayOut: 'write it into the Application, where it is reviewed',
+      wayOut: 'write it into a kustomization.yaml of the folder, which is rendered and reviewed',
     },
   ]
 }
