@@ -102,15 +102,17 @@ t.test('a policy covers its namespaces, and the rest leaves them out', (t) => {
   t.end()
 })
 
+function depotConditions(selector: object, mode: string): unknown {
+  const objects = named([policy('own', { selector })])
+  return objects.get(`ValidatingAdmissionPolicy sallyport-default-depots-${mode}`).spec.matchConditions
+}
+
 t.test('what is refused of Depots without a policy is refused beside one for labels', (t) => {
-  const of = (selector: object): ReturnType<typeof named> => named([policy('own', { selector })])
-  const conditions = (objects: ReturnType<typeof named>, mode: string): unknown =>
-    objects.get(`ValidatingAdmissionPolicy sallyport-default-depots-${mode}`).spec.matchConditions
   const outside = [{ name: 'not-selected', expression: '!((request.namespace in ["infra"]))' }]
-  const labelled = of({ namespaces: ['infra'], matchLabels: { tier: 'gold' } })
-  t.same(conditions(labelled, 'enforce'), undefined)
-  t.same(conditions(labelled, 'warn'), outside, 'and nobody is told twice')
-  t.same(conditions(of({ namespaces: ['infra'] }), 'enforce'), outside)
+  const labelled = { namespaces: ['infra'], matchLabels: { tier: 'gold' } }
+  t.same(depotConditions(labelled, 'enforce'), undefined)
+  t.same(depotConditions(labelled, 'warn'), outside, 'and nobody is told twice')
+  t.same(depotConditions({ namespaces: ['infra'] }, 'enforce'), outside)
   t.end()
 })
 

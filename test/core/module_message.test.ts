@@ -236,8 +236,8 @@ t.test('what is asked besides is counted after it', async (t) => {
 })
 
 t.test('a command that does not fit is left out, and never cut in the middle', async (t) => {
-  const gone = [1, 2, 3].map(longVersion).join(', ')
-  const annotations = { 'sallyport.dev/unpublish': `${gone}: leaked a key` }
+  const named = [1, 2, 3].map(longVersion).join(', ')
+  const annotations = { 'sallyport.dev/unpublish': `${named}: leaked a key` }
   const message = messageOf(removalOfLong('m'.repeat(253), { annotations }))
   t.ok(Buffer.byteLength(message) <= MAX_MESSAGE_BYTES)
   t.match(message, /^(\(1\) )?WH-V1: version 1\.0\.1-x{58} was published from commit /)

@@ -100,15 +100,16 @@ t.test('a Version of no Module chooses no policy by its own labels', async (t) =
   t.ok(made({ namespaces: ['infra'], labels: new Map() }), 'a policy for the whole namespace has its say')
 })
 
+function depot(immutable: boolean): DepotObject {
+  const read = readDepot({
+    metadata: { name: 'upstream', namespace: 'infra' },
+    spec: { global: { moduleConfig: { immutable } }, moduleConfigs: [] },
+  })
+  if (!read.ok) throw new Error(read.denial)
+  return read.value
+}
+
 t.test('a policy for labels loosens nothing for a Depot, which may publish what has others', async (t) => {
-  const depot = (immutable: boolean): DepotObject => {
-    const read = readDepot({
-      metadata: { name: 'upstream', namespace: 'infra' },
-      spec: { global: { moduleConfig: { immutable } }, moduleConfigs: [] },
-    })
-    if (!read.ok) throw new Error(read.denial)
-    return read.value
-  }
   const about = {
     operation: 'UPDATE',
     subResource: '',
