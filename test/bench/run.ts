@@ -29,7 +29,7 @@ import { soak } from './soak.ts'
 import type { SoakResult } from './soak.ts'
 import { measureCli, measureStarts } from './start_times.ts'
 import type { CliTimes, StartTimes } from './start_times.ts'
-import { judgeApiserver, measureAtApiserver, VERSIONS_AND_FIRST } from './webhook/apiserver_times.ts'
+import { judgeApiserver, measureAtApiserver, versionsAndFirst } from './webhook/apiserver_times.ts'
 import { judgeStraight, measureStraight } from './webhook/straight_times.ts'
 import { createWebhookWorld } from './webhook/world.ts'
 import { judgeTokenReviews, measureTokenReviews } from './token_review_times.ts'
@@ -220,7 +220,7 @@ async function measureWebhookAtApiserver(): Promise<Row[]> {
   try {
     const rows: Row[] = []
     const rounds = flags.quick ? 50 : 400
-    for (const [versions, first] of VERSIONS_AND_FIRST) {
+    for (const [versions, first] of versionsAndFirst(rounds)) {
       say(`publishing onto ${versions} versions`)
       rows.push(judgeApiserver(await measureAtApiserver(webhookWorld, { versions, rounds, first })))
     }
