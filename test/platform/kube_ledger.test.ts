@@ -212,6 +212,24 @@ t.test('what the schema refuses is given up, and told', async (t) => {
   t.equal(ledger.backlog, 0)
 })
 
+t.test('what was refused is tried again, told once, and counted no longer once it is kept', async (t) => {
+  let isMended = false
+  const { ledger, results, told } = await house(t, () =>
+    isMended ? { status: 201, body: kept() } : { status: 422, body: { message: 'spec.by: Too long' } },
+  )
+  await ledger.record(VPC, new Map([['1.0.0', BY_ALICE]]))
+  await ledger.tryRefusedAgain()
+  t.same(results, ['refused', 'refused'])
+  t.equal(told.length, 1)
+  t.equal(ledger.refused, 1)
+  isMended = true
+  await ledger.tryRefusedAgain()
+  t.same(results, ['refused', 'refused', 'created'])
+  t.equal(ledger.refused, 0)
+  await ledger.tryRefusedAgain()
+  t.equal(results.length, 3, 'nothing is left to try')
+})
+
 t.test('an object under a name that is not its own counts for nothing', async (t) => {
   const forged = { ...kept(), metadata: { name: `pv-${'0'.repeat(48)}`, resourceVersion: '5' } }
   const { ledger, told } = await house(t, () => unavailable, [forged])

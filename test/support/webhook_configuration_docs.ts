@@ -71,7 +71,7 @@ first publisher while [the port is open](webhook-install.md#only-kube-apiserver-
 | \`sallyport_webhook_connections_refused_total\` | | connections closed because \`listen.allowFrom\` does not have their address |
 | \`sallyport_webhook_certificate_expiry_timestamp_seconds\` | | end of the serving certificate |
 | \`sallyport_webhook_watch_synced\` | \`resource\` | 1 while the watch is in sync |
-| \`sallyport_webhook_ledger_writes_total\` | \`result\` (\`created\`, \`updated\`, \`unchanged\`, \`conflict\`, \`failed\`, \`refused\`) | attempts to write an entry; \`refused\` [for good](webhook-install.md#an-entry-that-is-refused) |
+| \`sallyport_webhook_ledger_writes_total\` | \`result\` (\`created\`, \`updated\`, \`unchanged\`, \`conflict\`, \`failed\`, \`refused\`) | attempts to write an entry; \`refused\` [by its definition](webhook-install.md#an-entry-that-is-refused) |
 | \`sallyport_webhook_ledger_entries\`, \`sallyport_webhook_ledger_backlog\` | | versions that are remembered; entries that are not written yet |
 | \`sallyport_webhook_ledger_unremembered_total\`, \`sallyport_webhook_ledger_full\` | | versions that are not immutable and found no room, at each commit that lists them; Modules and Providers that have none left |
 | \`sallyport_webhook_ledger_two_authors_total\` | | versions of which the ledger keeps another author than the one whose request was judged here |

@@ -144,7 +144,9 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   const naming = learnName()
   // Whoever was cut off would call gone what he has not heard of.
   const reconcile = (): void => {
-    if (missing().length === 0) void feeder.reconcile()
+    if (missing().length > 0) return
+    void feeder.reconcile()
+    void ledger.tryRefusedAgain()
   }
   const timer = setInterval(reconcile, RECONCILE_MS * (0.9 + random() / 5)).unref()
   return {

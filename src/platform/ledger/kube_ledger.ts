@@ -57,8 +57,8 @@ export class KubeLedger implements Ledger {
   readonly #failing = new Map<string, { readonly sinceMs: number; readonly why: string }>()
   /** Names whose turn it is. */
   #ready: string[] = []
-  /** Names of entries that the book has, too. */
-  readonly #refused = new Set<string>()
+  /** Names of entries that the book has, too, and that the definition refused the last time. */
+  readonly #refused = new Map<string, Pick<LedgerEntry, 'module' | 'version'>>()
   readonly #working = new Set<Promise<void>>()
   readonly #timers = new Set<NodeJS.Timeout>()
   #isClosed = false
@@ -137,7 +137,7 @@ export class KubeLedger implements Ledger {
     return { why, isOld: ageMs > this.#options.staleAfterMs }
   }
 
-  /** Entries that the definition refuses: in memory alone as long as this process runs. */
+  /** Entries that the definition refuses: in memory alone until it is another and they are tried again. */
   get refused(): number {
     return this.#refused.size
   }
@@ -154,6 +154,15 @@ export class KubeLedger implements Ledger {
       written.push(this.#enqueue(module, version, how))
     }
     await Promise.all(written)
+  }
+
+  /** Somebody may have applied the definition of this release. Resolves when each is kept, or refused again. */
+  async tryRefusedAgain(): Promise<void> {
+    const again = [...this.#refused.values()].map(({ module, version }) => {
+      const by = this.#book.published(module).get(version)?.by
+      return this.#enqueue(module, version, { isNew: false, waits: by === undefined })
+    })
+    await Promise.all(again)
   }
 
   async close(): Promise<void> {
@@ -258,7 +267,7 @@ export class KubeLedger implements Ledger {
     if (result === 'conflict') return this.#later(name, 0)
     if (result === 'failed') return this.#retryLater(name, pending)
     this.#failing.delete(name)
-    if (result === 'refused') this.#refused.add(name)
+    if (result === 'refused') this.#refused.set(name, { module: pending.module, version: pending.version })
     else this.#refused.delete(name)
     pending.failures = 0
     pending.isNew = false
@@ -325,9 +334,11 @@ export class KubeLedger implements Ledger {
     name: string,
     { status, message: why }: Pick<KubeFailure, 'status' | 'message'>,
   ): LedgerWriteResult {
-    // What the schema refuses it will refuse again; everything else may be mended.
+    // What the schema refuses it will refuse again until it is another; everything else may be mended.
     if (status === 400 || status === 422) {
-      this.#options.log.error({ name, why }, 'an entry of the ledger is refused, and stays in memory alone')
+      const told = { name, why }
+      if (!this.#refused.has(name))
+        this.#options.log.error(told, 'an entry of the ledger is refused, and stays in memory alone')
       return 'refused'
     }
     if (this.#failing.size === 0) this.#options.log.warn({ why }, 'the ledger cannot be written')

@@ -31,7 +31,7 @@ export const UNREMEMBERED =
   'versions that are not immutable are not remembered: of this Module or Provider, or of its namespace, there are as many as the ledger keeps'
 
 /**
- * How a write ended: `refused` for good, because the entry breaks what its schema says, `failed` for now; `conflict`: somebody
+ * How a write ended: `refused` as long as the entry breaks what its schema says, `failed` for now; `conflict`: somebody
  * else was faster, and it is merged with theirs.
  */
 export type LedgerWriteResult = 'created' | 'updated' | 'unchanged' | 'conflict' | 'failed' | 'refused'
