@@ -157,6 +157,24 @@ t.test('where everything held, nothing is found', async (t) => {
   t.same(await checkHistory(valid), [])
 })
 
+/** The first key is revoked, the second signs at once, and broker b has it from then on. */
+const signsAtOnce = await bought(3.5, 'r3', second)
+const secondAtOnce = (untilThenWithout: number): Partial<History> => {
+  return {
+    requests: [lost, signsAtOnce],
+    questions: [],
+    revocations: [{ domain: 'd', kid: 'first', from: START + 2000, until: START + 3000 }],
+    looks: [
+      look(1, 'a', [first]),
+      look(1, 'b', [first]),
+      look(3, 'a', [second]),
+      look(untilThenWithout, 'b', []),
+      look(untilThenWithout + 1, 'b', [second]),
+    ],
+    ...withAudit([lineOf(lost, ''), lineOf(signsAtOnce, 'second')]),
+  }
+}
+
 type Plant = { readonly kind: ViolationKind; readonly title: string; readonly change: Partial<History> }
 
 const again = { ...one, requestId: 'r9', token: await tokenOf(first, 'issued-r9', 1) }
@@ -232,6 +250,11 @@ const plants: readonly Plant[] = [
     kind: 'key_lost',
     title: 'a key that one broker forgot while its token lives',
     change: { looks: looksWithout('first', 50) },
+  },
+  {
+    kind: 'key_lost',
+    title: 'a key that signs at once, and that another broker lacks long after the revocation before it',
+    change: secondAtOnce(20),
   },
   {
     kind: 'key_lost',
@@ -430,6 +453,10 @@ const forgiven: readonly { readonly title: string; readonly change: Partial<Hist
       questions: valid.questions.map((question) => ({ ...question, isActive: false })),
       levers: [{ ...lever, kind: 'token', id: 'issued-r1', liftedFrom: Infinity }],
     },
+  },
+  {
+    title: 'a key that signs at once, and that another broker has a moment later',
+    change: secondAtOnce(4),
   },
   {
     title: 'a key that signs at once because the one before it was revoked',

@@ -62,7 +62,9 @@ function checkKept(looks: readonly Seen[], issued: readonly Issued[], time: Time
       if (look.domain !== key.domain || kids.has(key.kid)) continue
       const neverSigned = own.length === 0 && key.brokers.get(look.broker) !== undefined
       const isBefore = look.askedAt < (key.brokers.get(look.broker) ?? Infinity)
-      const isNeeded = look.askedAt >= firstUse && look.answeredAt < ends
+      // The key that signs at once because another was revoked: it was not lost where it has yet to come.
+      const isToCome = isBefore && time.isCatchingUp(key.domain, look.broker, look.askedAt)
+      const isNeeded = !isToCome && look.askedAt >= firstUse && look.answeredAt < ends
       if (!(isNeeded || (neverSigned && !isBefore))) continue
       const evidence = neverSigned
         ? `broker ${look.broker}: published ${key.kid} and forgot it before it signed anything`

@@ -20,6 +20,8 @@ export type Timeline = {
   revocation(domain: DomainName, kid: string): Revocation | undefined
   /** From when on that broker must obey: know the revoked key no more, or refuse. */
   effectiveAt(order: Order, broker: BrokerName): number
+  /** Whether a revocation has come that this broker need not have obeyed yet. */
+  isCatchingUp(domain: DomainName, broker: BrokerName, at: number): boolean
   /** Whether verifiers may lag behind: a revocation makes a key sign without the wait. */
   isEmergency(domain: DomainName, at: number): boolean
 }
@@ -63,6 +65,8 @@ export function timelineOf(history: History): Timeline {
     },
     revocation: (domain, kid) => revocations.find((one) => one.domain === domain && one.kid === kid),
     effectiveAt,
+    isCatchingUp: (domain, broker, at) =>
+      revocations.some((one) => one.domain === domain && at >= one.from && at < effectiveAt(one, broker)),
     isEmergency: (domain, at) =>
       revocations.some((one) => {
         if (one.domain !== domain || at < one.from) return false
