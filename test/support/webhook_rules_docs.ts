@@ -93,7 +93,8 @@ const NOTES: Readonly<Partial<Record<RuleId, string>>> = {
   'WH-M14': `${HELD} A Namespace whose deletion was let through is cleared.`,
   'WH-M15':
     'A Namespace that holds immutable versions keeps its labels `sallyport.dev/*`, too, and the definitions of Modules, Providers, Versions, policies and the ledger keep their fields and `v1alpha1`, status apart, whoever converts them (but his CA, which is renewed) and the keys that tell entries of a list apart (but `spec.versions` may become OpenDepot’s plain list: what an applier then leaves out WH-V1 holds). A Namespace is held in the mode of a policy that covers all of it, a definition in that of one that covers everything. Not compared is which values a field takes: an `enum`, a `maxLength`, a pattern or a CEL rule that a definition gains can refuse the next write, and takes nothing that is stored; one that it loses lets in what the rules here judge by themselves. What a webhook cannot see, its own configuration, is guarded by what `sallyport webhook generate vap` prints.',
-  'WH-S1': 'Nobody, controllers included, gives a synced version another file.',
+  'WH-S1':
+    'Nobody, controllers included, gives a synced version another file. An entry that is left out of `status.moduleVersionRefs` is let through, since OpenDepot’s controller writes only those that it has built so far: a controller that leaves one out and writes it with another file in a later request is not refused here. The checksum of its Version stays (WH-S2).',
   'WH-S2':
     'Of what is immutable. A Module’s Version that is made again has the checksum that the ledger remembers; of a Provider’s, which has an archive for each platform, the ledger has none.',
   'WH-S5':
