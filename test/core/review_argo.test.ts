@@ -244,14 +244,20 @@ const ROWS: readonly Row[] = [
     yaml: kustomized(
       '{patches: [{target: {kind: Module}, patch: "[{op: replace, path: /spec/versions/0, value: {version: 9.9.9}}]"}]}',
     ),
-    says: [/^12 warn ARGO-20: kustomize\.patches changes objects on their way into the cluster/],
+    says: [/^12 warn ARGO-20: kustomize with "patches" changes objects on their way into the cluster/],
     twin: kustomized('{images: [a=b], version: v5.4.3, patches: [], labelWithoutSelector: true}'),
   },
   {
     title: 'ARGO-20 names and labels that the Application adds',
     yaml: kustomized('{namePrefix: x-, namespace: other, commonLabels: {a: b}}'),
-    says: [/^12 warn ARGO-20: kustomize\.namePrefix, namespace, commonLabels change objects/],
+    says: [/^12 warn ARGO-20: kustomize with "namePrefix", "namespace", "commonLabels" changes objects/],
     twin: kustomized('{namePrefix: "", commonLabels: {}}'),
+  },
+  {
+    title: 'ARGO-20 a key that is no name is shown as it is',
+    yaml: kustomized(String.raw`{'["\x"]': {a: b}}`),
+    says: [/^12 warn ARGO-20: kustomize with .* changes objects/],
+    twin: kustomized('{}'),
   },
   {
     title: 'ARGO-21 a branch that the hydrator writes',

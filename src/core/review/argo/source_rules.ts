@@ -25,8 +25,8 @@ export const changesObjects: ArgoRule = ({ application }) =>
       {
         rule: 'ARGO-20' as const,
         severity: 'warn' as const,
-        path: `${path}.kustomize.${first}`,
-        message: `kustomize.${listed(changedBy, 3)} ${changedBy.length === 1 ? 'changes' : 'change'} objects on their way into the cluster (a patch can give a version another tag): the files are reviewed without it`,
+        path: `${path}.kustomize[${JSON.stringify(first)}]`,
+        message: `kustomize with ${listed(changedBy.map(quoted), 3)} changes objects on their way into the cluster (a patch can give a version another tag): the files are reviewed without it`,
         wayOut: 'write it into the kustomization.yaml of the folder, which is rendered and reviewed',
       },
     ]
