@@ -74,6 +74,49 @@ t.test('a page of more than 4 MiB is asked for in smaller ones, and one object m
   t.same(limits, ['4', '2', '1', '1', '1', '1'])
 })
 
+t.test(
+  'a size that was not too large is kept for the next lists, and twice as much tried after four',
+  async (t) => {
+    // The large ones come last: whoever begins with too many has read nearly all of it in vain.
+    const sizes = [0, 0, 2.5, 2.5]
+    const all = sizes.map((mebibytes, index) => thing(`t${index}`, index + 1, mebibytes * 1024 * 1024))
+    let watches = 0
+    const { limits } = await house(t, 4, (query) => {
+      if (query.get('watch') === '1') {
+        watches += 1
+        return watches > 4 ? OPEN : { status: 410, body: { kind: 'Status', code: 410 } }
+      }
+      const from = Number(query.get('continue') ?? 0)
+      const until = from + Number(query.get('limit'))
+      const metadata = { resourceVersion: '10', ...(until < all.length ? { continue: String(until) } : {}) }
+      return { body: { metadata, items: all.slice(from, until) } }
+    })
+    await eventually(() => (watches > 4 ? true : undefined), 'it was listed five times')
+    const ones = ['1', '1', '1', '1']
+    const [first, fifth] = [
+      ['4', '2', '2', ...ones],
+      ['2', '2', ...ones],
+    ]
+    t.same(limits, [...first, ...ones, ...ones, ...ones, ...fifth])
+  },
+)
+
+t.test('a server that gives no answer for a while is asked for whole pages by the next list', async (t) => {
+  let [lists, watches] = [0, 0]
+  const { limits } = await house(t, 4, (query) => {
+    if (query.get('watch') === '1') {
+      watches += 1
+      return watches > 1 ? OPEN : { status: 410, body: { kind: 'Status', code: 410 } }
+    }
+    lists += 1
+    if (lists <= 2) return { stream: (response) => response.destroy() }
+    return { body: { metadata: { resourceVersion: '10' }, items: [thing('a', 1)] } }
+  })
+  await eventually(() => (watches > 1 ? true : undefined), 'it was listed twice')
+  t.equal(limits.at(-1), '4')
+  t.ok(limits.length > 2)
+})
+
 t.test('who stops within a list calls nothing gone that the rest of it may have', async (t) => {
   const asked = Promise.withResolvers<void>()
   const closing = Promise.withResolvers<void>()

@@ -7,7 +7,7 @@ import type { RequestOptions } from 'node:https'
 import { isJsonObject } from '#core/claims.ts'
 import type { JsonObject, JsonValue } from '#core/claims.ts'
 import type { Result } from '#core/result.ts'
-import { readAnswer } from './kube_answer.ts'
+import { readAnswer, TooLargeAnswer } from './kube_answer.ts'
 import { Credentials, TCP_KEEPALIVE_MS } from './kube_credentials.ts'
 import { kubeFailure, messageOf, networkText, readKubeTarget, textOf } from './kube_target.ts'
 import type { Asked, KubeClientOptions, KubeFailure, KubePlace, KubeTarget } from './kube_target.ts'
@@ -116,7 +116,8 @@ function connectionOf(target: KubeTarget, credentials: Credentials): KubeConnect
         if (status < 200 || status > 299) return refused(place, path, status, text)
         return parsed(place, path, text)
       } catch (error) {
-        return kubeFailure('network', place, networkText(error, timeoutMs))
+        const failed = kubeFailure('network', place, networkText(error, timeoutMs))
+        return error instanceof TooLargeAnswer ? tooLarge(failed) : failed
       }
     },
     async stream({ path, accept, signal, onOpen, onBytes, onLine }) {
@@ -135,6 +136,10 @@ function connectionOf(target: KubeTarget, credentials: Credentials): KubeConnect
     },
     close: () => credentials.close(),
   }
+}
+
+function tooLarge(failed: Result<never, KubeFailure>): Result<never, KubeFailure> {
+  return failed.ok ? failed : { ok: false, denial: { ...failed.denial, isTooLarge: true } }
 }
 
 function withTimeout(

@@ -25,7 +25,9 @@ export type KubePlace = { readonly kubeconfig: string; readonly context: string;
 
 /** One line for a person, with the place. It holds no credential. */
 export type KubeFailure = {
+  /** `network`: also an answer that is larger than is read, which isTooLarge tells. */
   readonly kind: 'kubeconfig' | 'network' | 'status' | 'unreadable'
+  readonly isTooLarge?: boolean
   /** Of an answer that came. */
   readonly status: number | undefined
   readonly message: string

@@ -73,6 +73,11 @@ const UNKNOWN_PAUSE_MS = 5000
 const MAX_PAGE_BYTES = 4 * 1024 * 1024
 /** Of a page of one, as of one event. */
 const MAX_OBJECT_BYTES = 8 * 1024 * 1024
+/**
+ * Lists of pages that were not too large, until twice as many objects are asked for again. Whoever asked for too many begins anew: a
+ * server need not go on with another limit than the list began with.
+ */
+const LISTS_UNTIL_LARGER = 4
 /** Until the answer to a watch begins. */
 const OPEN_TIMEOUT_MS = 10_000
 /** After a long silence: the bookmark comes two seconds before the end. */
@@ -101,11 +106,16 @@ export class WatchCache<T> {
   #heardAt = 0
   #failure = ''
   #pageSize: number
+  /** What the next list begins with: no page of one was too large with it. */
+  #firstPageSize: number
+  /** Lists since that changed. */
+  #listsOfSize = 0
 
   constructor(watched: Watched<T>, deps: WatchDeps) {
     this.#watched = watched
     this.#deps = deps
     this.#pageSize = watched.pageSize
+    this.#firstPageSize = watched.pageSize
   }
 
   get size(): number {
@@ -244,7 +254,9 @@ export class WatchCache<T> {
       await pause(UNKNOWN_PAUSE_MS, this.#closing.signal)
       return 'ended'
     }
-    if (failure.kind === 'network' && this.#pageSize > 1) this.#pageSize = Math.ceil(this.#pageSize / 2)
+    if (failure.kind === 'network') this.#pageSize = Math.ceil(this.#pageSize / 2)
+    // A server that does not answer says nothing of how large its objects are.
+    if (failure.isTooLarge === true) this.#beginWith(this.#pageSize)
     return this.#failed(failure.message)
   }
 
@@ -256,7 +268,10 @@ export class WatchCache<T> {
 
   #listed(resourceVersion: string | undefined): void {
     this.#resourceVersion = resourceVersion
-    this.#pageSize = this.#watched.pageSize
+    this.#listsOfSize += 1
+    const { pageSize } = this.#watched
+    if (this.#listsOfSize >= LISTS_UNTIL_LARGER) this.#beginWith(Math.min(pageSize, this.#firstPageSize * 2))
+    this.#pageSize = this.#firstPageSize
     this.#isBehind = false
     this.#failure = ''
     this.#heard()
@@ -265,6 +280,11 @@ export class WatchCache<T> {
     }
     this.#isListed = true
     this.#watched.onListed?.()
+  }
+
+  #beginWith(pageSize: number): void {
+    this.#firstPageSize = pageSize
+    this.#listsOfSize = 0
   }
 
   #dropUnseen(seen: ReadonlySet<string>, listVersion: string): void {
