@@ -9,7 +9,7 @@ import { sarifOf } from '../../src/core/review/print/sarif.ts'
 import { textOf } from '../../src/core/review/print/text.ts'
 import { objectPath } from '../../src/core/review/object_path.ts'
 import type { Review } from '../../src/core/review/review.ts'
-import { applicationYaml, ledgerEntry, moduleYaml, reviewed } from '../support/reviewed.ts'
+import { applicationYaml, ledgerEntry, moduleYaml, reviewed, told } from '../support/reviewed.ts'
 
 /** Park and Miller's generator: the same bends at each run. */
 function numbers(seed: number): (below: number) => number {
@@ -155,4 +155,14 @@ t.test('paths that rules write lead to the keys, and others to what can be read 
     ['[0]', [0]],
   ]
   for (const [text, path] of cases) t.same(objectPath(text), path, text)
+})
+
+t.test('a key that looks like a step of a path, and is none, is shown with its object', async (t) => {
+  t.same(objectPath(String.raw`metadata.annotations.["\x"]`), ['metadata', 'annotations'])
+  const module = moduleYaml(['1.0.0'], {
+    '  namespace: opendepot-system\n': String.raw`  namespace: opendepot-system
+  annotations: {'["\x"]': 5}
+`,
+  })
+  t.match(told(reviewed({ after: { 'a.yaml': module } })), [/^a\.yaml:6 deny GIT-1: .* is not a string$/])
 })

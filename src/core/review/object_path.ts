@@ -1,7 +1,8 @@
 // Paths as rules write them (`spec.versions[1].version`, `metadata.annotations["sallyport.dev/pins"]`) as keys.
 import type { ObjectPath } from './reviewed_object.ts'
 
-const STEP = /([^.[\]"]+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]/gy
+/** Quotes hold what JSON takes, since a key in a file may look like a step. */
+const STEP = /([^.[\]"]+)|\[(\d+)\]|\[("(?:[^"\\\p{Cc}]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*")\]/guy
 
 /** As far as it can be read; a path that is none names the object itself. */
 export function objectPath(text: string): ObjectPath {
