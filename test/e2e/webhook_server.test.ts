@@ -107,6 +107,23 @@ t.test('what people do and see', async (t) => {
     t.equal((await webhook.kubectl(['get', 'publishedversions', '-o', 'name'])).stdout, ledger.stdout)
   })
 
+  await t.test('of many warnings kubectl shows some whole, and how many there are more', async (t) => {
+    const versions = Array.from({ length: 60 }, (_, index) => `1.${index}.0`)
+    t.equal((await apply(webhook, moduleOf('mutable', versions, { immutable: false }))).code, 0)
+    const removed = await webhook.kubectl(
+      `patch module mutable -n ${NAMESPACE} --type merge -p {"spec":{"versions":[{"version":"1.59.0"}]}}`.split(
+        ' ',
+      ),
+    )
+    t.equal(removed.code, 0, removed.stderr)
+    const shown = removed.stderr.trimEnd().split('\n')
+    t.equal(shown.length, 12)
+    for (const line of shown.slice(0, -1)) {
+      t.match(line, /^Warning: WH-V1: version 1\.\d+\.0 was published .*is taken off spec\.versions$/)
+    }
+    t.match(shown.at(-1), /^Warning: and \d+ more warnings$/)
+  })
+
   await t.test('a deletion of all names each, though the review does not', async (t) => {
     t.equal((await apply(webhook, moduleOf('kept', ['1.0.0']))).code, 0)
     const path = `/apis/opendepot.defdev.io/v1alpha1/namespaces/${NAMESPACE}/modules?labelSelector=app%21%3Dx`
