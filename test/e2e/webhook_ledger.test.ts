@@ -310,6 +310,31 @@ t.test('what people commit with kubectl is in the ledger, by whom and why', { sk
       by: 'ci:repo:acme/terraform-aws-vpc',
     })
   })
+
+  await t.test('what versionHistoryLimit trims is pruned, and what somebody removes is not', async (t) => {
+    const name = 'limited'
+    const limited = (versions: readonly string[]): ModuleEdit => ({
+      name,
+      versions,
+      config: { immutable: undefined, versionHistoryLimit: 2 },
+    })
+    await apply(kube, limited(['1.0.0', '1.1.0', '1.2.0']))
+    const lines = async () => (await kept(kube)).filter((line) => line.startsWith(name))
+    await eventually(async () => ((await lines()).length === 3 ? true : undefined), 'all are published')
+    await apply(kube, limited(['1.1.0', '1.2.0']))
+    await eventually(
+      async () => ((await lines()).includes(`${name} 1.0.0 pruned`) ? true : undefined),
+      'the oldest is pruned',
+    )
+    await apply(kube, limited(['1.1.0']))
+    await eventually(
+      async () => ((await lines()).includes(`${name} 1.2.0 unpublished`) ? true : undefined),
+      'the newest is unpublished',
+    )
+    t.same(await lines(), [`${name} 1.0.0 pruned`, `${name} 1.1.0 present`, `${name} 1.2.0 unpublished`])
+    const facts = cluster.ledger.published({ ...VPC, name }).get('1.0.0')
+    t.match(facts, { state: 'pruned', immutable: false })
+  })
 })
 
 t.test(
