@@ -1,9 +1,9 @@
 // What is pulled at the moment, for `sallyport explain`: read once from the configured store, which is not made where there
-// is none. A store that cannot be seen is no reason not to explain, but it is said.
-import { existsSync } from 'node:fs'
+// is none, and not written. A store that cannot be seen is no reason not to explain, but it is said.
 import { Levers, NO_LEVERS } from '#core/levers.ts'
 import type { Clock } from '#core/clock.ts'
 import { readLevers } from '#platform/levers/lever_store.ts'
+import type { StoredLevers } from '#platform/levers/lever_store.ts'
 import { createLog } from '#platform/log.ts'
 import { StoreFailure } from '#platform/store/store.ts'
 import type { StoreConfig } from '../broker/config/broker_config.ts'
@@ -16,18 +16,26 @@ export async function seeLevers(config: StoreConfig, clock: Clock): Promise<Seen
     return unseen(
       'the store is memory, which only the running broker sees (with --dex-config, --store names it)',
     )
-  if (config.type === 'sqlite' && !existsSync(config.file))
-    return unseen(`there is no store at ${config.file}`)
-  // Only here: it brings every kind of store with it.
-  const { inStore } = await import('./broker_runtime.ts')
   try {
-    const log = createLog({ level: 'error', format: 'text' })
-    const { pulled, revoked } = await inStore(config, { clock, log }, readLevers)
-    return { levers: new Levers([...pulled, ...revoked]), unseen: undefined }
+    if (config.type !== 'sqlite') return seen(await readOther(config, clock))
+    // Only here, as below: not every run needs SQLite, or all the other stores.
+    const { readSqliteStore } = await import('#platform/store/sqlite_reader.ts')
+    const stored = await readSqliteStore({ file: config.file, clock }, readLevers)
+    return stored === undefined ? unseen(`there is no store at ${config.file}`) : seen(stored)
   } catch (error) {
     if (!(error instanceof StoreFailure)) throw error
     return unseen(error.message)
   }
+}
+
+async function readOther(config: StoreConfig, clock: Clock): Promise<StoredLevers> {
+  const { inStore } = await import('./broker_runtime.ts')
+  const log = createLog({ level: 'error', format: 'text' })
+  return inStore(config, { clock, log }, readLevers)
+}
+
+function seen({ pulled, revoked }: StoredLevers): SeenLevers {
+  return { levers: new Levers([...pulled, ...revoked]), unseen: undefined }
 }
 
 function unseen(why: string): SeenLevers {

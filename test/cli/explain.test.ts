@@ -1,6 +1,15 @@
 // `sallyport explain` for people: a client that the job's own token stands for, and the same client with a secret.
-import { existsSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import type { Test } from 'tap'
 import { stringify } from 'yaml'
@@ -9,6 +18,7 @@ import { pullLever } from '../../src/platform/levers/lever_store.ts'
 import { openSqliteStore } from '../../src/platform/store/sqlite_store.ts'
 import { NOW, folder, runCli } from '../support/cli.ts'
 import type { CliRun } from '../support/cli.ts'
+import { runSallyport } from '../support/sallyport_command.ts'
 import { gitlabClaims } from '../support/test_broker.ts'
 import { startTestIssuer } from '../support/test_issuer.ts'
 
@@ -31,7 +41,16 @@ function explain(t: Test, auth: object, claims: object, ...flags: string[]): Pro
 }
 
 async function explainWith(t: Test, said: Said, ...flags: string[]): Promise<CliRun> {
-  const { auth = BY_NAME, claims = {}, store = { type: 'memory' }, cwd = folder(t) } = said
+  const { cwd = folder(t) } = said
+  const { argv, token } = prepare({ ...said, cwd })
+  return runCli([...argv, ...flags], { cwd, stdin: token })
+}
+
+type Prepared = { readonly argv: readonly string[]; readonly token: string }
+
+/** Writes the configuration into the folder. */
+function prepare(said: Said & { readonly cwd: string }): Prepared {
+  const { auth = BY_NAME, claims = {}, store = { type: 'memory' }, cwd } = said
   writeFileSync(join(cwd, 'jwks.json'), JSON.stringify(upstream.publicJwks()))
   const config = {
     issuer: ISSUER,
@@ -54,7 +73,7 @@ async function explainWith(t: Test, said: Said, ...flags: string[]): Promise<Cli
   const times = { iat: now - 10, nbf: now - 10, exp: now + 300 }
   const token = upstream.mint({ ...gitlabClaims(ISSUER), ...times, ...claims })
   const argv = ['explain', '--token', '-', '--client-id', 'job', '--connector', 'gitlab', '--audience', 'app']
-  return runCli([...argv, ...flags], { cwd, stdin: token })
+  return { argv, token }
 }
 
 const EXPIRED = { iat: NOW / 1000 - 900, nbf: NOW / 1000 - 900, exp: NOW / 1000 - 600 }
@@ -151,3 +170,46 @@ t.test(
     t.match(seen, { leversUnseen: null, denial: { reason: 'client_disabled' } })
   },
 )
+
+/** Names, modes and bytes of everything in a folder. */
+function lying(cwd: string): readonly string[] {
+  return readdirSync(cwd).map((name) => {
+    const path = join(cwd, name)
+    return `${name} ${statSync(path).mode.toString(8)} ${readFileSync(path).toString('base64')}`
+  })
+}
+
+t.test('a store is read as it lies there: no byte, mode or file of it is another one after', async (t) => {
+  const lever = { action: 'disable', kind: 'client', id: 'job' } as const
+  const closed = await pulled(t, lever)
+  const open = await pulled(t, lever)
+  const held = await openSqliteStore({ file: join(open, 'sallyport.db'), clock: () => NOW })
+  t.teardown(() => held.close())
+  await held.put('other/entry', 'in the log')
+  const crashed = folder(t)
+  for (const name of readdirSync(open)) copyFileSync(join(open, name), join(crashed, name))
+  const noIndex = folder(t)
+  for (const name of ['sallyport.db', 'sallyport.db-wal']) copyFileSync(join(open, name), join(noIndex, name))
+  const [empty, foreign, without] = [folder(t), folder(t), folder(t)]
+  writeFileSync(join(empty, 'sallyport.db'), '')
+  const dex = new DatabaseSync(join(foreign, 'sallyport.db'))
+  dex.exec('CREATE TABLE client (id TEXT)')
+  dex.close()
+  for (const [says, cwd, expected] of [
+    ['closed', closed, { denial: { reason: 'client_disabled' }, leversUnseen: null }],
+    ['of a running server', open, { denial: { reason: 'client_disabled' }, leversUnseen: null }],
+    ['of a server that was killed', crashed, { denial: { reason: 'client_disabled' }, leversUnseen: null }],
+    ['a copy whose log has no index', noIndex, { leversUnseen: /sallyport\.db: cannot be opened/ }],
+    ['empty', empty, { leversUnseen: /there is no store at / }],
+    ['another program’s', foreign, { leversUnseen: /belongs to another program/ }],
+    ['not there', without, { leversUnseen: /there is no store at / }],
+  ] as const) {
+    const { argv, token } = prepare({ store: SQLITE, cwd })
+    for (const name of readdirSync(cwd)) chmodSync(join(cwd, name), 0o644)
+    const before = lying(cwd)
+    // A process of its own, as beside a server: SQLite shares what it holds of a file within one.
+    const { stdout } = await runSallyport([...argv, '--json'], { cwd, input: token })
+    t.match(JSON.parse(stdout), expected, says)
+    t.same(lying(cwd), before, says)
+  }
+})

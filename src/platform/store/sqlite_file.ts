@@ -1,9 +1,10 @@
 // Opens a SQLite file as ours: settings, schema, versions; and says in words what SQLite says in numbers.
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StoreFailure } from './store.ts'
+import type { StoreEntry } from './store.ts'
 
 /** `SALY` in SQLite's application_id: whose file this is. */
 const applicationId = 0x53414c59
@@ -44,6 +45,24 @@ export async function openDatabase(file: string, busyTimeoutMs: number): Promise
     database?.close()
     throw storeFailure(file, cause)
   }
+}
+
+/** For `listEntries`. */
+export const LIST_ENTRIES = `SELECT key, value FROM entries WHERE key >= ? AND key < CAST(? AS TEXT)
+  AND (expires_at IS NULL OR expires_at > ?) ORDER BY key`
+
+/** Whose keys begin with `prefix` and that have not expired at `now`, in milliseconds since the epoch. Throws as SQLite does. */
+export function listEntries(statement: StatementSync, prefix: string, now: number): StoreEntry[] {
+  // 0xff never occurs in UTF-8, so this is the first key after all that begin with the prefix.
+  const end = Buffer.concat([Buffer.from(prefix), Buffer.from([0xff])])
+  return statement.all(prefix, end, now).map((row) => ({
+    key: textOf(row['key']) ?? '',
+    value: textOf(row['value']) ?? '',
+  }))
+}
+
+export function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
 }
 
 /** The StoreFailure for whatever was thrown: the file and the reason, never a value. */
@@ -98,7 +117,8 @@ function migrate(database: DatabaseSync, file: string): void {
   }
 }
 
-function checkOwner(database: DatabaseSync, file: string): 'empty' | 'ours' {
+/** Whether there is a store of ours in it, or nothing at all. Throws StoreFailure where there is anything else. */
+export function checkOwner(database: DatabaseSync, file: string): 'empty' | 'ours' {
   const tables = database.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE type = 'table'").get()?.['n']
   if (tables === 0) return 'empty'
   const id = database.prepare('PRAGMA application_id').get()?.['application_id']

@@ -6,7 +6,16 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Clock } from '#core/clock.ts'
 import { claimedToo, claimedValue } from './claim.ts'
 import type { Claim } from './claim.ts'
-import { isOurHeader, makeFolderOf, openDatabase, sqliteHeaderBytes, storeFailure } from './sqlite_file.ts'
+import {
+  LIST_ENTRIES,
+  isOurHeader,
+  listEntries,
+  makeFolderOf,
+  openDatabase,
+  sqliteHeaderBytes,
+  storeFailure,
+  textOf,
+} from './sqlite_file.ts'
 import { StoreFailure } from './store.ts'
 import type { Store } from './store.ts'
 
@@ -47,10 +56,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       writes.run('claim', () => sql.claim.run(key, '', expiresAt, clock()).changes === 1),
     claimAllOnce: async (claims) => writes.run('claim', () => claimAll(sql, claims, clock())),
     async list(prefix) {
-      // 0xff never occurs in UTF-8, so this is the first key after all that begin with the prefix.
-      const end = Buffer.concat([Buffer.from(prefix), Buffer.from([0xff])])
-      const rows = reading(file, () => sql.list.all(prefix, end, clock()))
-      return rows.map((row) => ({ key: textOf(row['key']) ?? '', value: textOf(row['value']) ?? '' }))
+      return reading(file, () => listEntries(sql.list, prefix, clock()))
     },
     async expire() {
       let total = 0
@@ -104,10 +110,7 @@ function prepare(database: DatabaseSync, file: string): Statements {
        SET value = excluded.value, expires_at = excluded.expires_at WHERE entries.expires_at <= ?`,
     ),
     widen: database.prepare('UPDATE entries SET value = ?, expires_at = max(expires_at, ?) WHERE key = ?'),
-    list: database.prepare(
-      `SELECT key, value FROM entries WHERE key >= ? AND key < CAST(? AS TEXT)
-       AND (expires_at IS NULL OR expires_at > ?) ORDER BY key`,
-    ),
+    list: database.prepare(LIST_ENTRIES),
     expire: database.prepare(
       `DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE expires_at <= ? LIMIT ${expireBatch})`,
     ),
@@ -235,10 +238,6 @@ function reading<T>(file: string, read: () => T): T {
   } catch (cause) {
     throw storeFailure(file, cause)
   }
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined
 }
 
 /**
