@@ -13,6 +13,7 @@ import { judgeUnderPolicies } from '../../src/core/module/policy_choice.ts'
 import type { Asker } from '../../src/core/module/policy_choice.ts'
 import type { Verdict } from '../../src/core/module/verdict.ts'
 import { sourceOf } from '../../src/core/module/source_of.ts'
+import { readNamedVersion } from '../../src/core/module/version_names.ts'
 import { scanObject } from '../../src/core/module/scan_object.ts'
 import type { Cluster } from '../../webhook/cluster/cluster.ts'
 import { slimSubject } from '../../webhook/judge/slim_subject.ts'
@@ -268,7 +269,7 @@ const LONG_TEXTS = {
 
 t.test('of texts without end a Module and a Provider are kept in a few kilobytes', async (t) => {
   const { cluster } = await synced(t, (empty) => {
-    module(empty, { versions: ['1.0.0'], config: LONG_TEXTS })
+    module(empty, { versions: ['1.0.0', LONG], config: LONG_TEXTS })
     const { storageConfig } = LONG_TEXTS
     const config = {
       sourceRepository: LONG,
@@ -302,6 +303,22 @@ t.test('who moves a Module to or from a text without end is known', async (t) =>
       told,
     )
   }
+})
+
+t.test('who publishes beside a version without end is known', async (t) => {
+  const { kube, cluster } = await synced(t)
+  const before = module(kube, { versions: ['1.0.0'] })
+  const next = { versions: ['1.0.0', LONG, '1.1.0'] }
+  judge(cluster, before, next)
+  module(kube, next)
+  t.equal(facts(cluster, '1.1.0')?.by, 'alice')
+})
+
+t.test('of a Version the name of its Module has a bound, too', (t) => {
+  const read = readNamedVersion(versionJson('vpc-1-0-0', '1.0.0', {}, { moduleConfigRef: { name: LONG } }))
+  t.ok(read.ok && read.value.owner.startsWith('xxx'))
+  t.ok(JSON.stringify(read).length < 4096)
+  t.end()
 })
 
 t.test('a text that is not kept whole says of no repository that it is the own one', async (t) => {

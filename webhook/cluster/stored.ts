@@ -3,7 +3,12 @@
 // also of what was there before, and of a text without end its beginning and a hash (core/module/listing_bounds.ts).
 import type { JsonObject } from '#core/claims.ts'
 import { MIGRATE_ANNOTATION, UNPUBLISH_ANNOTATION } from '#core/module/break_glass.ts'
-import { boundedLabels, boundedModuleConfig, boundedProviderConfig } from '#core/module/listing_bounds.ts'
+import {
+  boundedText,
+  boundedLabels,
+  boundedModuleConfig,
+  boundedProviderConfig,
+} from '#core/module/listing_bounds.ts'
 import { readModule, readProvider } from '#core/module/module_object.ts'
 import type {
   ModuleConfig,
@@ -70,7 +75,7 @@ function slimMeta(meta: ObjectMeta): ObjectMeta {
 
 function slimEntries(entries: readonly VersionEntry[]): readonly VersionEntry[] {
   return entries.map(({ version, otherFields }) => ({
-    version,
-    otherFields: otherFields.length === 0 ? NO_FIELDS : otherFields,
+    version: boundedText(version),
+    otherFields: otherFields.length === 0 ? NO_FIELDS : otherFields.map(boundedText),
   }))
 }

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { claimOf, isFromToken } from '#core/module/actor.ts'
 import type { KubeUser } from '#core/kube/kube_user.ts'
 import type { Attribution, Listing } from '#core/module/ledger.ts'
-import { withBoundedConfig } from '#core/module/listing_bounds.ts'
+import { boundedText, withBoundedConfig } from '#core/module/listing_bounds.ts'
 import { movedSettings } from '#core/module/ledger_feed.ts'
 import type { PublishingObject } from '#core/module/ledger_feed.ts'
 import { isSameValue } from '#core/module/reading.ts'
@@ -182,7 +182,7 @@ function knownOf(added: readonly string[], published: ReadonlyMap<string, unknow
 type Listed = Pick<Listing, 'versions'> | undefined
 
 function textsOf(entries: readonly VersionEntry[]): ReadonlySet<string> {
-  return new Set(entries.map(({ version }) => version))
+  return new Set(entries.map(({ version }) => boundedText(version)))
 }
 
 /** As the PublishedVersion's schema has them. */

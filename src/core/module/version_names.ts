@@ -1,6 +1,7 @@
 // Whose name a Version object has: by the Modules and Providers that list versions, and by the Versions that are stored.
 import { secondsOfTime } from '#core/date_time.ts'
 import { digestOfChecksum } from './archive_digest.ts'
+import { boundedText } from './listing_bounds.ts'
 import { configName } from './module_case.ts'
 import { readVersion } from './module_object.ts'
 import type { ModuleObject, ProviderObject, VersionObject } from './module_object.ts'
@@ -39,7 +40,7 @@ export function readNamedVersion(value: unknown): Reading<NamedVersion> {
       namespace,
       name,
       type: read.value.type === 'Provider' ? 'Provider' : 'Module',
-      owner: ownerNameIn(read.value, value),
+      owner: boundedText(ownerNameIn(read.value, value)),
       version: identity.ok ? identity.value.plain : '',
       digest: digestOfChecksum(checksum),
       immutable: moduleConfig?.immutable ?? false,
