@@ -116,7 +116,7 @@ function ofCi(form: Form): Form {
   return { client_id: 'ci', client_secret: SECRETS.ci, ...form }
 }
 
-async function status(url: string, form: Form): Promise<number> {
+async function statusOf(url: string, form: Form): Promise<number> {
   const headers = { 'content-type': 'application/x-www-form-urlencoded' }
   const answer = await fetch(url, { method: 'POST', headers, body: encodeForm(form) })
   await answer.text()
@@ -230,8 +230,8 @@ t.test('from one broker on SQLite to two on PostgreSQL, as the page says', { ski
   const disable = ['emergency', 'disable', 'client', 'ci-pipeline', '--by', 'jane', '--why', WHY]
   await run(process.execPath, [MAIN, ...disable], { cwd: first.path, env: SERVE_ENV })
   const revoked = String((await first.post(exchangeForm(first.mint(), FOR_APP))).json['access_token'])
-  t.equal(await status(`${issuer}/token/revoke`, ofCi({ token: revoked })), 200)
-  await until(async () => (await status(`${issuer}/token`, OF_PIPELINE)) === 401)
+  t.equal(await statusOf(`${issuer}/token/revoke`, ofCi({ token: revoked })), 200)
+  await until(async () => (await statusOf(`${issuer}/token`, OF_PIPELINE)) === 401)
   await type('emergency list --json')
   await alone.stop()
 
@@ -252,7 +252,7 @@ t.test('from one broker on SQLite to two on PostgreSQL, as the page says', { ski
   }
   await shellIn(t, first)('store migrate --url-file owner.url')
   await second.start()
-  t.equal(await status(`${second.url}/dex/token`, OF_PIPELINE), 200, 'the new store does not know')
+  t.equal(await statusOf(`${second.url}/dex/token`, OF_PIPELINE), 200, 'the new store does not know')
   const pulled = await type('pull-again.sh')
   t.match(pulled, `until lifted  by jane  ${WHY}`)
   t.match(pulled, `deny token ${String(decodeToken(revoked).claims['jti'])}  since `)
@@ -269,7 +269,7 @@ t.test('from one broker on SQLite to two on PostgreSQL, as the page says', { ski
       headers: { authorization: `Bearer ${token}` },
     })
     t.equal(answer.status, 200, await answer.text())
-    await until(async () => (await status(`${folder.url}/dex/token`, OF_PIPELINE)) === 401)
+    await until(async () => (await statusOf(`${folder.url}/dex/token`, OF_PIPELINE)) === 401)
     await until(async () => {
       const headers = { authorization: `Bearer ${revoked}` }
       const shown = await fetch(`${folder.url}/dex/userinfo`, { headers })
