@@ -184,9 +184,12 @@ export async function openLeverBook(deps: LeverBookDeps): Promise<LeverBook> {
 }
 
 function withNewer(held: readonly Lever[], found: readonly Lever[]): readonly Lever[] {
-  const nameOf = ({ action, kind, id }: Lever): string => `${action} ${kind} ${id}`
   const names = new Set(found.map(nameOf))
   return [...held.filter((lever) => !names.has(nameOf(lever))), ...found]
+}
+
+function nameOf({ action, kind, id }: Lever): string {
+  return `${action} ${kind} ${id}`
 }
 
 function revokedBy(revoked: ReadonlyMap<string, Lever>, client: string): number {
