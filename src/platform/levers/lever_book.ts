@@ -192,6 +192,10 @@ function nameOf({ action, kind, id }: Lever): string {
   return `${action} ${kind} ${id}`
 }
 
+function nameOf({ action, kind, id }: Lever): string {
+  return `${action} ${kind} ${id}`
+}
+
 function revokedBy(revoked: ReadonlyMap<string, Lever>, client: string): number {
   let count = 0
   for (const { by } of revoked.values()) if (by === client) count += 1
