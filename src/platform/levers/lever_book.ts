@@ -192,10 +192,6 @@ function nameOf({ action, kind, id }: Lever): string {
   return `${action} ${kind} ${id}`
 }
 
-function nameOf({ action, kind, id }: Lever): string {
-  return `${action} ${kind} ${id}`
-}
-
 function revokedBy(revoked: ReadonlyMap<string, Lever>, client: string): number {
   let count = 0
   for (const { by } of revoked.values()) if (by === client) count += 1
