@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 import type { JsonObject } from '../../src/core/claims.ts'
 import type { ChangeSubject } from '../../src/core/module/change.ts'
 import type { LedgerFacts } from '../../src/core/module/ledger.ts'
-import { readProvider, readVersion } from '../../src/core/module/module_object.ts'
+import { readModule, readProvider, readVersion } from '../../src/core/module/module_object.ts'
 import type { ProviderObject, VersionObject } from '../../src/core/module/module_object.ts'
 import { judgeUnderPolicies } from '../../src/core/module/policy_choice.ts'
 import type { Asker } from '../../src/core/module/policy_choice.ts'
@@ -321,8 +321,26 @@ t.test('of a Version the name of its Module has a bound, too', (t) => {
   t.end()
 })
 
-t.test('a text that is not kept whole says of no repository that it is the own one', async (t) => {
-  const repoUrl = `https://github.com/acme/vpc/${LONG}`
-  const { cluster } = await synced(t, (empty) => module(empty, { versions: ['1.0.0'], config: { repoUrl } }))
-  for (const { body } of cluster.modules()) t.equal(sourceOf(body), undefined)
-})
+const PADDED: readonly (readonly [says: string, repoUrl: string, source: string | undefined])[] = [
+  ['slashes behind it', `https://github.com/Acme/vpc${'/'.repeat(2100)}`, 'github.com/acme/vpc'],
+  [
+    'a login before it',
+    `https://${'x'.repeat(2100)}@git.example.com:8443/acme/vpc`,
+    'git.example.com:8443/acme/vpc',
+  ],
+  ['a path without end', `https://github.com/acme/vpc/${LONG}`, undefined],
+  ['a path that is just too long', `https://github.com/acme/vpc/${'x'.repeat(1100)}`, undefined],
+]
+for (const [says, repoUrl, source] of PADDED)
+  t.test(`an address that is long by ${says} names one repository, asked or kept`, async (t) => {
+    const read = readModule(moduleJson({ versions: ['1.0.0'], config: { repoUrl } }))
+    if (!read.ok) throw new Error(read.denial)
+    t.equal(sourceOf(read.value), source)
+    const { cluster } = await synced(t, (empty) =>
+      module(empty, { versions: ['1.0.0'], config: { repoUrl } }),
+    )
+    const [kept] = cluster.modules()
+    t.equal(kept && sourceOf(kept.body), source)
+    t.equal(facts(cluster, '1.0.0')?.source, source)
+    t.ok((kept?.body.config.repoUrl.length ?? Infinity) <= 2048)
+  })

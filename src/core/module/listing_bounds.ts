@@ -1,6 +1,6 @@
-// What is kept of the texts of a Module or a Provider, how many labels and platforms a Module or a Provider has, and what becomes of those that have more: WH-V11 lets nobody write them,
-// and of what was there before a watch keeps as many. What was left out is not known, and what is not known is never let through:
-// a policy that asks for labels may select the object, and a platform may be listed.
+// What is kept of the texts of a Module or a Provider, how many labels and platforms it has, and what becomes of those that have
+// more: WH-V11 lets nobody write them, and of what was there before a watch keeps as many. What was left out is not known, and what
+// is not known is never let through: a policy that asks for labels may select the object, and a platform may be listed.
 import { createHash } from 'node:crypto'
 import { ownText } from '#core/own_text.ts'
 import type {
@@ -13,6 +13,7 @@ import type {
 } from './module_object.ts'
 import type { ModuleSelector } from './module_policy.ts'
 import { isSelected } from './module_policy.ts'
+import { sourceOfAddress } from './source_of.ts'
 
 /** Kubernetes bounds each label (380 bytes with its value) and not how many there are: so many are 24 KiB at most. */
 export const MAX_LABELS = 64
@@ -56,7 +57,7 @@ export function boundedModuleConfig(config: ModuleConfig): ModuleConfig {
     name: boundedText(config.name),
     provider: boundedText(config.provider),
     repoOwner: boundedText(config.repoOwner),
-    repoUrl: boundedText(config.repoUrl),
+    repoUrl: boundedAddress(config.repoUrl),
     fileFormat: boundedText(config.fileFormat),
     storage: boundedStorage(config.storage),
   }
@@ -99,7 +100,21 @@ function isLong(text: string): boolean {
  */
 export function boundedText(text: string): string {
   if (!isLong(text)) return text
-  return `${ownText(text.slice(0, KEPT_OF_TEXT))}\u0000sha256:${createHash('sha256').update(text).digest('hex')}`
+  return `${ownText(text.slice(0, KEPT_OF_TEXT))}\u0000sha256:${hashOf(text)}`
+}
+
+/**
+ * Of an address the repository that it names is kept, too: slashes behind it, and a login before it, make it as long as one likes, and
+ * the same repository stays the one that has published.
+ */
+function boundedAddress(address: string): string {
+  if (!isLong(address)) return address
+  const source = sourceOfAddress(address)
+  return source === undefined ? boundedText(address) : `https://sha256.${hashOf(address)}@${source}`
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }
 
 /** `maybe`: that depends on labels that are not kept. */

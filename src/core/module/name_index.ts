@@ -10,6 +10,9 @@ type Named = ModuleObject | ProviderObject
 /** `namespace/name` of each that goes by a name, and what it is. */
 type Holders = Map<string, Named>
 
+/** DNS subdomain, as Kubernetes has it for names of objects. */
+const MAX_OBJECT_NAME = 253
+
 export class NameIndex {
   /** Name in the configuration, or of the object -> holders in every namespace. */
   readonly #byName = new Map<string, Holders>()
@@ -43,6 +46,8 @@ export class NameIndex {
 
   /** Who lists a version whose object will be called so, but for `except`. */
   ownerOf(namespace: string, objectName: string, except: string): string | undefined {
+    // Kubernetes takes no longer name for an object, and each dash costs a look.
+    if (objectName.length > MAX_OBJECT_NAME) return undefined
     // `foo-1-0-0-2` is of `foo`, of `foo-1`, or of whoever else its beginning names.
     for (let dash = objectName.indexOf('-'); dash > 0; dash = objectName.indexOf('-', dash + 1)) {
       for (const [key, holder] of this.#byName.get(objectName.slice(0, dash)) ?? []) {
@@ -62,12 +67,15 @@ export class NameIndex {
   }
 
   /** The one in this namespace that has the name in its configuration; by its own name first. */
-  find(namespace: string, name: string): Named | undefined {
+  find(namespace: string, told: string): Named | undefined {
+    // As it is kept, whoever tells it.
+    const name = boundedText(told)
+    const goesByIt = (holder: Named): boolean => boundedText(configName(holder)) === name
     const holders = this.#byName.get(name)
     const own = holders?.get(`${namespace}/${name}`)
-    if (own !== undefined && configName(own) === name) return own
+    if (own !== undefined && goesByIt(own)) return own
     for (const holder of holders?.values() ?? []) {
-      if (holder.meta.namespace === namespace && configName(holder) === name) return holder
+      if (holder.meta.namespace === namespace && goesByIt(holder)) return holder
     }
     return own
   }

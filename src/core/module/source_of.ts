@@ -9,10 +9,17 @@ import type { ModuleObject } from './module_object.ts'
  */
 export function sourceOf(module: ModuleObject): string | undefined {
   const { repoUrl, repoOwner } = module.config
-  if (repoUrl !== '') return sourceOfUrl(repoUrl)
+  if (repoUrl !== '') return sourceOfAddress(repoUrl)
   const name = module.config.name === '' ? module.meta.name : module.config.name
   if (!isSegment(repoOwner) || !isSegment(name)) return undefined
-  return foldSource(`github.com/${repoOwner}/${name}`)
+  return notTooLong(foldSource(`github.com/${repoOwner}/${name}`))
+}
+
+/** Characters: a forge's longest path has some hundred. What is longer nobody keeps, so nobody may be known by it. */
+export const MAX_SOURCE = 1024
+
+function notTooLong(source: string): string | undefined {
+  return source.length > MAX_SOURCE ? undefined : source
 }
 
 /**
@@ -23,7 +30,8 @@ const known = new Map<string, { readonly source: string | undefined }>()
 const MAX_KNOWN = 1024
 const MAX_KNOWN_LENGTH = 512
 
-function sourceOfUrl(address: string): string | undefined {
+/** Of an address in `repoUrl`. */
+export function sourceOfAddress(address: string): string | undefined {
   const found = known.get(address)
   if (found !== undefined) return found.source
   const source = readSource(address)
@@ -49,7 +57,7 @@ function readSource(address: string): string | undefined {
   // A port of ssh is not the web's: the claim names the forge's web address.
   const host = url.protocol === 'ssh:' ? url.hostname : url.host
   if (host === '' || !path.includes('/') || !path.split('/').every(isSegment)) return undefined
-  return foldSource(`${host}/${path}`)
+  return notTooLong(foldSource(`${host}/${path}`))
 }
 
 /**

@@ -85,7 +85,10 @@ export class VersionNames {
   versionNameOwner(body: ModuleObject | ProviderObject, objectName: string): string | undefined {
     const { namespace } = body.meta
     const stored = this.#versions.get(`${namespace}/${objectName}`)
-    if (stored !== undefined && (stored.type !== body.kind || stored.owner !== configName(body))) {
+    if (
+      stored !== undefined &&
+      (stored.type !== body.kind || stored.owner !== boundedText(configName(body)))
+    ) {
       return `${namespace}/${stored.owner === '' ? stored.name : stored.owner}`
     }
     const [exceptModule, exceptProvider] = body.kind === 'Module' ? [keyOf(body), ''] : ['', keyOf(body)]
