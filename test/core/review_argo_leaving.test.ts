@@ -123,3 +123,19 @@ t.test('ARGO-21 other content comes from elsewhere', async (t) => {
   const unsaid = applicationYaml({ '    targetRevision: main\n': '' })
   t.same(changed(unsaid, applicationYaml({ 'targetRevision: main': 'targetRevision: HEAD' })), [])
 })
+
+const withLogin = (login: string): readonly string[] =>
+  from({ 'https://github.com/my-org': `https://${login}git.test/o` })
+
+t.test('ARGO-21 the password of an address is not shown', async (t) => {
+  const shown =
+    / warn ARGO-21: from now on it applies "https:\/\/git\.test\/o\/opendepot-manifests" at "main"/
+  for (const login of ['', 'bot:hunter2@', 'hunter2@', 'bot:hunter2@hunter2@'])
+    t.match(withLogin(login), [shown], login)
+  const long = withLogin(`bot:${'hunter2'.repeat(600)}@`)
+  t.match(
+    long,
+    [/ from now on it applies "https:\/\/\.\.\." at /],
+    'one that is longer than what is looked at',
+  )
+})

@@ -17,6 +17,16 @@ export function quoted(text: string): string {
   return `"${shown}"`
 }
 
+const MAX_ADDRESS = 4096
+
+/** An address may carry somebody's password: `https://host/path` of `https://user:password@host/path`, at most 4,096 characters of it. */
+export function withoutLogin(address: string): string {
+  const [beginning, isCut] = [address.slice(0, MAX_ADDRESS), address.length > MAX_ADDRESS]
+  const shown = beginning.replaceAll(/\/\/[^/]*@/g, '//')
+  // What stands before the cut may be the password of a host behind it.
+  return isCut ? shown.replace(/\/\/[^/]*$/, '//...') : shown
+}
+
 /** Control, format, private and unassigned characters, broken surrogates and line separators, as `\u{1b}`. */
 export function printable(text: string): string {
   if (PLAIN.test(text)) return text

@@ -3,7 +3,7 @@ import { brokenBy, migrateReason, MIGRATE_ANNOTATION } from '#core/module/break_
 import { configName, heldKind, isAnythingPublished, isAnyVersionHeld } from '#core/module/module_case.ts'
 import type { ModuleCase } from '#core/module/module_case.ts'
 import type { ModuleObject } from '#core/module/module_object.ts'
-import { quoted } from '#core/module/printable.ts'
+import { quoted, withoutLogin } from '#core/module/printable.ts'
 import type { Finding } from '#core/module/verdict.ts'
 
 const FIELDS: readonly (readonly [field: string, read: (module: ModuleObject) => string])[] = [
@@ -43,7 +43,6 @@ export function repointings(before: ModuleObject, after: ModuleObject): readonly
 
 const WAY_OUT = `publish from elsewhere under another Module; to move this one: annotation ${MIGRATE_ANNOTATION}="<reason>" in the same request, and the verb migrate on it`
 
-/** An address may carry somebody's password. */
 function shown(text: string): string {
-  return quoted(text.slice(0, 512).replaceAll(/\/\/[^/@]*@/g, '//'))
+  return quoted(withoutLogin(text))
 }

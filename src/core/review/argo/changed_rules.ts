@@ -1,5 +1,5 @@
 // ARGO-19, 21: what a change of an Application, or of where files stand, means for what it applied before.
-import { listed, quoted } from '#core/module/printable.ts'
+import { listed, quoted, withoutLogin } from '#core/module/printable.ts'
 import type { ArgoApplication } from './application.ts'
 import type { ArgoRule, ArgoSaid } from './argo_context.ts'
 import { isInSources } from './coverage.ts'
@@ -115,7 +115,7 @@ export function takesOther({ before, after }: ChangedApplication): readonly Argo
     if (known.has(keyOf(source))) return []
     const isSameRepository = before.sources.some(({ repository }) => repository === source.repository)
     const field = isSameRepository ? 'targetRevision' : 'repoURL'
-    const comes = `${quoted(source.repository)} at ${quoted(source.revision)}`
+    const comes = `${quoted(withoutLogin(source.repository))} at ${quoted(source.revision)}`
     return [
       {
         rule: 'ARGO-21' as const,
