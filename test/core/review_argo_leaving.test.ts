@@ -96,6 +96,27 @@ t.test('a file that goes with the path of its Application is judged by what it d
   t.same(gone(keeping, elsewhere(keeping)), ['modules/eks.yaml:1 warn GIT-4'])
 })
 
+t.test('a file that goes with the change that turns pruning off is deleted before that', async (t) => {
+  t.match(saidOf({ ...stored, [APP]: pruning }, { [APP]: keeping }), [
+    /^modules\/eks\.yaml:1 deny WH-M12: .* \(the cluster still has the former Application my-org-opendepot-modules, which prunes: prune: false comes first, in a change of its own\)$/,
+  ])
+  t.same(gone(pruning, elsewhere(keeping)), ['modules/eks.yaml:1 deny WH-M12'], 'with its path, too')
+  t.same(gone(keeping, pruning).slice(0, 1), ['apps/modules.yaml:17 deny ARGO-1'])
+  t.same(gone(keeping, pruning).slice(1, 2), ['modules/eks.yaml:1 deny WH-M12'], 'turned on')
+  t.same(gone(keeping, keeping), ['modules/eks.yaml:1 warn GIT-4'])
+  t.same(
+    gone(elsewhere(pruning), keeping),
+    ['modules/eks.yaml:1 warn GIT-4'],
+    'what the former one did not apply',
+  )
+  const other = keeping.replace('my-org-opendepot-modules', 'other')
+  t.match(
+    saidOf({ ...stored, [APP]: pruning }, { [APP]: elsewhere(keeping), 'apps/other.yaml': other }),
+    [/^modules\/eks\.yaml:1 deny WH-M12: .* the former Application my-org-opendepot-modules/],
+    'another one takes its folder',
+  )
+})
+
 t.test('ARGO-19 where the Modules are in another repository, its folder is looked at', async (t) => {
   t.match(alone(pruning, elsewhere(pruning)), [
     /^apps\/modules\.yaml:8 warn ARGO-19: it no longer applies "modules": Modules of there .* are deleted with every version/,

@@ -2,6 +2,7 @@
 // CD too unless it prunes.
 import type { ArgoApplication } from './argo/application.ts'
 import { applicationOf } from './argo/coverage.ts'
+import type { KnownApplication } from './argo/coverage.ts'
 import { deletesWhatGoes } from './argo/deleting_rules.ts'
 import { isKeptBy } from './argo/judge_argo.ts'
 import { changeFindings } from './object_change.ts'
@@ -18,8 +19,10 @@ export function goneFindings(old: ReviewedObject, subject: ReviewCase): readonly
     applicationOf(old, subject.applications) ?? applicationOf(old, subject.formerApplications)
   const isKept = isKeptBy(annotationsOf(old))
   const deleted = changeFindings(old, undefined, subject)
-  const isPrunedByArgo = application !== undefined && statesOf(application, subject).some(deletesWhatGoes)
-  if (subject.isPruned || (isPrunedByArgo && !isKept)) return deleted
+  const states = statesOf(old, subject)
+  if (subject.isPruned || (states.after.some(deletesWhatGoes) && !isKept)) return deleted
+  const pruning = isKept ? undefined : states.before.find(deletesWhatGoes)
+  if (pruning !== undefined) return deleted.map((finding) => beforeItIsChanged(finding, pruning))
   const denials = deleted.filter(({ severity }) => severity === 'deny')
   const refused = denials.map(({ rule, message }) => `${rule}: ${message}`).join('; ')
   if (application === undefined) {
@@ -32,12 +35,27 @@ export function goneFindings(old: ReviewedObject, subject: ReviewCase): readonly
   return [gone(old, refused === '' ? 'notice' : 'warn', message, refused === '' ? '' : 'bring the file back')]
 }
 
-/** One that leaves the folder with this change does to the object what either state of it does. */
-function statesOf(application: ArgoApplication, subject: ReviewCase): readonly ArgoApplication[] {
-  const successor = subject.applications.find(
-    (known) => known.application.object.key === application.object.key,
+type States = { readonly before: readonly ArgoApplication[]; readonly after: readonly ArgoApplication[] }
+
+/** The new commit is synced by the former Application until the new one is in the cluster: both do to the object what they do. */
+function statesOf(old: ReviewedObject, { applications, formerApplications }: ReviewCase): States {
+  const [former, present] = [applicationOf(old, formerApplications), applicationOf(old, applications)]
+  const keys = new Set([former, present].map((application) => application?.object.key))
+  const isOne = ({ application }: KnownApplication): boolean => keys.has(application.object.key)
+  // What it did not apply it does not delete.
+  const before = formerApplications.filter(
+    (known) => isOne(known) && applicationOf(old, [known]) !== undefined,
   )
-  return successor === undefined ? [application] : [application, successor.application]
+  return { before: before.map(applicationAt), after: applications.filter(isOne).map(applicationAt) }
+}
+
+function applicationAt({ application }: KnownApplication): ArgoApplication {
+  return application
+}
+
+function beforeItIsChanged(finding: ReviewFinding, { object }: ArgoApplication): ReviewFinding {
+  const message = `${finding.message} (the cluster still has the former ${object.kind} ${object.name}, which prunes: prune: false comes first, in a change of its own)`
+  return { ...finding, message }
 }
 
 const NOT_READ = 'stood in this file, which cannot be read any more: what becomes of it is not judged'
