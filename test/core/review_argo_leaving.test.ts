@@ -117,6 +117,43 @@ t.test('a file that goes with the change that turns pruning off is deleted befor
   )
 })
 
+const bare = moduleYaml(PUBLISHED, { '  namespace: opendepot-system\n': '' })
+const inTeam = (text: string): string => text.replace('namespace: opendepot-system', 'namespace: team-a')
+
+t.test('a Module without a namespace is where its Application put it before the change', async (t) => {
+  const files = { [MODULE]: bare }
+  const app = inTeam(pruning)
+  t.match(saidOf({ ...files, [APP]: app }, { ...files, [APP]: elsewhere(app) }), [
+    / deny ARGO-19: Module team-a\/terraform-aws-eks leaves /,
+  ])
+  t.match(
+    reviewed({
+      before: { ...files, [APP]: inTeam(keeping) },
+      after: { 'web/eks.yaml': bare, [APP]: elsewhere(inTeam(keeping)) },
+    }),
+    { findings: [{ rule: 'GIT-3', object: 'Module team-a/terraform-aws-eks' }] },
+    'file and path move together',
+  )
+  t.match(
+    reviewed({ before: { ...files, [APP]: app }, after: { [APP]: elsewhere(app) } }),
+    { findings: [{ rule: 'WH-M12', object: 'Module team-a/terraform-aws-eks' }] },
+    'its file goes',
+  )
+  t.same(saidOf(files, { ...files, [APP]: inTeam(keeping) }), [], 'the Application is new')
+  t.same(saidOf({ ...files, [APP]: inTeam(keeping) }, files), [], 'the Application is gone')
+})
+
+t.test('another destination.namespace makes another Module', async (t) => {
+  const move = (app: string): readonly string[] =>
+    saidOf({ [MODULE]: bare, [APP]: app }, { [MODULE]: bare, [APP]: inTeam(app) })
+  t.match(move(pruning), [
+    / deny WH-M12: this Module published 21\.10\.1, 21\.11\.0 and would be deleted/,
+    / deny WH-M10: /,
+  ])
+  t.match(move(keeping), [/ deny WH-M10: /, / warn GIT-4: .* it stays in the cluster with all its versions/])
+  t.same(changed(pruning, inTeam(pruning)), [], 'one that says where it is stays')
+})
+
 t.test('ARGO-19 where the Modules are in another repository, its folder is looked at', async (t) => {
   t.match(alone(pruning, elsewhere(pruning)), [
     /^apps\/modules\.yaml:8 warn ARGO-19: it no longer applies "modules": Modules of there .* are deleted with every version/,

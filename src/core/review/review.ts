@@ -6,6 +6,7 @@ import type { LedgerEntry } from '#core/module/ledger.ts'
 import type { Asker, NamedPolicy } from '#core/module/policy_choice.ts'
 import { argoFindings } from './argo_review.ts'
 import { applicationOf } from './argo/coverage.ts'
+import type { KnownApplication } from './argo/coverage.ts'
 import { formerApplications, knownApplications } from './known_applications.ts'
 import { fileFindings } from './file_findings.ts'
 import type { UnreadFile } from './file_findings.ts'
@@ -55,8 +56,8 @@ export type Review = {
 export function review(input: ReviewInput): Review {
   const around = input.around.flatMap((document) => objectsIn(document, DEFAULT_NAMESPACE).objects)
   const namespaceOf = namespaces(input, around)
-  const before = readTree(input.before, namespaceOf)
-  const after = readTree(input.after, namespaceOf)
+  const before = readTree(input.before, namespaceOf.before)
+  const after = readTree(input.after, namespaceOf.after)
   const pairings = pairObjects(before.objects, after.objects)
   const files = fileFindings(
     { before: input.before.unread, after: input.after.unread },
@@ -82,16 +83,26 @@ const DEFAULT_NAMESPACE = 'default'
 
 type NamespaceOf = (document: ReviewedDocument) => string
 
-/** The Applications come first: they say where objects go that do not say it themselves. */
+/**
+ * The Applications come first: they say where objects go that do not say it themselves. What an Application applies in one state
+ * alone is taken for the same object in the other one.
+ */
 function namespaces(
   { namespace, before, after }: ReviewInput,
   around: readonly ReviewedObject[],
-): NamespaceOf {
-  if (namespace !== undefined) return () => namespace
+): { readonly before: NamespaceOf; readonly after: NamespaceOf } {
+  if (namespace !== undefined) return { before: () => namespace, after: () => namespace }
   const pairings = pairObjects(readTree(before, inDefault).objects, readTree(after, inDefault).objects)
-  const known = knownApplications(pairings, around)
+  const [former, present] = [formerApplications(pairings, around), knownApplications(pairings, around)]
+  return { before: namespaceBy(former, present), after: namespaceBy(present, former) }
+}
+
+function namespaceBy(
+  known: readonly KnownApplication[],
+  otherwise: readonly KnownApplication[],
+): NamespaceOf {
   return (document) => {
-    const named = applicationOf(document, known)?.namespace ?? ''
+    const named = (applicationOf(document, known) ?? applicationOf(document, otherwise))?.namespace ?? ''
     // A template is no name yet.
     return /^[a-z0-9-]+$/.test(named) ? named : DEFAULT_NAMESPACE
   }
