@@ -162,6 +162,34 @@ t.test('ARGO-19 where the Modules are in another repository, its folder is looke
   t.same(alone(keeping, keeping.replace('path: modules', 'path: ./modules/')), [])
 })
 
+const picking = (app: string, directory: string): string =>
+  app.replace('    path: modules\n', `    path: modules\n    directory: ${directory}\n`)
+
+t.test('ARGO-19 patterns that leave files out', async (t) => {
+  const excluding = picking(pruning, '{exclude: "*.txt"}')
+  t.match(changed(pruning, excluding), [
+    /^apps\/modules\.yaml:12 warn ARGO-19: other files are applied from now on \("\*\.txt"\), .* are deleted with every version$/,
+  ])
+  t.match(changed(keeping, picking(keeping, '{include: "a*"}')), [/ warn ARGO-19: .* stay as they are/])
+  t.match(changed(excluding, picking(pruning, '{exclude: "*"}')), [/ warn ARGO-19: .*\("\*"\)/], 'another')
+  t.match(alone(excluding, picking(pruning, '{include: "*"}')), [/ warn ARGO-19: /], 'in another repository')
+  t.same(changed(excluding, pruning), [], 'none any more')
+  t.same(changed(excluding, excluding.replace('path: modules', 'path: ./modules')), [], 'the same one')
+  t.match(alone(excluding, elsewhere(excluding)), [/ warn ARGO-19: it no longer applies "modules"/])
+})
+
+t.test('ARGO-19 another cluster', async (t) => {
+  const to = (destination: string): string =>
+    keeping.replace(/    server: .*\n/, destination === '' ? '' : `    ${destination}\n`)
+  t.match(changed(keeping, to('server: https://other.test')), [
+    /^apps\/modules\.yaml:12 warn ARGO-19: from now on it applies to another cluster: what is published stays in the former one/,
+  ])
+  t.match(changed(keeping, to('name: other')), [/ warn ARGO-19: from now on/])
+  t.match(alone(keeping, to('')), [/ warn ARGO-19: from now on/])
+  for (const same of ['name: in-cluster', 'server: https://kubernetes.default.svc/'])
+    t.same(changed(keeping, to(same)), [], same)
+})
+
 t.test('ARGO-12 an Application that goes while another takes its folder', async (t) => {
   const going = applicationYaml({
     '  namespace: argocd\n': '  namespace: argocd\n  finalizers: [resources-finalizer.argocd.argoproj.io]\n',

@@ -9,7 +9,7 @@ import type { ArgoApplication } from './argo/application.ts'
 import { versionsOfOthers } from './argo/argo_context.ts'
 import type { AppliedModule, ArgoCase, ArgoSaid } from './argo/argo_context.ts'
 import { applicationOf } from './argo/coverage.ts'
-import { leaves, leavesFolder, takesOther } from './argo/changed_rules.ts'
+import { leaves, leavesFolder, leavesOut, movesCluster, takesOther } from './argo/changed_rules.ts'
 import type { StayingObject } from './argo/changed_rules.ts'
 import { deletedApplication } from './argo/deleting_rules.ts'
 import { projectIdentities } from './argo/identity_rules.ts'
@@ -137,7 +137,8 @@ function changeOfApplication(
   if (!before.ok || !after.ok) return []
   const changed = { before: before.value, after: after.value }
   const left = world.isAboutObjects ? leaves(changed, world.staying) : leavesFolder(changed)
-  return [...left, ...takesOther(changed)].map((said) => placed(said, object))
+  const rest = [leavesOut, movesCluster, takesOther].flatMap((rule) => rule(changed))
+  return [...left, ...rest].map((said) => placed(said, object))
 }
 
 /** A change is not held up by what it did not bring, and nobody is told the same at each change. */

@@ -30,6 +30,9 @@ type ArgoSource = {
   readonly folder: string
   /** Files in folders below are applied, too. */
   readonly isRecursive: boolean
+  /** Patterns for the names of files, '' when there is none: only these, all but these. */
+  readonly include: string
+  readonly exclude: string
   /** Something that is not read here makes its manifests: a chart, a plugin. '' when nothing does. */
   readonly madeBy: string
   /** Of a repository and what is checked out of it; HEAD when it says nothing. */
@@ -72,6 +75,8 @@ export type ArgoApplication = {
   readonly namespaceMetadata: readonly string[]
   /** Of objects that name no namespace; '' when it says none. */
   readonly namespace: string
+  /** The address or else the name of the cluster; '' when it says none. */
+  readonly cluster: string
 }
 
 export const SYNC_OPTIONS_ANNOTATION = 'argocd.argoproj.io/sync-options'
@@ -117,7 +122,17 @@ function readParts(object: ReviewedObject, prefix: string, holder: FieldReader):
     isHydrated: spec.has(HYDRATOR),
     namespaceMetadata: readNamespaceMetadata(policy.mapping('managedNamespaceMetadata')),
     namespace: spec.mapping('destination').text('namespace'),
+    cluster: readCluster(spec.mapping('destination')),
   }
+}
+
+const OWN_CLUSTER = 'https://kubernetes.default.svc'
+
+/** Argo CD calls its own cluster so where nobody gave it another name. */
+function readCluster(destination: FieldReader): string {
+  const [server, name] = [destination.text('server'), destination.text('name')]
+  if (server !== '') return server.endsWith('/') ? server.slice(0, -1) : server
+  return name === 'in-cluster' ? OWN_CLUSTER : name
 }
 
 function readAutomated(policy: FieldReader): ArgoApplication['automated'] {
@@ -152,10 +167,13 @@ function readSources(spec: FieldReader, prefix: string): readonly ArgoSource[] {
 const MAKERS = ['chart', 'helm', 'plugin'] as const
 
 function readSource(source: FieldReader, path: string): ArgoSource {
+  const directory = source.mapping('directory')
   return {
     path,
     folder: folderOf(source.text('path')),
-    isRecursive: source.mapping('directory').flag('recurse'),
+    isRecursive: directory.flag('recurse'),
+    include: directory.text('include'),
+    exclude: directory.text('exclude'),
     madeBy: MAKERS.find((maker) => source.has(maker)) ?? '',
     repository: source.text('repoURL'),
     revision: source.text('targetRevision') || 'HEAD',

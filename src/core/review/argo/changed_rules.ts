@@ -81,10 +81,8 @@ function nameOf({ object }: ArgoApplication): string {
 
 /** Where what it applies is not among the reviewed files. */
 export function leavesFolder({ before, after }: ChangedApplication): readonly ArgoSaid[] {
-  const left = before.sources.filter(
-    ({ folder, madeBy }) =>
-      madeBy === '' && !after.sources.some((source) => source.madeBy === '' && source.folder === folder),
-  )
+  const stays = new Set(after.sources.flatMap(({ folder, madeBy }) => (madeBy === '' ? [folder] : [])))
+  const left = before.sources.filter(({ folder, madeBy }) => madeBy === '' && !stays.has(folder))
   if (left.length === 0) return []
   const folders = listed(
     left.map(({ folder }) => quoted(folder === '' ? '.' : folder)),
@@ -97,15 +95,65 @@ export function leavesFolder({ before, after }: ChangedApplication): readonly Ar
       severity: 'warn',
       path: sourcePath(after),
       message: `it no longer applies ${folders}: ${isDeleting ? 'Modules of there that are not where it looks now are deleted with every version' : 'Modules of there stay as they are, and no later commit of theirs arrives'}`,
-      wayOut: isDeleting
-        ? 'write prune: false first, in a change of its own'
-        : 'say which Application applies them from now on',
+      wayOut: isDeleting ? PRUNE_FIRST : 'say which Application applies them from now on',
     },
   ]
 }
 
+const PRUNE_FIRST = 'write prune: false first, in a change of its own'
+
 function sourcePath({ sources: [first], prefix }: ArgoApplication): string {
   return first === undefined ? `${prefix}spec` : first.path
+}
+
+/** By the names of files: which of them a pattern takes is not followed. */
+export function leavesOut({ before, after }: ChangedApplication): readonly ArgoSaid[] {
+  const applied = before.sources.filter(({ madeBy }) => madeBy === '')
+  const folders = new Set(applied.map(({ folder }) => folder))
+  const known = new Set(applied.flatMap((source) => PATTERNS.map((field) => patternKey(source, field))))
+  const stays = after.sources.filter(({ madeBy, folder }) => madeBy === '' && folders.has(folder))
+  const changed = stays.flatMap((source) =>
+    PATTERNS.filter((field) => source[field] !== '' && !known.has(patternKey(source, field))).map(
+      (field) => ({ path: `${source.path}.directory.${field}`, pattern: source[field] }),
+    ),
+  )
+  const [first] = changed
+  if (first === undefined) return []
+  const patterns = listed(
+    changed.map(({ pattern }) => quoted(pattern)),
+    3,
+  )
+  const isDeleting = deletesWhatGoes(before) || deletesWhatGoes(after)
+  return [
+    {
+      rule: 'ARGO-19',
+      severity: 'warn',
+      path: first.path,
+      message: `other files are applied from now on (${patterns}), and which ones is not followed here: Modules of files that are left out ${isDeleting ? 'are deleted with every version' : 'stay as they are, and no later commit of theirs arrives'}`,
+      wayOut: isDeleting ? PRUNE_FIRST : 'say which Application applies them from now on',
+    },
+  ]
+}
+
+const PATTERNS = ['include', 'exclude'] as const
+
+function patternKey(source: ArgoApplication['sources'][number], field: (typeof PATTERNS)[number]): string {
+  return JSON.stringify([field, source.folder, source[field]])
+}
+
+/** What it applied is in the former cluster. */
+export function movesCluster({ before, after }: ChangedApplication): readonly ArgoSaid[] {
+  if (before.cluster === after.cluster) return []
+  return [
+    {
+      rule: 'ARGO-19',
+      severity: 'warn',
+      path: `${after.prefix}spec.destination`,
+      message:
+        'from now on it applies to another cluster: what is published stays in the former one, and no later commit arrives there; this review compares with one cluster',
+      wayOut: 'give the other cluster an Application of its own, and review what that one finds there',
+    },
+  ]
 }
 
 /** Of what comes from elsewhere from now on the review sees nothing. */
