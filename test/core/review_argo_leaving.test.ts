@@ -210,6 +210,26 @@ t.test('ARGO-21 other content comes from elsewhere', async (t) => {
   t.same(changed(unsaid, applicationYaml({ 'targetRevision: main': 'targetRevision: HEAD' })), [])
 })
 
+const several = (count: number, repository: string): string => {
+  const sources = Array.from(
+    { length: count },
+    (_, index) => `    - {repoURL: https://git.test/${repository}/${index}, path: ${repository}/${index}}\n`,
+  )
+  return keeping.replace('  source:\n', `  sources:\n${sources.join('')}  source:\n`)
+}
+
+t.test('many sources that become others are told once, with three of them', async (t) => {
+  t.match(alone(several(1000, 'a'), several(1000, 'b')), [
+    / warn ARGO-19: it no longer applies "a\/0", "a\/1", "a\/2" and 997 more: /,
+    / warn ARGO-21: from now on it applies "https:\/\/git\.test\/b\/0" at "HEAD", .*\/b\/2" at "HEAD" and 997 more, of which/,
+  ])
+  const twice = keeping.replace(
+    '  source:\n',
+    '  sources: [{repoURL: x, path: modules}, {repoURL: x, path: web}]\n  source:\n',
+  )
+  t.match(alone(keeping, twice), [/ it applies "x" at "HEAD", of which/], 'one that two sources name')
+})
+
 const withLogin = (login: string): readonly string[] =>
   from({ 'https://github.com/my-org': `https://${login}git.test/o` })
 

@@ -159,21 +159,27 @@ export function movesCluster({ before, after }: ChangedApplication): readonly Ar
 /** Of what comes from elsewhere from now on the review sees nothing. */
 export function takesOther({ before, after }: ChangedApplication): readonly ArgoSaid[] {
   const known = new Set(before.sources.map(keyOf))
-  return after.sources.flatMap((source) => {
-    if (known.has(keyOf(source))) return []
-    const isSameRepository = before.sources.some(({ repository }) => repository === source.repository)
-    const field = isSameRepository ? 'targetRevision' : 'repoURL'
-    const comes = `${quoted(withoutLogin(source.repository))} at ${quoted(source.revision)}`
-    return [
-      {
-        rule: 'ARGO-21' as const,
-        severity: 'warn' as const,
-        path: `${source.path}.${field}`,
-        message: `from now on it applies ${comes}, of which this review sees nothing: versions may be other ones there, or missing`,
-        wayOut: 'review that content against what is applied now: sallyport review OLD NEW',
-      },
-    ]
-  })
+  const others = new Map(
+    after.sources.filter((source) => !known.has(keyOf(source))).map((source) => [keyOf(source), source]),
+  )
+  const [first] = others.values()
+  if (first === undefined) return []
+  const isSameRepository = before.sources.some(({ repository }) => repository === first.repository)
+  const come = listed(
+    [...others.values()].map(
+      ({ repository, revision }) => `${quoted(withoutLogin(repository))} at ${quoted(revision)}`,
+    ),
+    3,
+  )
+  return [
+    {
+      rule: 'ARGO-21',
+      severity: 'warn',
+      path: `${first.path}.${isSameRepository ? 'targetRevision' : 'repoURL'}`,
+      message: `from now on it applies ${come}, of which this review sees nothing: versions may be other ones there, or missing`,
+      wayOut: 'review that content against what is applied now: sallyport review OLD NEW',
+    },
+  ]
 }
 
 function keyOf({ repository, revision }: ArgoApplication['sources'][number]): string {
