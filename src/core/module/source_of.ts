@@ -16,7 +16,7 @@ export function sourceOf(module: ModuleObject): string | undefined {
 }
 
 /** Characters: a forge's longest path has some hundred. What is longer nobody keeps, so nobody may be known by it. */
-export const MAX_SOURCE = 1024
+const MAX_SOURCE = 1024
 
 function notTooLong(source: string): string | undefined {
   return source.length > MAX_SOURCE ? undefined : source
