@@ -154,28 +154,19 @@ t.test('two replicas', { skip }, async (t) => {
 
   await t.test('one is killed: nothing fails but what was under way to it', async (t) => {
     await create(cluster, 'killed', ['1.0.0'])
-    let gone = Infinity
+    const stream = { cluster, path: `${MODULES}/killed`, atOnce: AT_ONCE }
     const patched = await patchStream({
-      cluster,
-      path: `${MODULES}/killed`,
+      ...stream,
       count: PATCHES,
-      atOnce: AT_ONCE,
-      inTheMiddle: async () => {
-        await webhook.replicas[0]?.kill('SIGKILL')
-        // That its sockets ended is on the way, by the balancer, to an apiserver that keeps them for the next review.
-        await sleep(100)
-        gone = performance.now()
-      },
+      inTheMiddle: async () => webhook.replicas[0]?.kill('SIGKILL'),
     })
     const outages = holdsWhatItShould(t, patched, await versionsOf(cluster, 'killed'))
     t.comment(`${outages.length} of ${patched.length} patches were under way to the killed replica`)
-    t.ok(outages.length <= AT_ONCE, 'no more fail than were under way')
-    t.same(
-      outages.filter(({ began }) => began > gone),
-      [],
-      'and none that came later',
-    )
-    t.ok(patched.filter(({ began }) => began > gone).length > AT_ONCE, 'of which there were many')
+    // As many connections were kept for the next review, and an apiserver learns of their end by the balancer, or by using them.
+    t.ok(outages.length <= 2 * AT_ONCE, 'no more fail than were under way, or had a connection to it')
+    await sleep(1000)
+    const later = await patchStream({ ...stream, count: 10 * AT_ONCE, first: PATCHES })
+    t.same(later.filter(isOutage), [], 'and none that came later')
   })
 })
 

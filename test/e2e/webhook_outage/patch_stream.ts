@@ -19,20 +19,22 @@ export type Stream = {
   readonly count: number
   readonly atOnce: number
   /** Called once when a third of the patches have been answered. */
-  readonly inTheMiddle: () => Promise<void>
+  /** Number of the first patch, after those of a stream before it; 0 by default. */
+  readonly first?: number
+  readonly inTheMiddle?: () => Promise<void>
 }
 
 const PAUSE_MS = 400
 
 /** Every other patch appends `1.<index>.0`, which is right. The others replace the first version in its place. */
 export async function patchStream(stream: Stream): Promise<readonly Patched[]> {
-  const { count, atOnce, inTheMiddle } = stream
+  const { count, atOnce, inTheMiddle = async () => {}, first = 0 } = stream
   const patched: Patched[] = []
   let next = 0
   let middle: Promise<void> | undefined
   async function worker(): Promise<void> {
     while (next < count) {
-      const index = next++
+      const index = first + next++
       const one = await patchOnce(stream, index)
       patched.push(one)
       // A refused connection is answered at once, and the stream should last longer than the outage.
