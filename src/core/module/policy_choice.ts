@@ -58,8 +58,13 @@ function specsCovering(
   policies: readonly NamedPolicy[],
   facts: LedgerFacts,
 ): readonly (ModulePolicySpec | undefined)[] {
-  const covering = policiesCovering(subject, policies, facts).map(({ spec }) => spec)
-  const isOneSure = covering.some((spec) => coverage(subject, spec, facts) === 'yes')
+  const covering: ModulePolicySpec[] = []
+  let isOneSure = false
+  for (const { spec } of policies) {
+    const covers = coverage(subject, spec, facts)
+    if (covers !== 'no') covering.push(spec)
+    if (covers === 'yes') isOneSure = true
+  }
   return covering.length === 0 || isOneSure ? covering : [...covering, undefined]
 }
 

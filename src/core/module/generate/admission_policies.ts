@@ -30,7 +30,7 @@ export function admissionPolicies(
   const own = policies.flatMap((policy) =>
     resourcesUnder(policy.spec)
       .filter((resource) => !isOfAnotherLabel(resource, policy))
-      .flatMap((resource) => policiesOf(coverOf(policy, resource), resource)),
+      .flatMap((resource) => policiesOf(() => coverOf(policy, resource), resource)),
   )
   const rest = resourcesUnder(undefined, policies).flatMap((resource) =>
     policiesOf((mode) => defaultCover(policies, resource, mode), resource),
@@ -41,8 +41,8 @@ export function admissionPolicies(
     ...own,
     ...versionsUnderLabels(policies),
     ...rest,
-    ...policiesOf(coverOfAll('ledger', []), ledger),
-    ...guarded.flatMap((resource) => policiesOf(guardCover(resource), resource)),
+    ...policiesOf(() => coverOfAll('ledger', []), ledger),
+    ...guarded.flatMap((resource) => policiesOf(() => guardCover(resource), resource)),
   ]
 }
 
@@ -60,7 +60,7 @@ function versionsUnderLabels(policies: readonly NamedPolicy[]): readonly JsonObj
     const cover: Cover = { name: `labelled-${first.name}`, spec, namespaces, conditions: [] }
     return resourcesUnder(spec)
       .filter(({ name }) => name === VERSIONS)
-      .flatMap((resource) => policiesOf(cover, resource))
+      .flatMap((resource) => policiesOf(() => cover, resource))
   })
 }
 
@@ -130,13 +130,10 @@ const ACTIONS: Readonly<Record<Mode, readonly string[]>> = {
   audit: ['Audit'],
 }
 
-function policiesOf(
-  coverIn: Cover | ((mode: Mode) => Cover),
-  resource: ResourceChecks,
-): readonly JsonObject[] {
+function policiesOf(coverIn: (mode: Mode) => Cover, resource: ResourceChecks): readonly JsonObject[] {
   const modes: readonly Mode[] = ['enforce', 'warn', 'audit']
   return modes.flatMap((mode) => {
-    const cover = typeof coverIn === 'function' ? coverIn(mode) : coverIn
+    const cover = coverIn(mode)
     const checks = resource.checks.filter((check) => effectOf(check, cover.spec) === mode)
     if (checks.length === 0) return []
     const name = objectName(cover.name, resource.name, mode)
