@@ -27,7 +27,6 @@ export type StoredModule = Stored<ModuleObject>
 export type StoredProvider = Stored<ProviderObject>
 
 const NO_NAMES: ReadonlyMap<string, never> = new Map<string, never>()
-const NO_FIELDS: readonly string[] = []
 const READ_ANNOTATIONS = [PINS_ANNOTATION, UNPUBLISH_ANNOTATION, MIGRATE_ANNOTATION]
 
 export function storedModule(object: JsonObject, { resourceVersion }: ObjectRef): Reading<StoredModule> {
@@ -76,6 +75,6 @@ function slimMeta(meta: ObjectMeta): ObjectMeta {
 function slimEntries(entries: readonly VersionEntry[]): readonly VersionEntry[] {
   return entries.map(({ version, otherFields }) => ({
     version: boundedText(version),
-    otherFields: otherFields.length === 0 ? NO_FIELDS : otherFields.map(boundedText),
+    ...(otherFields === undefined ? {} : { otherFields: otherFields.map(boundedText) }),
   }))
 }

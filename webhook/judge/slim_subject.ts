@@ -167,7 +167,7 @@ function entriesAsked(
   return versions.filter(({ version }) => version === plain || version === `v${plain}`)
 }
 
-const NOT_ASKED: VersionEntry = { version: '', otherFields: [] }
+const NOT_ASKED: VersionEntry = { version: '' }
 
 export function givenAgain(
   { owners, listed, ...given }: PlainGiven,

@@ -2,7 +2,8 @@
 // large review that is nearly all of the text: it is parsed once.
 import { ownField } from '#core/own_field.ts'
 
-const FIELD = '"versions":['
+const KEY = '"versions":'
+const LIST = '['
 /** In the place of what both lists begin with. No character of it can be escaped but by `\u`. */
 const MARK = 'sallyport.dev what both lists begin with'
 /** Between two entries. */
@@ -61,8 +62,12 @@ function commonBeginning(text: string, step: number): Common | undefined {
 
 /** Behind the next list's bracket; -1 where there is none. */
 function endOf(text: string, from: number): number {
-  const at = from === -1 ? -1 : text.indexOf(FIELD, from)
-  return at === -1 ? -1 : at + FIELD.length
+  if (from === -1) return -1
+  // A bracket is rare where quotes are not.
+  for (let at = text.indexOf(LIST, from); at !== -1; at = text.indexOf(LIST, at + 1)) {
+    if (text.startsWith(KEY, at - KEY.length)) return at + LIST.length
+  }
+  return -1
 }
 
 /**

@@ -42,8 +42,8 @@ export type ModuleConfig = {
 export type VersionEntry = {
   /** As written; '' when the entry has none. */
   readonly version: string
-  /** Names of the fields beside `version`. */
-  readonly otherFields: readonly string[]
+  /** Names of the fields beside `version`, where there are any. */
+  readonly otherFields?: readonly string[]
 }
 
 export type ModuleObject = {
@@ -278,15 +278,12 @@ function readStorage(parent: FieldReader): StorageConfig | undefined {
   }
 }
 
-/** Nearly all lists, and all that are long, have nothing but versions: those are read without a reader for each entry. */
+/** Nearly all lists, and all that are long, have nothing but versions: those are entries as they stand. */
 function readEntries(spec: FieldReader): readonly VersionEntry[] {
   const listed: unknown = spec.raw('versions')
-  if (Array.isArray(listed) && listed.every(isVersionAlone))
-    return listed.map(({ version }) => ({ version, otherFields: NONE }))
+  if (Array.isArray(listed) && listed.every(isVersionAlone)) return listed
   return spec.mappings('versions').map(readEntry)
 }
-
-const NONE: readonly string[] = []
 
 function isVersionAlone(entry: unknown): entry is { readonly version: string } {
   if (typeof entry !== 'object' || entry === null || !('version' in entry)) return false
@@ -295,8 +292,6 @@ function isVersionAlone(entry: unknown): entry is { readonly version: string } {
 }
 
 function readEntry(entry: FieldReader): VersionEntry {
-  return {
-    version: entry.text('version'),
-    otherFields: entry.keys().filter((key) => key !== 'version'),
-  }
+  const otherFields = entry.keys().filter((key) => key !== 'version')
+  return { version: entry.text('version'), ...(otherFields.length > 0 ? { otherFields } : {}) }
 }

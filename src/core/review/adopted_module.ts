@@ -19,7 +19,7 @@ export function knownToLedger(
   // From another repository it is another Module, whatever it is called.
   if (present.length === 0 || isOther) return undefined
   const spelled = new Map(subject.new.versions.map((entry) => [plainOf(entry.version), entry]))
-  const versions = present.map(([plain]) => spelled.get(plain) ?? { version: plain, otherFields: [] })
+  const versions = present.map(([plain]) => spelled.get(plain) ?? { version: plain })
   return { ...subject, operation: 'UPDATE', old: { ...subject.new, versions } }
 }
 

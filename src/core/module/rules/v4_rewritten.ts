@@ -47,7 +47,7 @@ function otherFields({ change, versions }: ModuleCase): readonly Finding[] {
   const rewritten = versions.rewritten.map(({ index, plain, was }) => ({
     index,
     plain,
-    had: was.otherFields,
+    had: was.otherFields ?? NONE,
   }))
   return [...added, ...rewritten].flatMap(({ index, plain, had }) => {
     const fields = change.new?.versions[index]?.otherFields ?? NONE
