@@ -16,7 +16,11 @@ function emptied(value: unknown): unknown {
 
 /** As Go writes it: no blanks. */
 function through(value: unknown): unknown {
-  return JSON.parse(withoutManagedFields(JSON.stringify(value)))
+  return JSON.parse(cut(JSON.stringify(value)))
+}
+
+function cut(text: string): string {
+  return Buffer.from(withoutManagedFields(Buffer.from(text))).toString()
 }
 
 t.test('recorded reviews lose their managedFields and nothing else', async (t) => {
@@ -25,7 +29,7 @@ t.test('recorded reviews lose their managedFields and nothing else', async (t) =
     const review = recordedReview(name)
     t.strictSame(through(review), emptied(review), name)
     const text = JSON.stringify(review)
-    if (withoutManagedFields(text).length < text.length) shorter += 1
+    if (cut(text).length < text.length) shorter += 1
   }
   t.ok(shorter > 20, 'nearly all have some')
 })
@@ -41,6 +45,7 @@ const tricky: readonly (readonly [string, unknown])[] = [
   ['a list in a list', { managedFields: [[['x'], []], { managedFields: [1] }], z: [{ managedFields: [] }] }],
   ['backslashes at the end of a text', { managedFields: ['a\\', 'b\\\\', '"\\"'], z: '\\' }],
   ['a field that is no list', { managedFields: { a: [1] }, b: { managedFields: 'x' } }],
+  ['characters of several bytes', { 'é,': 'ü', managedFields: ['\u{1f980}"]', 'ß'], z: '\u{1f980}' }],
   ['two of them', [{ managedFields: [1] }, { managedFields: [2] }, 'managedFields']],
 ]
 for (const [name, value] of tricky)
@@ -57,5 +62,5 @@ t.test('what is no JSON does not become some', async (t) => {
     '{"a":"x,"managedFields":[1]}',
     '{"managedFields":[{]}',
   ]
-  for (const text of broken) t.throws(() => void JSON.parse(withoutManagedFields(text)), SyntaxError, text)
+  for (const text of broken) t.throws(() => void JSON.parse(cut(text)), SyntaxError, text)
 })

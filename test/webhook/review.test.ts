@@ -258,6 +258,8 @@ t.test('what is no JSON in UTF-8 is refused without a word of it', async (t) => 
     Buffer.from('{"secret":'),
     Buffer.from('"\xff"', 'latin1'),
     Buffer.from('secret'),
+    // In what is not looked at, too.
+    Buffer.from('{"kind":"AdmissionReview","managedFields":["\xff"]}', 'latin1'),
   ]) {
     const denial = { reason: 'not_json', sentence: 'the body is no JSON in UTF-8' }
     t.same(parseReview(bytes), { ok: false, denial })

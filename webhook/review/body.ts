@@ -1,4 +1,5 @@
 // The bytes of a review: how many there may be, and what JSON they are.
+import { isUtf8 } from 'node:buffer'
 import type { Result } from '#core/result.ts'
 import { parseWithCommonVersions } from './common_versions.ts'
 import { withoutManagedFields } from './managed_fields.ts'
@@ -18,9 +19,11 @@ export function parseReview(body: Uint8Array): Result<Review, ReviewProblem> {
   if (body.byteLength > MAX_BODY_BYTES) {
     return refused('too_large', `the body has ${body.byteLength} bytes, ${MAX_BODY_BYTES} are read`)
   }
+  // All of it, also what is taken out.
+  if (!isUtf8(body)) return refused('not_json', 'the body is no JSON in UTF-8')
   let value: unknown
   try {
-    value = parseWithCommonVersions(withoutManagedFields(utf8.decode(body)))
+    value = parseWithCommonVersions(utf8.decode(withoutManagedFields(body)))
   } catch {
     // What both throw quotes the body, which is no text for a log.
     return refused('not_json', 'the body is no JSON in UTF-8')
