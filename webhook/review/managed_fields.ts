@@ -54,6 +54,7 @@ function endOfList(bytes: Uint8Array, at: number): number {
         if (depth === 0) return -1
         depth -= 1
         break
+      case undefined:
       default:
     }
   }
