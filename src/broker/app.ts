@@ -5,6 +5,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Fault } from '#core/denial.ts'
 import { jwksMaxAgeSeconds } from '#core/key_rotation.ts'
+import { createBackRow } from '#platform/http/back_row.ts'
 import { createClientAddress, createNetworkCheck } from '#platform/http/client_address.ts'
 import type { ClientAddressOf } from '#platform/http/client_address.ts'
 import { SERVER_TIMEOUTS, serverOptions } from '#platform/http/server_limits.ts'
@@ -196,8 +197,10 @@ type Limited = (
 /**
  * Wraps what costs cryptography. A request counts from its complete body until its work is done, be its caller there or
  * not: neither slow bodies nor callers that leave take or free a place. Keys, discovery and health are never refused.
+ * Whose request was refused comes after those whose was not.
  */
 function limitConcurrency(broker: Broker, send: Send, addressOf: ClientAddressOf): Limited {
+  const backRow = createBackRow()
   let running = 0
   return (answer, refuse) => async (request, reply) => {
     const raw = rawRequest(request, addressOf)
@@ -211,7 +214,9 @@ function limitConcurrency(broker: Broker, send: Send, addressOf: ClientAddressOf
     } finally {
       running -= 1
     }
-    return sendAnswer(send, reply, answered)
+    sendAnswer(send, reply, answered)
+    if (answered.status >= 400 && answered.status < 500) backRow.seat(request.raw.socket)
+    return reply
   }
 }
 

@@ -51,7 +51,7 @@ export type World = {
   readonly version: string
   /** Whether other processes write into the same audit destination; false by default. */
   readonly sharesAudit?: boolean
-  /** False where other processes keep every core busy: then threads only add their hand-over. True by default. */
+  /** False on one core, and where other processes keep every core busy: then threads only add their hand-over. True by default. */
   readonly hasSpareCore?: boolean
 }
 

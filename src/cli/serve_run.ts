@@ -1,6 +1,7 @@
 // The life of a server: load, open, listen, reload when told or when a file changes, close on a signal. With workers, this
 // process is their supervisor (serve_workers_run.ts) or one of them (serve_worker_run.ts).
 import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { listen } from '#platform/http/listen.ts'
@@ -88,7 +89,13 @@ export async function runServer(
   // 2. store, keys, audit
   setThreads(config.keys.algorithm)
   const log = createLog(config.log)
-  const world = { clock: io.clock, randomBytes: createRandomBytes(), log, version: readVersion() }
+  const world = {
+    clock: io.clock,
+    randomBytes: createRandomBytes(),
+    log,
+    version: readVersion(),
+    hasSpareCore: availableParallelism() > 1,
+  }
   const runtime = await openServing(config, world, io).catch((error: unknown) => {
     io.stderr.write(`sallyport: cannot start: ${describe(error)}\n`)
     return undefined
