@@ -3,7 +3,7 @@
 // proxy may be that of good requests, too, so nothing is counted against any of them, and nobody is locked out.
 
 /** What is needed of a `net.Socket`; paused, what comes stays with the operating system. */
-export type Pausable = {
+type Pausable = {
   readonly destroyed: boolean
   pause(): unknown
   resume(): unknown
