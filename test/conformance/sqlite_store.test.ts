@@ -42,6 +42,25 @@ t.test('what one process wrote the next one reads', async (t) => {
   t.equal(await second.claimOnce('replay/a', later), false)
 })
 
+t.test('a file of before, with an index of what expires, serves on without it', async (t) => {
+  const file = fileOf(t)
+  const first = await openSqliteStore({ file, clock })
+  await first.put('state', 'x')
+  t.equal(await first.claimOnce('replay/a', now - 1), true)
+  t.equal(await first.claimOnce('replay/b', later), true)
+  await first.close()
+  const before = new DatabaseSync(file)
+  before.exec('CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL')
+  before.close()
+  const second = await open(t, file)
+  t.equal(await second.expire(), 1)
+  t.equal(await second.claimOnce('replay/b', later), false)
+  t.equal(await second.get('state'), 'x')
+  const after = new DatabaseSync(file, { readOnly: true })
+  t.same(after.prepare("SELECT name FROM sqlite_schema WHERE name = 'entries_by_expiry'").all(), [])
+  after.close()
+})
+
 t.test('file and folder are closed to others, also when the file was not', async (t) => {
   const file = fileOf(t)
   const first = await openSqliteStore({ file, clock })

@@ -6,21 +6,25 @@ import type { Store, StoreEntry } from './store.ts'
 
 type Entry = { readonly value: string; readonly expiresAt: number | undefined }
 
+/** A number: when a claim of the whole expires. There are a million of those where there are ten of the others. */
+type Held = Entry | number
+
 /** How many expired entries may wait for expire(); a write beyond it sweeps by itself. */
 const sweepEvery = 10_000
 
 export function createMemoryStore({ clock }: { readonly clock: Clock }): Store {
-  const entries = new Map<string, Entry>()
+  const entries = new Map<string, Held>()
   let writesSinceSweep = 0
 
   function living(key: string): Entry | undefined {
-    const entry = entries.get(key)
-    if (entry === undefined) return undefined
+    const held = entries.get(key)
+    if (held === undefined) return undefined
+    const entry = entryOf(held)
     return isLiving(entry, clock()) ? entry : undefined
   }
 
   function write(key: string, value: string, expiresAt: number | undefined): void {
-    entries.set(key, { value, expiresAt })
+    entries.set(key, value === '' && expiresAt !== undefined ? expiresAt : { value, expiresAt })
     writesSinceSweep += 1
     if (writesSinceSweep >= sweepEvery) sweep()
   }
@@ -38,7 +42,7 @@ export function createMemoryStore({ clock }: { readonly clock: Clock }): Store {
     writesSinceSweep = 0
     const now = clock()
     const before = entries.size
-    for (const [key, entry] of entries) if (!isLiving(entry, now)) entries.delete(key)
+    for (const [key, held] of entries) if (!isLiving(entryOf(held), now)) entries.delete(key)
     return before - entries.size
   }
 
@@ -69,7 +73,8 @@ export function createMemoryStore({ clock }: { readonly clock: Clock }): Store {
     async list(prefix) {
       const now = clock()
       const found: StoreEntry[] = []
-      for (const [key, entry] of entries) {
+      for (const [key, held] of entries) {
+        const entry = entryOf(held)
         if (key.startsWith(prefix) && isLiving(entry, now)) found.push({ key, value: entry.value })
       }
       return found.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)))
@@ -82,6 +87,10 @@ export function createMemoryStore({ clock }: { readonly clock: Clock }): Store {
       entries.clear()
     },
   }
+}
+
+function entryOf(held: Held): Entry {
+  return typeof held === 'number' ? { value: '', expiresAt: held } : held
 }
 
 function isLiving(entry: Entry, now: number): boolean {

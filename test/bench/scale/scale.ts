@@ -23,7 +23,7 @@ export async function measureScale({ world, quick, say }: ScaleOptions): Promise
     })
     const pace = quick
       ? { warmUpSeconds: 2, seconds: 1, rounds: 1 }
-      : { warmUpSeconds: 8, seconds: 3, rounds: 5 }
+      : { warmUpSeconds: 8, seconds: 2, rounds: 10 }
     const scale: ScaleWorld = { world, tokens: createFreshTokens(world.folder), postgres, pace, say }
     const rows: Row[] = []
     say('good once, SQLite')

@@ -35,8 +35,13 @@ type Rates = { readonly perSecond: number; readonly p99Ms: number; readonly cpuM
 
 type Cell = LoadResult & Pick<Rates, 'cpuMicros'>
 
-/** The rates of both, and whether the machine was somebody else's meanwhile. */
-type Compared = { readonly first: Rates; readonly second: Rates; readonly noisy: boolean }
+/** The rates of both, `ratio`: the median of those within a round, and whether the machine was somebody else's meanwhile. */
+type Compared = {
+  readonly first: Rates
+  readonly second: Rates
+  readonly ratio: number
+  readonly noisy: boolean
+}
 
 export async function measureSqlite(scale: ScaleWorld): Promise<Row> {
   const { world, tokens } = scale
@@ -89,7 +94,8 @@ async function compare(
     let foreign = 0
     for (const server of servers) await warmUp(scale, server)
     for (let round = 0; round < scale.pace.rounds; round += 1) {
-      for (const server of servers) {
+      // Each comes as often first as second: the clock of a machine's cores drifts within a round.
+      for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
         const before = cells.get(server) ?? []
         const { seconds } = scale.pace
         foreign = Math.max(foreign, await busyCores())
@@ -112,7 +118,16 @@ async function compare(
     })
     if (first === undefined || second === undefined) throw new Error('two servers are compared')
     await afterwards(first.server)
-    return { first: first.rates, second: second.rates, noisy: foreign > FOREIGN_CORES }
+    const others = cells.get(second.server) ?? []
+    const ratios = (cells.get(first.server) ?? []).map(
+      ({ perSecond }, round) => perSecond / (others[round]?.perSecond ?? perSecond),
+    )
+    return {
+      first: first.rates,
+      second: second.rates,
+      ratio: median(ratios),
+      noisy: foreign > FOREIGN_CORES,
+    }
   } finally {
     for (const server of servers) await server.stop()
   }
@@ -156,8 +171,7 @@ async function busyCores(): Promise<number> {
   return (after.machine - before.machine - (after.own - before.own)) / ((after.atMs - before.atMs) / 1000)
 }
 
-function rateRow(title: string, { first, second, noisy }: Compared, floor: number): Row {
-  const ratio = first.perSecond / second.perSecond
+function rateRow(title: string, { first, second, ratio, noisy }: Compared, floor: number): Row {
   return {
     title,
     figure: 'rate',
