@@ -214,10 +214,21 @@ function limitConcurrency(broker: Broker, send: Send, addressOf: ClientAddressOf
     } finally {
       running -= 1
     }
-    sendAnswer(send, reply, answered)
-    if (answered.status >= 400 && answered.status < 500) backRow.seat(request.raw.socket)
+    const isRefused = answered.status >= 400 && answered.status < 500
+    sendAnswer(send, reply, isRefused && isBodyLeft(request) ? lastOf(answered) : answered)
+    if (isRefused) backRow.seat(request.raw.socket)
     return reply
   }
+}
+
+/** Of a GET or HEAD, whose body nobody waits for: Node would read on to be rid of it, and whatever comes behind it. */
+function isBodyLeft({ body, headers, raw }: FastifyRequest): boolean {
+  const isAnnounced = (headers['content-length'] ?? headers['transfer-encoding'] ?? '0') !== '0'
+  return body === undefined && isAnnounced && !raw.complete
+}
+
+function lastOf({ headers, ...answer }: Answer): Answer {
+  return { ...answer, headers: { ...headers, connection: 'close' } }
 }
 
 type Headers = Readonly<Record<string, string>>

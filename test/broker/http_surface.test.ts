@@ -1,4 +1,5 @@
 // The HTTP frame around the endpoints: paths, methods, content types, sizes, CORS, headers, limits.
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -455,4 +456,17 @@ t.test('pipelined requests on one connection are answered in order (TH-E14)', as
   const first = rawPost('/dex/token', form).replace('Connection: close\r\n', '')
   socket.write(`${first}${rawPost('/dex/nowhere', '')}`)
   t.match(await readAll(socket), /^HTTP\/1\.1 200 [^]*HTTP\/1\.1 404 /)
+})
+
+t.test('a body that is held back leaves nobody out of the turns of those that are refused', async (t) => {
+  const head = ['GET /dex/userinfo HTTP/1.1', 'Host: broker.example.test', 'Authorization: Bearer no']
+  const refused = await sendRaw(port, [...head, 'Content-Length: 1', '', ''].join('\r\n'))
+  t.match(refused, /^HTTP\/1\.1 403 /)
+  t.match(refused, /\r\nconnection: close\r\n/i)
+  const kept = await openSocket(port)
+  kept.setEncoding('utf8').write([...head, '', ''].join('\r\n'))
+  const [answer] = await once(kept, 'data')
+  t.match(answer, /^HTTP\/1\.1 403 /)
+  t.notMatch(answer, /\r\nconnection: close\r\n/i, 'whoever owes nothing goes on')
+  kept.destroy()
 })

@@ -178,6 +178,20 @@ t.test('a store that cannot be written says so in a ping, until it can', async (
   t.equal(await store.claimOnce('a', later), true)
 })
 
+t.test('who looks for what has expired keeps nobody from the file while nothing has', async (t) => {
+  const file = fileOf(t)
+  const store = await openSqliteStore({ file, clock, busyTimeoutMs: 10 })
+  t.teardown(async () => store.close())
+  await Promise.all(
+    Array.from({ length: 2500 }, async (_, index) => store.claimOnce(`replay/${index}`, later)),
+  )
+  const other = new DatabaseSync(file)
+  other.exec('BEGIN IMMEDIATE')
+  t.equal(await store.expire(), 0, 'without the lock that another process has')
+  other.exec('ROLLBACK')
+  other.close()
+})
+
 t.test('a file that was removed under the broker fails its ping', async (t) => {
   const file = fileOf(t)
   const store = await open(t, file)

@@ -193,6 +193,18 @@ checkRows(t, [
     },
   },
   {
+    title: 'WH-V4 two other fields become one that is named as both',
+    from: { versions: [{ version: '1.0.0', a: true, b: true }] },
+    to: { versions: [{ version: '1.0.0', 'a\nb': true }] },
+    says: [
+      'WH-V4 invalid: the entry of version 1.0.0 has the field "a\\u{a}b"; OpenDepot deletes a Version whose entry says more than version',
+    ],
+    twin: {
+      from: { versions: [{ version: '1.0.0', a: true, b: true }] },
+      to: { versions: [{ version: '1.0.0', a: true, b: true }, '1.1.0'] },
+    },
+  },
+  {
     title: 'WH-V6 build metadata',
     from: two,
     to: { versions: [...two.versions, '1.2.0+linux'] },

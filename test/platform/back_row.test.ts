@@ -45,11 +45,26 @@ t.test('two of those that were refused are heard in a turn, in the order in whic
 t.test('whoever comes back does not overtake who waits', async (t) => {
   const { backRow, connection, heard, turn } = seatsByHand()
   const [a, b, c] = [connection('a'), connection('b'), connection('c')]
-  for (const one of [a, b, c, a]) backRow.seat(one)
+  for (const one of [a, b, c]) backRow.seat(one)
   turn()
   backRow.seat(a)
   turn()
   t.same(heard, ['a', 'b', 'c', 'a'])
+})
+
+t.test('whoever sent many at once sits for all of them, behind the others each time', async (t) => {
+  const { backRow, connection, heard, turn, turns } = seatsByHand()
+  const [many, one] = [connection('many'), connection('one')]
+  for (let sent = 0; sent < 5; sent += 1) backRow.seat(many)
+  backRow.seat(one)
+  turn()
+  t.same(heard, ['one'])
+  turn()
+  t.same(heard, ['one'])
+  t.equal(many.isPaused, true)
+  turn()
+  t.same(heard, ['one', 'many'])
+  t.equal(turns.length, 0)
 })
 
 t.test('who is gone takes nobody his turn', async (t) => {

@@ -315,7 +315,9 @@ function placedAt(index: number, entry: VersionEntry, read: Reading<VersionIdent
 
 function isSameEntry(left: VersionEntry, right: VersionEntry): boolean {
   if (left === right) return true
-  return left.version === right.version && left.otherFields?.join('\n') === right.otherFields?.join('\n')
+  const [fields, others] = [left.otherFields, right.otherFields]
+  if (left.version !== right.version || fields?.length !== others?.length) return false
+  return fields === undefined || fields.join('\n') === others?.join('\n')
 }
 
 /**

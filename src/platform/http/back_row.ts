@@ -14,29 +14,36 @@ export type BackRow = {
   readonly seat: (connection: Pausable) => void
 }
 
-/** Of one turn of the event loop, in which everybody else who has something to say is heard: half a millisecond of refusals. */
+/**
+ * Refusals that are done with in one turn of the event loop, in which everybody else who has something to say is heard: half a
+ * millisecond of them. Who sent many requests at once, which are answered as they were read, sits for all of them.
+ */
 const EACH_TURN = 2
 
 /** `afterTurn`: calls back when whoever had something to say was heard; `setImmediate` by default. */
 export function createBackRow(afterTurn: (act: () => void) => unknown = setImmediate): BackRow {
-  // As many as there are connections at most; in the order in which they came.
-  const seated = new Set<Pausable>()
+  // As many as there are connections at most, with how many refusals they sit for; in the order in which they came.
+  const seated = new Map<Pausable, number>()
   const next = (): void => {
     let heard = 0
-    for (const connection of seated) {
+    for (const [connection, refusals] of seated) {
       if (heard === EACH_TURN) break
       seated.delete(connection)
       if (connection.destroyed) continue
-      connection.resume()
       heard += 1
+      // Behind all others again.
+      if (refusals > 1) seated.set(connection, refusals - 1)
+      else connection.resume()
     }
     if (seated.size > 0) afterTurn(next)
   }
   return {
     seat(connection) {
-      if (connection.destroyed || seated.has(connection)) return
+      if (connection.destroyed) return
+      const refusals = seated.get(connection) ?? 0
+      seated.set(connection, refusals + 1)
+      if (refusals > 0) return
       connection.pause()
-      seated.add(connection)
       if (seated.size === 1) afterTurn(next)
     },
   }

@@ -40,6 +40,7 @@ export async function openDatabase(file: string, busyTimeoutMs: number): Promise
     await useWal(database)
     database.exec(settings)
     migrate(database, file)
+    dropOldIndex(database)
     return database
   } catch (cause) {
     database?.close()
@@ -109,12 +110,22 @@ function migrate(database: DatabaseSync, file: string): void {
   try {
     // Again, under the lock: another process may have been first.
     if (checkOwner(database, file) === 'empty') database.exec(schema)
-    // A third of what a claim cost; what has expired is found by a walk (sqlite_store.ts). An older release does without as well.
-    else database.exec('DROP INDEX IF EXISTS entries_by_expiry')
     database.exec('COMMIT')
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK')
     throw error
+  }
+}
+
+/**
+ * A third of what a claim cost; what has expired is found by a walk (sqlite_store.ts), and an older release does without as well. Where
+ * there is no room or no turn to write that, it stays, which costs time and nothing else.
+ */
+function dropOldIndex(database: DatabaseSync): void {
+  try {
+    database.exec('DROP INDEX IF EXISTS entries_by_expiry')
+  } catch (error) {
+    if (!isBusy(error) && primaryCode(resultCode(error)) !== full) throw error
   }
 }
 
@@ -134,6 +145,7 @@ export function checkOwner(database: DatabaseSync, file: string): 'empty' | 'our
 
 const busy = 5
 const locked = 6
+const full = 13
 
 /** SQLite's primary result codes, and extended ones that say more, as an operator would say them. */
 const reasons: ReadonlyMap<number, string> = new Map([
@@ -142,7 +154,7 @@ const reasons: ReadonlyMap<number, string> = new Map([
   [8, 'read-only'],
   [10, 'the disk failed to read or write'],
   [11, 'damaged'],
-  [13, 'the disk is full'],
+  [full, 'the disk is full'],
   [14, 'cannot be opened'],
   [26, 'not a SQLite file'],
   // SQLITE_IOERR_SHMSIZE: no room for the index of the log, which comes before anything is written.
