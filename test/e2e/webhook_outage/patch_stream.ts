@@ -18,9 +18,9 @@ export type Stream = {
   readonly path: string
   readonly count: number
   readonly atOnce: number
-  /** Called once when a third of the patches have been answered. */
   /** Number of the first patch, after those of a stream before it; 0 by default. */
   readonly first?: number
+  /** Called once when a third of the patches have been answered. */
   readonly inTheMiddle?: () => Promise<void>
 }
 
