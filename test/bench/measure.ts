@@ -27,7 +27,7 @@ export type Pace = {
 }
 
 /** Above this the machine was somebody else's for too long to count. */
-export const FOREIGN_CORES = 0.25
+export const FOREIGN_CORES = 0.1
 
 /** Throws if any request failed: a rate with errors in it says nothing. */
 async function measureCell(
@@ -77,7 +77,10 @@ export type Measured = {
   readonly rounds: readonly Cell[]
 }
 
-/** Both servers in turn, `rounds` times, after a warm-up each. */
+/**
+ * Both servers in turn, `rounds` times, after a warm-up each. Each comes as often first as second: a machine whose speed changes
+ * from one second to the next is then as often on the one's side as on the other's.
+ */
 export async function measureInterleaved(
   servers: readonly Contestant[],
   loadFor: (server: Contestant) => Load,
@@ -89,7 +92,8 @@ export async function measureInterleaved(
     for (const server of servers) await measureCell(server, loadFor(server), connections, pace.warmUpSeconds)
   }
   for (let round = 0; round < pace.rounds; round += 1) {
-    for (const [server, cells] of rounds) {
+    const both = [...rounds]
+    for (const [server, cells] of round % 2 === 0 ? both : both.toReversed()) {
       cells.push(await measureQuietCell(server, loadFor(server), connections, pace))
     }
   }
@@ -98,6 +102,16 @@ export async function measureInterleaved(
     median: medianCell(cells),
     rounds: cells,
   }))
+}
+
+/** Median of what one figure of the first is to the second's in the same round. */
+export function ratioOf(first: Measured, second: Measured, figure: (cell: Cell) => number): number {
+  return median(
+    first.rounds.flatMap((cell, round) => {
+      const other = second.rounds[round]
+      return other === undefined ? [] : [figure(cell) / figure(other)]
+    }),
+  )
 }
 
 function medianCell(cells: readonly Cell[]): Cell {

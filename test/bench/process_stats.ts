@@ -7,7 +7,7 @@ const TICKS_PER_SECOND = 100
 export type CpuMark = {
   readonly atMs: number
   readonly server: number
-  /** Busy seconds of all cores. */
+  /** Busy seconds of all cores, and those that a host gave to somebody else while there was work here. */
   readonly machine: number
   /** This process and its finished children: the generator. */
   readonly own: number
@@ -28,7 +28,7 @@ export type CpuUse = {
   readonly serverCores: number
 }
 
-/** Between two marks: what the server used, and how many cores somebody else kept busy. */
+/** Between two marks: what the server used, and how many cores somebody else kept busy, on this machine or its host. */
 export function cpuBetween(before: CpuMark, after: CpuMark): CpuUse {
   const wall = (after.atMs - before.atMs) / 1000
   const server = after.server - before.server
@@ -52,11 +52,11 @@ function cpuSeconds(pid: number, children: boolean): number {
 }
 
 function busySeconds(): number {
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = (
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = (
     readFileSync('/proc/stat', 'utf8').split('\n', 1)[0] ?? ''
   )
     .replace(/^cpu\s+/, '')
     .split(' ')
     .map(Number)
-  return (user + nice + system + irq + softirq) / TICKS_PER_SECOND
+  return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND
 }

@@ -1,6 +1,6 @@
 // From measurements to rows of the table, each with its verdict.
 import type { Case, Target } from './cases.ts'
-import { FOREIGN_CORES } from './measure.ts'
+import { FOREIGN_CORES, ratioOf } from './measure.ts'
 import type { Cell, Measured } from './measure.ts'
 import type { CliTimes, StartTimes } from './start_times.ts'
 import { judge } from './verdict.ts'
@@ -12,12 +12,12 @@ export function judgeCase(one: Case, results: readonly Measured[]): Row[] {
   const dex = results.find(({ server }) => server === one.dex)
   if (ours === undefined || dex === undefined) return []
   const noisy = [ours, dex].some(({ median }) => median.foreignCores > FOREIGN_CORES)
-  return one.judged.map((target) => judgeTarget(one.title, target, ours.median, dex.median, noisy))
+  return one.judged.map((target) => judgeTarget(one.title, target, ours, dex, noisy))
 }
 
-function judgeTarget(title: string, target: Target, ours: Cell, dex: Cell, noisy: boolean): Row {
-  const [mine, theirs] = [figureOf(target, ours), figureOf(target, dex)]
-  const ratio = mine / theirs
+function judgeTarget(title: string, target: Target, ours: Measured, dex: Measured, noisy: boolean): Row {
+  const [mine, theirs] = [figureOf(target, ours.median), figureOf(target, dex.median)]
+  const ratio = ratioOf(ours, dex, (cell) => figureOf(target, cell))
   const atLeast = target.figure === 'rate'
   const unit = atLeast ? '/s' : ' ms'
   const sign = atLeast ? '>=' : '<='
@@ -27,7 +27,7 @@ function judgeTarget(title: string, target: Target, ours: Cell, dex: Cell, noisy
     ours: `${mine.toFixed(atLeast ? 0 : 2)}${unit}`,
     theirs: `${theirs.toFixed(atLeast ? 0 : 2)}${unit}`,
     ratio,
-    cpuRatio: atLeast ? dex.cpuMicrosPerRequest / ours.cpuMicrosPerRequest : undefined,
+    cpuRatio: atLeast ? ratioOf(dex, ours, (cell) => cell.cpuMicrosPerRequest) : undefined,
     goal: `${sign} ${target.goal}x`,
     floor: target.floor === undefined ? '' : `${sign} ${target.floor}x`,
     verdict: judge(ratio, target.goal, target.floor, atLeast ? 'atLeast' : 'atMost'),

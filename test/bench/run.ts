@@ -56,7 +56,7 @@ const kubeOnly = positionals[0] === 'kube'
 const soakRequests = positionals[0] === 'soak' ? Number(positionals[1] ?? 1_000_000) : undefined
 const pace: Pace = flags.quick
   ? { seconds: 1, warmUpSeconds: 1, rounds: 1, retries: 0 }
-  : { seconds: 4, warmUpSeconds: 3, rounds: 3, retries: 2 }
+  : { seconds: 2, warmUpSeconds: 6, rounds: 8, retries: 4 }
 
 if (!flags['peers-only']) {
   say('building the package')
