@@ -5,6 +5,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Fault } from '#core/denial.ts'
 import { jwksMaxAgeSeconds } from '#core/key_rotation.ts'
+import { routeTogether } from '#platform/http/arrivals.ts'
 import { createBackRow } from '#platform/http/back_row.ts'
 import { createClientAddress, createNetworkCheck } from '#platform/http/client_address.ts'
 import type { ClientAddressOf } from '#platform/http/client_address.ts'
@@ -49,6 +50,8 @@ export type PublicServerOptions = {
     | undefined
   readonly timeouts?: ServerTimeouts
   readonly connections?: ConnectionLimits
+  /** Whether nobody would have to wait (platform/load_gauge.ts). */
+  readonly isIdle: () => boolean
 }
 
 export async function createPublicApp(
@@ -140,12 +143,13 @@ export async function createPublicApp(
       ),
     )
     for (const [path, { headers, body }] of documents)
-      scope.all(path, (_request, reply) => void send(reply, 200, headers, body()))
+      scope.all(path, (_request, reply) => send(reply, 200, headers, body()))
   })
   app.all(paths.health, async (_request, reply) => {
     await broker.parts.store.ping()
-    return send(reply, 200, TEXT_TYPE, 'Health check passed')
+    send(reply, 200, TEXT_TYPE, 'Health check passed')
   })
+  routeTogether(app.server, options)
   if (!hasHooks) answerDocumentsFirst(app, documents, broker.parts.metrics)
   limitPipelining(app.server, gate)
   return app
@@ -188,7 +192,8 @@ function refuseTwoHosts(app: FastifyInstance): void {
 }
 
 type Busy = Extract<Fault, { reason: 'too_busy' }>
-type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
+/** Returns nothing: a reply is a promise to Fastify, which would be waited for. */
+type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 type Limited = (
   answer: (raw: RawRequest) => Promise<Answer>,
   refuse: (raw: RawRequest, busy: Busy) => Promise<Answer>,
@@ -217,7 +222,6 @@ function limitConcurrency(broker: Broker, send: Send, addressOf: ClientAddressOf
     const isRefused = answered.status >= 400 && answered.status < 500
     sendAnswer(send, reply, isRefused && isBodyLeft(request) ? lastOf(answered) : answered)
     if (isRefused) backRow.seat(request.raw.socket)
-    return reply
   }
 }
 
@@ -232,7 +236,7 @@ function lastOf({ headers, ...answer }: Answer): Answer {
 }
 
 type Headers = Readonly<Record<string, string>>
-type Send = (reply: FastifyReply, status: number, headers: Headers, body: string) => FastifyReply
+type Send = (reply: FastifyReply, status: number, headers: Headers, body: string) => void
 
 /**
  * Writes an answer straight to Node's response: head and body leave in one write, and Fastify neither adds a charset to
@@ -251,7 +255,6 @@ function createSender(metrics: Metrics, hasHooks: boolean): Send {
     else raw.end(body, length === body.length ? 'latin1' : 'utf8')
     const handler = request.routeOptions.url ?? 'not found'
     metrics.http(handler, request.method, status, reply.elapsedTime / 1000, length)
-    return reply
   }
 }
 
@@ -261,8 +264,8 @@ function setHookHeaders(reply: FastifyReply): void {
   }
 }
 
-function sendAnswer(send: Send, reply: FastifyReply, answer: Answer): FastifyReply {
-  return send(reply, answer.status, { ...answer.headers, 'x-request-id': reply.request.id }, answer.body)
+function sendAnswer(send: Send, reply: FastifyReply, answer: Answer): void {
+  send(reply, answer.status, { ...answer.headers, 'x-request-id': reply.request.id }, answer.body)
 }
 
 function rawRequest(request: FastifyRequest, addressOf: ClientAddressOf): RawRequest {
@@ -338,9 +341,8 @@ function answerFailures(
   addressOf: ClientAddressOf,
   send: Send,
 ): void {
-  app.setNotFoundHandler(
-    (_request, reply) =>
-      void send(reply, NOT_FOUND_ANSWER.status, NOT_FOUND_ANSWER.headers, NOT_FOUND_ANSWER.body),
+  app.setNotFoundHandler((_request, reply) =>
+    send(reply, NOT_FOUND_ANSWER.status, NOT_FOUND_ANSWER.headers, NOT_FOUND_ANSWER.body),
   )
   app.setErrorHandler(async (error: Error & { code?: string; statusCode?: number }, request, reply) => {
     if (request.routeOptions.url === tokenPath && error.statusCode !== undefined && error.statusCode < 500) {
@@ -358,11 +360,6 @@ function answerFailures(
     const status = error.statusCode !== undefined && error.statusCode < 500 ? error.statusCode : 500
     if (status === 500) broker.parts.log.error({ requestId: request.id, err: error }, 'request failed')
     const body = status === 500 ? '{"error":"server_error"}' : '{"error":"invalid_request"}'
-    return send(
-      reply,
-      status,
-      { ...JSON_TYPE, 'cache-control': 'no-store', 'x-request-id': request.id },
-      body,
-    )
+    send(reply, status, { ...JSON_TYPE, 'cache-control': 'no-store', 'x-request-id': request.id }, body)
   })
 }

@@ -47,6 +47,7 @@ export async function openPublic(
     for (const listener of config.publicListeners) {
       const app = await createPublicApp(broker, {
         https: listener.tls === undefined ? undefined : readTls(listener.tls),
+        isIdle: gauge.isIdle,
       })
       countConnections(app, gauge)
       opened.push(await listen(app, listener, parts.log))

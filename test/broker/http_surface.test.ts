@@ -407,6 +407,7 @@ t.test('callers that leave keep their place until their work is done, and then g
 t.test('a request that does not arrive is cut off, wherever it stopped (TH-E08)', async (t) => {
   const slow = await createPublicApp(broker.broker, {
     https: undefined,
+    isIdle: () => false,
     timeouts: { requestMs: 200, checkMs: 20 },
   })
   t.teardown(() => slow.close())

@@ -185,7 +185,7 @@ export async function startTestBroker(t: Test, options: TestBrokerOptions = {}):
     pool: inPlacePool,
   }
   const broker = createBroker(config, parts)
-  const app = await createPublicApp(broker, { https: undefined })
+  const app = await createPublicApp(broker, { https: undefined, isIdle: () => false })
   const ops = createOpsApp(broker, () => issuers.statuses())
   t.teardown(async () => {
     await app.close()

@@ -33,7 +33,7 @@ const broker = createBroker(config, {
     },
   },
 })
-const app = await createPublicApp(broker, { https: undefined })
+const app = await createPublicApp(broker, { https: undefined, isIdle: gauge.isIdle })
 app.server.on('connection', (socket) => socket.once('close', gauge.connected()))
 const [listener] = config.publicListeners
 if (listener === undefined) throw new Error('the configuration names no listener')
