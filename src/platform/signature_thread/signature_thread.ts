@@ -209,10 +209,13 @@ class RingThread implements SignatureThread {
     return index
   }
 
-  /** Jobs of one turn of the event loop are handed over together: waking a thread costs as much as three jobs. */
+  /**
+   * Jobs that the same step of several requests makes are handed over together, behind the last of them: waking a thread costs as
+   * much as three jobs. The end of the turn would be a turn too late: fewer requests would be under way in each step.
+   */
   #push(slot: number, done: (outcome: number, at: number, slot: number) => void): void {
     this.#waiting[slot] = done
-    if (this.#written === this.#announced) setImmediate(this.#handOver)
+    if (this.#written === this.#announced) queueMicrotask(this.#handOver)
     this.#written = (this.#written + 1) | 0
   }
 
