@@ -6,7 +6,10 @@ import type { Store, StoreEntry } from './store.ts'
 
 type Entry = { readonly value: string; readonly expiresAt: number | undefined }
 
-/** A number: when a claim of the whole expires. There are a million of those where there are ten of the others. */
+/**
+ * A number: a claim of the whole, and how many milliseconds after the store was opened it expires, which V8 keeps in place where a time
+ * since the epoch is an object of its own. There are a million of those where there are ten of the others.
+ */
 type Held = Entry | number
 
 /** How many expired entries may wait for expire(); a write beyond it sweeps by itself. */
@@ -14,7 +17,12 @@ const sweepEvery = 10_000
 
 export function createMemoryStore({ clock }: { readonly clock: Clock }): Store {
   const entries = new Map<string, Held>()
+  const openedAt = clock()
   let writesSinceSweep = 0
+
+  function entryOf(held: Held): Entry {
+    return typeof held === 'number' ? { value: '', expiresAt: openedAt + held } : held
+  }
 
   function living(key: string): Entry | undefined {
     const held = entries.get(key)
@@ -24,7 +32,7 @@ export function createMemoryStore({ clock }: { readonly clock: Clock }): Store {
   }
 
   function write(key: string, value: string, expiresAt: number | undefined): void {
-    entries.set(key, value === '' && expiresAt !== undefined ? expiresAt : { value, expiresAt })
+    entries.set(key, value === '' && expiresAt !== undefined ? expiresAt - openedAt : { value, expiresAt })
     writesSinceSweep += 1
     if (writesSinceSweep >= sweepEvery) sweep()
   }
@@ -87,10 +95,6 @@ export function createMemoryStore({ clock }: { readonly clock: Clock }): Store {
       entries.clear()
     },
   }
-}
-
-function entryOf(held: Held): Entry {
-  return typeof held === 'number' ? { value: '', expiresAt: held } : held
 }
 
 function isLiving(entry: Entry, now: number): boolean {
