@@ -5,7 +5,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Fault } from '#core/denial.ts'
 import { jwksMaxAgeSeconds } from '#core/key_rotation.ts'
-import { routeTogether } from '#platform/http/arrivals.ts'
+import { arrivedAt, routeTogether } from '#platform/http/arrivals.ts'
 import { createBackRow } from '#platform/http/back_row.ts'
 import { createClientAddress, createNetworkCheck } from '#platform/http/client_address.ts'
 import type { ClientAddressOf } from '#platform/http/client_address.ts'
@@ -254,7 +254,8 @@ function createSender(metrics: Metrics, hasHooks: boolean): Send {
     // As many bytes as characters: ASCII, which goes out without being encoded.
     else raw.end(body, length === body.length ? 'latin1' : 'utf8')
     const handler = request.routeOptions.url ?? 'not found'
-    metrics.http(handler, request.method, status, reply.elapsedTime / 1000, length)
+    const now = performance.now()
+    metrics.http(handler, request.method, status, (now - (arrivedAt(request.raw) ?? now)) / 1000, length)
   }
 }
 

@@ -12,9 +12,9 @@ import { TallyCounter, TallyHistogram } from './tally.ts'
 
 export type Metrics = {
   readonly registry: Registry
-  /** One decision of the token endpoint; `seconds` from the first byte read to the answer. */
+  /** One decision of the token endpoint; `seconds` from the complete request to the answer: slow bodies are their senders'. */
   readonly decision: (event: AuditEvent, seconds: number) => void
-  /** One HTTP request under Dex's names. `handler` is a route, never a raw path. */
+  /** One HTTP request under Dex's names. `handler` is a route, never a raw path; `seconds` from its head to its answer. */
   readonly http: (handler: string, method: string, code: number, seconds: number, bytes: number) => void
   /** `count` is asked at each scrape. */
   readonly waitingSignatures: (count: () => number) => void
@@ -60,7 +60,7 @@ export function createMetrics(version: string): Metrics {
   })
   const decisionSeconds = new TallyHistogram({
     name: 'sallyport_token_decision_seconds',
-    help: 'Time from the request to its answer at the token endpoint.',
+    help: 'Time from a complete request to its answer at the token endpoint.',
     labelNames: ['grant', 'decision'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     registers,

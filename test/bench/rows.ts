@@ -72,7 +72,7 @@ function timed(title: string, ours: number, bare: number, goal: number, floorMs:
 }
 
 export function judgeMemory(idleMiB: number, usual: Measured, small: Measured): Row[] {
-  const share = small.median.perSecond / usual.median.perSecond
+  const share = ratioOf(small, usual, ({ perSecond }) => perSecond)
   return [
     memory('RSS idle', idleMiB, 90, 110),
     memory('RSS loaded', usual.median.residentMiB, 170, 220),
@@ -84,7 +84,7 @@ export function judgeMemory(idleMiB: number, usual: Measured, small: Measured): 
       ours: `${small.median.perSecond.toFixed(0)}/s`,
       theirs: `${usual.median.perSecond.toFixed(0)}/s`,
       ratio: share,
-      cpuRatio: usual.median.cpuMicrosPerRequest / small.median.cpuMicrosPerRequest,
+      cpuRatio: ratioOf(usual, small, ({ cpuMicrosPerRequest }) => cpuMicrosPerRequest),
       goal: '>= 0.8x',
       floor: '',
       verdict: judge(share, 0.8, undefined, 'atLeast'),

@@ -404,6 +404,22 @@ t.test('callers that leave keep their place until their work is done, and then g
   t.equal((await world.credentials()).status, 200)
 })
 
+t.test('metrics tell how long a request took, from its head to its answer', async (t) => {
+  const spent = async () => {
+    const { payload } = await broker.ops.inject({ url: '/metrics' })
+    const sum = /request_duration_seconds_sum\{code="200",method="post",handler="\/dex\/token"\} (\S+)/
+    return Number(sum.exec(payload)?.[1] ?? 0)
+  }
+  const before = await spent()
+  const socket = await openSocket(port)
+  socket.write(framed(`Content-Length: ${form.length}`, '', ''))
+  await sleep(60)
+  socket.write(form)
+  t.match(await readAll(socket), /^HTTP\/1\.1 200 /)
+  const seconds = (await spent()) - before
+  t.ok(seconds > 0.05 && seconds < 10, `${seconds} s`)
+})
+
 t.test('a request that does not arrive is cut off, wherever it stopped (TH-E08)', async (t) => {
   const slow = await createPublicApp(broker.broker, {
     https: undefined,

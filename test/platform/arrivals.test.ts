@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
-import { routeTogether } from '../../src/platform/http/arrivals.ts'
+import { arrivedAt, routeTogether } from '../../src/platform/http/arrivals.ts'
 import { portOf } from '../support/child_server.ts'
 
 /** A server whose turns end by hand, and connections to it that it has accepted. */
@@ -75,6 +75,31 @@ t.test('who comes after a turn waits for the end of the next one', async (t) => 
   t.equal(turns.length, 1)
   endOfTurn()
   t.same(routed, ['/a', '/b'])
+})
+
+t.test('32 are routed at once, and who comes behind them at the end of the turn', async (t) => {
+  const { send, read, routed, turns, endOfTurn, until } = await serverByHand(t, { connections: 33 })
+  for (let client = 0; client < 33; client += 1) {
+    send(client, `/${client}`)
+    await until(() => read.length === client + 1)
+    t.equal(routed.length, client < 31 ? 0 : 32, `${client + 1} came`)
+  }
+  t.equal(turns.length, 1, 'one end is waited for, also behind those that did not')
+  endOfTurn()
+  t.equal(routed.length, 33)
+})
+
+t.test('it is known when a request came, however long it waited', async (t) => {
+  const server = createServer((request, response) => {
+    response.end(String(performance.now() - (arrivedAt(request) ?? Number.NaN)))
+  })
+  routeTogether(server, { isIdle: () => false, afterTurn: (act) => setTimeout(act, 30) })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const answer = await fetch(`http://127.0.0.1:${portOf(server)}/`, { headers: { connection: 'close' } })
+  const waited = Number(await answer.text())
+  t.ok(waited >= 29 && waited < 5000, `${waited} ms`)
 })
 
 t.test('who has left meanwhile is not routed, and keeps nobody else from it', async (t) => {

@@ -4,6 +4,7 @@ import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import { setImmediate as endOfTurn } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Log } from '../log.ts'
 
@@ -70,6 +71,8 @@ export async function listen(app: FastifyInstance, config: ListenerConfig, log: 
       const cut = setTimeout(() => {
         for (const socket of sockets) socket.destroy()
       }, DRAIN_MS)
+      // Those that were read in this turn are under way, though nobody has routed them yet (arrivals.ts).
+      await endOfTurn()
       await app.close()
       clearTimeout(cut)
     },

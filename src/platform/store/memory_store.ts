@@ -8,7 +8,7 @@ type Entry = { readonly value: string; readonly expiresAt: number | undefined }
 
 /**
  * A number: a claim of the whole, and how many milliseconds after the store was opened it expires, which V8 keeps in place where a time
- * since the epoch is an object of its own. There are a million of those where there are ten of the others.
+ * since the epoch is an object of its own (of a store that has been open for 24 days, it is one, too). There are a million of those where there are ten of the others.
  */
 type Held = Entry | number
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { PostgresServer } from '../../support/postgres.ts'
 import { generate } from '../load.ts'
 import type { LoadResult } from '../load.ts'
-import { FOREIGN_CORES, median } from '../measure.ts'
+import { median } from '../measure.ts'
 import { markCpu } from '../process_stats.ts'
 import { judge } from '../verdict.ts'
 import type { Row } from '../verdict.ts'
@@ -82,6 +82,9 @@ export async function measureTwoProcesses(scale: ScaleWorld): Promise<readonly R
   return [rateRow('two processes on one PostgreSQL (beside: one)', compared, 0.9), spentRow(spent)]
 }
 
+/** Of the busiest pause between two cells: in 300 ms a checkpoint of the database is a tenth of a core. */
+const NOISY_CORES = 0.25
+
 async function compare(
   scale: ScaleWorld,
   starts: readonly [() => Promise<ScaleServer>, () => Promise<ScaleServer>],
@@ -126,7 +129,7 @@ async function compare(
       first: first.rates,
       second: second.rates,
       ratio: median(ratios),
-      noisy: foreign > FOREIGN_CORES,
+      noisy: foreign > NOISY_CORES,
     }
   } finally {
     for (const server of servers) await server.stop()
