@@ -1,6 +1,6 @@
 // The store in one SQLite file (node:sqlite, WAL): the embedded default. Commands may open it beside its one server
-// (store_lock.ts). All writes of one turn of the event loop go in one transaction; docs/decisions/0002-store.md has the
-// figures.
+// (store_lock.ts). All writes that the same step of several requests asks for go in one transaction, behind the last of them;
+// docs/decisions/0002-store.md has the figures.
 import { chmod, open, stat } from 'node:fs/promises'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -241,7 +241,7 @@ function createWriteQueue(database: DatabaseSync, sql: Statements, file: string)
       if (closed) return Promise.reject(new StoreFailure(`${file} is closed`))
       return new Promise<T>((resolve, reject) => {
         const result: { value?: T } = {}
-        if (queue.length === 0) setImmediate(flush)
+        if (queue.length === 0) queueMicrotask(flush)
         queue.push({
           durability,
           apply: () => {
