@@ -404,12 +404,14 @@ t.test('callers that leave keep their place until their work is done, and then g
   t.equal((await world.credentials()).status, 200)
 })
 
+/** Seconds of all answered token requests, as the metrics tell them. */
+async function spent(): Promise<number> {
+  const { payload } = await broker.ops.inject({ url: '/metrics' })
+  const sum = /request_duration_seconds_sum\{code="200",method="post",handler="\/dex\/token"\} (\S+)/
+  return Number(sum.exec(payload)?.[1] ?? 0)
+}
+
 t.test('metrics tell how long a request took, from its head to its answer', async (t) => {
-  const spent = async () => {
-    const { payload } = await broker.ops.inject({ url: '/metrics' })
-    const sum = /request_duration_seconds_sum\{code="200",method="post",handler="\/dex\/token"\} (\S+)/
-    return Number(sum.exec(payload)?.[1] ?? 0)
-  }
   const before = await spent()
   const socket = await openSocket(port)
   socket.write(framed(`Content-Length: ${form.length}`, '', ''))
