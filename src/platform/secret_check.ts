@@ -6,6 +6,7 @@ import type { Clock, RandomBytes } from '#core/clock.ts'
 import {
   constantTimeEqual,
   formatScrypt,
+  hashGeneratedSecret,
   matchesSha256,
   parsePhc,
   saltBytes,
@@ -24,7 +25,7 @@ export interface SecretCheck {
   verify(secret: string, hashes: readonly string[]): Promise<boolean>
 
   /** Costs what a wrong secret costs; for clients that do not exist, or that have no secret. Rejects as `verify`. */
-  dummy(secret: string): Promise<void>
+  dummy(secret: string): Promise<unknown>
 
   /** The same for other clients, after a reload: with the same queue, and what was checked is not checked again. */
   withClients(clients: SecretCheckDeps['clients']): SecretCheck
@@ -112,7 +113,7 @@ function checkFor(
   scrypt: ScryptRuns,
 ): SecretCheck {
   const decoys = makeDecoys(clients, randomBytes)
-  // The texts come from the configuration and from nowhere else, so there are as many as it has.
+  // The texts come from the configuration and the decoys, so there are as many as those have.
   const parsed = new Map<string, PhcHash | undefined>()
   const parse = (text: string): PhcHash | undefined => {
     if (!parsed.has(text)) parsed.set(text, parsePhc(text))
@@ -125,22 +126,22 @@ function checkFor(
     for (const decoy of decoys.slow.slice(slow)) await scrypt.waste(secret, decoy, lane)
   }
 
+  /** One way for secrets of clients that exist and for those of ones that do not: what it costs tells nothing. */
+  async function matches(secret: string, hashes: readonly string[], lane: string): Promise<boolean> {
+    if (Buffer.byteLength(secret) > maxSecretBytes) return false
+    const { fast, slow } = byKind(hashes, parse)
+    let matched = false
+    for (const { phc } of fast) matched = matchesSha256(secret, phc) || matched
+    if (matched) return true
+    for (const hash of slow) if (await scrypt.matches(secret, hash, lane)) return true
+    await payRest(secret, lane, fast.length, slow.length)
+    return false
+  }
+
   return {
-    async verify(secret, hashes) {
-      if (Buffer.byteLength(secret) > maxSecretBytes) return false
-      const { fast, slow } = byKind(hashes, parse)
-      let matched = false
-      for (const { phc } of fast) matched = matchesSha256(secret, phc) || matched
-      if (matched) return true
-      // A client's hashes are its own, so they name its lane as well as its id does.
-      const lane = hashes[0] ?? decoyLane
-      for (const hash of slow) if (await scrypt.matches(secret, hash, lane)) return true
-      await payRest(secret, lane, fast.length, slow.length)
-      return false
-    },
-    async dummy(secret) {
-      if (Buffer.byteLength(secret) <= maxSecretBytes) await payRest(secret, decoyLane, 0, 0)
-    },
+    // A client's hashes are its own, so they name its lane as well as its id does.
+    verify: (secret, hashes) => matches(secret, hashes, hashes[0] ?? decoyLane),
+    dummy: (secret) => matches(secret, decoys.texts, decoyLane),
     withClients: (others) => checkFor(others, randomBytes, scrypt),
   }
 }
@@ -178,6 +179,8 @@ function makeDecoys(
   clients: SecretCheckDeps['clients'],
   randomBytes: RandomBytes,
 ): {
+  /** `fast` as the configuration would say them. */
+  readonly texts: readonly string[]
   readonly fast: readonly Sha256Hash[]
   readonly slow: readonly ScryptHash[]
 } {
@@ -190,8 +193,10 @@ function makeDecoys(
   }
   const salt = Buffer.from(randomBytes(saltBytes))
   const hash = Buffer.from(randomBytes(scryptHashBytes))
+  const texts = fastest.map(() => hashGeneratedSecret(Buffer.from(randomBytes(32)).toString('base64'), salt))
   return {
-    fast: fastest.map(() => ({ kind: 'sha256', salt, hash })),
+    texts,
+    fast: byKind(texts, parsePhc).fast.map(({ phc }) => phc),
     slow: slowest.map(({ phc }) => ({ kind: 'scrypt', cost: phc.cost, salt, hash })),
   }
 }

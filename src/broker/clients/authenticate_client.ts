@@ -33,7 +33,7 @@ export type ClientDeps = {
   readonly connectors: ConnectorTable
   readonly secrets: {
     verify(secret: string, hashes: readonly string[]): Promise<boolean>
-    dummy(secret: string): Promise<void>
+    dummy(secret: string): Promise<unknown>
   }
   readonly parse: (token: string) => Result<ParsedToken>
   readonly subject: SubjectDeps
