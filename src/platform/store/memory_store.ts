@@ -7,8 +7,9 @@ import type { Store, StoreEntry } from './store.ts'
 type Entry = { readonly value: string; readonly expiresAt: number | undefined }
 
 /**
- * A number: a claim of the whole, and how many milliseconds after the store was opened it expires, which V8 keeps in place where a time
- * since the epoch is an object of its own (of a store that has been open for 24 days, it is one, too). There are a million of those where there are ten of the others.
+ * A number: a claim of the whole, and how many milliseconds after the store's first write it expires. V8 keeps that in place, where
+ * a time since the epoch is an object of its own (in a store of 24 days it is one, too). There are a million of those where there
+ * are ten of the others.
  */
 type Held = Entry | number
 
@@ -17,11 +18,12 @@ const sweepEvery = 10_000
 
 export function createMemoryStore({ clock }: { readonly clock: Clock }): Store {
   const entries = new Map<string, Held>()
-  const openedAt = clock()
+  /** Of the first write: nobody asks the clock before there is something to tell the time of. */
+  let openedAt: number | undefined
   let writesSinceSweep = 0
 
   function entryOf(held: Held): Entry {
-    return typeof held === 'number' ? { value: '', expiresAt: openedAt + held } : held
+    return typeof held === 'number' ? { value: '', expiresAt: (openedAt ?? 0) + held } : held
   }
 
   function living(key: string): Entry | undefined {
@@ -32,6 +34,7 @@ export function createMemoryStore({ clock }: { readonly clock: Clock }): Store {
   }
 
   function write(key: string, value: string, expiresAt: number | undefined): void {
+    openedAt ??= clock()
     entries.set(key, value === '' && expiresAt !== undefined ? expiresAt - openedAt : { value, expiresAt })
     writesSinceSweep += 1
     if (writesSinceSweep >= sweepEvery) sweep()
