@@ -105,10 +105,10 @@ export async function measureInterleaved(
 }
 
 /** Median of what one figure of the first is to the second's in the same round. */
-export function ratioOf(first: Measured, second: Measured, figure: (cell: Cell) => number): number {
+export function ratioOf<C>(first: readonly C[], second: readonly C[], figure: (cell: C) => number): number {
   return median(
-    first.rounds.flatMap((cell, round) => {
-      const other = second.rounds[round]
+    first.flatMap((cell, round) => {
+      const other = second[round]
       return other === undefined ? [] : [figure(cell) / figure(other)]
     }),
   )

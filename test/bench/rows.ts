@@ -17,7 +17,7 @@ export function judgeCase(one: Case, results: readonly Measured[]): Row[] {
 
 function judgeTarget(title: string, target: Target, ours: Measured, dex: Measured, noisy: boolean): Row {
   const [mine, theirs] = [figureOf(target, ours.median), figureOf(target, dex.median)]
-  const ratio = ratioOf(ours, dex, (cell) => figureOf(target, cell))
+  const ratio = ratioOf(ours.rounds, dex.rounds, (cell) => figureOf(target, cell))
   const atLeast = target.figure === 'rate'
   const unit = atLeast ? '/s' : ' ms'
   const sign = atLeast ? '>=' : '<='
@@ -27,7 +27,7 @@ function judgeTarget(title: string, target: Target, ours: Measured, dex: Measure
     ours: `${mine.toFixed(atLeast ? 0 : 2)}${unit}`,
     theirs: `${theirs.toFixed(atLeast ? 0 : 2)}${unit}`,
     ratio,
-    cpuRatio: atLeast ? ratioOf(dex, ours, (cell) => cell.cpuMicrosPerRequest) : undefined,
+    cpuRatio: atLeast ? ratioOf(dex.rounds, ours.rounds, (cell) => cell.cpuMicrosPerRequest) : undefined,
     goal: `${sign} ${target.goal}x`,
     floor: target.floor === undefined ? '' : `${sign} ${target.floor}x`,
     verdict: judge(ratio, target.goal, target.floor, atLeast ? 'atLeast' : 'atMost'),
@@ -72,7 +72,7 @@ function timed(title: string, ours: number, bare: number, goal: number, floorMs:
 }
 
 export function judgeMemory(idleMiB: number, usual: Measured, small: Measured): Row[] {
-  const share = ratioOf(small, usual, ({ perSecond }) => perSecond)
+  const share = ratioOf(small.rounds, usual.rounds, ({ perSecond }) => perSecond)
   return [
     memory('RSS idle', idleMiB, 90, 110),
     memory('RSS loaded', usual.median.residentMiB, 170, 220),
@@ -84,7 +84,7 @@ export function judgeMemory(idleMiB: number, usual: Measured, small: Measured): 
       ours: `${small.median.perSecond.toFixed(0)}/s`,
       theirs: `${usual.median.perSecond.toFixed(0)}/s`,
       ratio: share,
-      cpuRatio: ratioOf(usual, small, ({ cpuMicrosPerRequest }) => cpuMicrosPerRequest),
+      cpuRatio: ratioOf(usual.rounds, small.rounds, ({ cpuMicrosPerRequest }) => cpuMicrosPerRequest),
       goal: '>= 0.8x',
       floor: '',
       verdict: judge(share, 0.8, undefined, 'atLeast'),

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { PostgresServer } from '../../support/postgres.ts'
 import { generate } from '../load.ts'
 import type { LoadResult } from '../load.ts'
-import { median } from '../measure.ts'
+import { median, ratioOf } from '../measure.ts'
 import { markCpu } from '../process_stats.ts'
 import { judge } from '../verdict.ts'
 import type { Row } from '../verdict.ts'
@@ -121,14 +121,14 @@ async function compare(
     })
     if (first === undefined || second === undefined) throw new Error('two servers are compared')
     await afterwards(first.server)
-    const others = cells.get(second.server) ?? []
-    const ratios = (cells.get(first.server) ?? []).map(
-      ({ perSecond }, round) => perSecond / (others[round]?.perSecond ?? perSecond),
-    )
     return {
       first: first.rates,
       second: second.rates,
-      ratio: median(ratios),
+      ratio: ratioOf(
+        cells.get(first.server) ?? [],
+        cells.get(second.server) ?? [],
+        ({ perSecond }) => perSecond,
+      ),
       noisy: foreign > NOISY_CORES,
     }
   } finally {
