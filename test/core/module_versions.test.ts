@@ -205,6 +205,18 @@ checkRows(t, [
     },
   },
   {
+    title: 'WH-V4 two other fields become two of other names that read the same in a row',
+    from: { versions: [{ version: '1.0.0', 'a\nb': true, c: true }] },
+    to: { versions: [{ version: '1.0.0', a: true, 'b\nc': true }] },
+    says: [
+      'WH-V4 invalid: the entry of version 1.0.0 has the field "a"; OpenDepot deletes a Version whose entry says more than version',
+    ],
+    twin: {
+      from: { versions: [{ version: '1.0.0', 'a\nb': true, c: true }] },
+      to: { versions: [{ version: '1.0.0', 'a\nb': true, c: true }, '1.1.0'] },
+    },
+  },
+  {
     title: 'WH-V6 build metadata',
     from: two,
     to: { versions: [...two.versions, '1.2.0+linux'] },

@@ -317,7 +317,7 @@ function isSameEntry(left: VersionEntry, right: VersionEntry): boolean {
   if (left === right) return true
   const [fields, others] = [left.otherFields, right.otherFields]
   if (left.version !== right.version || fields?.length !== others?.length) return false
-  return fields === undefined || fields.join('\n') === others?.join('\n')
+  return fields === undefined || fields.every((field, index) => field === others?.[index])
 }
 
 /**
