@@ -19,8 +19,8 @@ import { createFairQueue } from './fair_queue.ts'
 export interface SecretCheck {
   /**
    * Whether `secret` is behind one of `hashes` (one, or two while it is rotated). Every SHA-256 is compared, also after
-   * a match. A wrong secret costs what it costs at the client with the most and slowest hashes. Rejects with
-   * SecretCheckBusy when too many scrypt checks wait.
+   * a match. A wrong secret costs the same at each client: of each kind and cost as many checks as the client with the most
+   * of them has. Rejects with SecretCheckBusy when too many scrypt checks wait.
    */
   verify(secret: string, hashes: readonly string[]): Promise<boolean>
 
@@ -120,21 +120,24 @@ function checkFor(
     return parsed.get(text)
   }
 
-  /** What a wrong secret has not cost yet, after so many hashes of each kind. */
-  async function payRest(secret: string, lane: string, fast: number, slow: number): Promise<void> {
-    for (const decoy of decoys.fast.slice(fast)) matchesSha256(secret, decoy)
-    for (const decoy of decoys.slow.slice(slow)) await scrypt.waste(secret, decoy, lane)
+  /** What a wrong secret has not cost yet, after these hashes. */
+  async function payRest(secret: string, lane: string, { fast, slow }: KnownHashes): Promise<void> {
+    for (const decoy of decoys.fast.slice(fast.length)) matchesSha256(secret, decoy)
+    for (const { decoy, count } of decoys.slow) {
+      const paid = slow.filter(({ phc }) => isSameCost(phc, decoy)).length
+      for (let due = paid; due < count; due += 1) await scrypt.waste(secret, decoy, lane)
+    }
   }
 
   /** One way for secrets of clients that exist and for those of ones that do not: what it costs tells nothing. */
   async function matches(secret: string, hashes: readonly string[], lane: string): Promise<boolean> {
     if (Buffer.byteLength(secret) > maxSecretBytes) return false
-    const { fast, slow } = byKind(hashes, parse)
+    const known = byKind(hashes, parse)
     let matched = false
-    for (const { phc } of fast) matched = matchesSha256(secret, phc) || matched
+    for (const { phc } of known.fast) matched = matchesSha256(secret, phc) || matched
     if (matched) return true
-    for (const hash of slow) if (await scrypt.matches(secret, hash, lane)) return true
-    await payRest(secret, lane, fast.length, slow.length)
+    for (const hash of known.slow) if (await scrypt.matches(secret, hash, lane)) return true
+    await payRest(secret, lane, known)
     return false
   }
 
@@ -171,38 +174,37 @@ function byKind(texts: readonly string[], parse: (text: string) => PhcHash | und
   return { fast, slow }
 }
 
-/**
- * Hashes of nobody's secret: as many SHA-256 as any client has, and for the scrypt hashes of the client whose take
- * longest one each of the same cost.
- */
-function makeDecoys(
-  clients: SecretCheckDeps['clients'],
-  randomBytes: RandomBytes,
-): {
+type Decoys = {
   /** `fast` as the configuration would say them. */
   readonly texts: readonly string[]
   readonly fast: readonly Sha256Hash[]
-  readonly slow: readonly ScryptHash[]
-} {
-  let fastest: readonly Known<Sha256Hash>[] = []
-  let slowest: readonly Known<ScryptHash>[] = []
-  for (const hashes of clients) {
-    const { fast, slow } = byKind(hashes, parsePhc)
-    if (fast.length > fastest.length) fastest = fast
-    if (workOf(slow) > workOf(slowest)) slowest = slow
-  }
-  const salt = Buffer.from(randomBytes(saltBytes))
-  const hash = Buffer.from(randomBytes(scryptHashBytes))
-  const texts = fastest.map(() => hashGeneratedSecret(Buffer.from(randomBytes(32)).toString('base64'), salt))
-  return {
-    texts,
-    fast: byKind(texts, parsePhc).fast.map(({ phc }) => phc),
-    slow: slowest.map(({ phc }) => ({ kind: 'scrypt', cost: phc.cost, salt, hash })),
-  }
+  /** One for each cost that some client's hash has. */
+  readonly slow: readonly { readonly decoy: ScryptHash; readonly count: number }[]
 }
 
-function workOf(hashes: readonly Known<ScryptHash>[]): number {
-  return hashes.reduce((work, { phc: { cost } }) => work + 2 ** cost.ln * cost.r * cost.p, 0)
+/** Hashes of nobody's secret: as many SHA-256, and as many scrypt of each cost, as the client with the most of them has. */
+function makeDecoys(clients: SecretCheckDeps['clients'], randomBytes: RandomBytes): Decoys {
+  const salt = Buffer.from(randomBytes(saltBytes))
+  const hash = Buffer.from(randomBytes(scryptHashBytes))
+  const known = clients.map((hashes) => byKind(hashes, parsePhc))
+  const mostFast = known.reduce((most, { fast }) => Math.max(most, fast.length), 0)
+  const texts = Array.from({ length: mostFast }, () =>
+    hashGeneratedSecret(Buffer.from(randomBytes(32)).toString('base64'), salt),
+  )
+  const slow: { decoy: ScryptHash; count: number }[] = []
+  for (const { slow: own } of known) {
+    for (const { phc } of own) {
+      const count = own.filter((other) => isSameCost(other.phc, phc)).length
+      const most = slow.find(({ decoy }) => isSameCost(decoy, phc))
+      if (most === undefined) slow.push({ decoy: { kind: 'scrypt', cost: phc.cost, salt, hash }, count })
+      else most.count = Math.max(most.count, count)
+    }
+  }
+  return { texts, fast: byKind(texts, parsePhc).fast.map(({ phc }) => phc), slow }
+}
+
+function isSameCost({ cost: left }: ScryptHash, { cost: right }: ScryptHash): boolean {
+  return left.ln === right.ln && left.r === right.r && left.p === right.p
 }
 
 function deriveScrypt(secret: string, phc: ScryptHash): Promise<Buffer> {

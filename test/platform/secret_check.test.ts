@@ -94,6 +94,16 @@ t.test('whatever a client has and whether it exists, a wrong secret costs the sa
   t.equal(await derivations(build({ clients }), async (check) => check.dummy('x'.repeat(5000))), 0)
 })
 
+t.test('where hashes of clients cost more and less, a wrong secret pays each cost everywhere', async (t) => {
+  const cheap = formatScrypt({ ln: 12, r: 8, p: 1 }, randomBytes(16), randomBytes(32))
+  const clients = [[chosenHash], [cheap], [cheap, cheap]]
+  const refusals: readonly ((check: SecretCheck) => Promise<unknown>)[] = [
+    ...clients.map((hashes) => async (check: SecretCheck) => check.verify('guess', hashes)),
+    async (check) => check.dummy('guess'),
+  ]
+  for (const refuse of refusals) t.equal(await derivations(build({ clients }), refuse), 3)
+})
+
 /** How many times `ask` makes Node derive a scrypt key. */
 async function derivations(
   check: SecretCheck,
