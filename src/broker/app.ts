@@ -7,6 +7,7 @@ import type { Fault } from '#core/denial.ts'
 import { jwksMaxAgeSeconds } from '#core/key_rotation.ts'
 import { arrivedAt, routeTogether } from '#platform/http/arrivals.ts'
 import { createBackRow } from '#platform/http/back_row.ts'
+import type { BackRow } from '#platform/http/back_row.ts'
 import { createClientAddress, createNetworkCheck } from '#platform/http/client_address.ts'
 import type { ClientAddressOf } from '#platform/http/client_address.ts'
 import { SERVER_TIMEOUTS, serverOptions } from '#platform/http/server_limits.ts'
@@ -73,7 +74,9 @@ export async function createPublicApp(
     requestTimeout: timeouts.requestMs,
     connectionTimeout: 30_000,
     keepAliveTimeout: 72_000,
-    routerOptions: { onBadUrl: (_path, _request, response) => void response.writeHead(400).end() },
+    routerOptions: {
+      onBadUrl: (_path, _request, response) => void response.writeHead(400, { connection: 'close' }).end(),
+    },
   })
   const { web, issuer } = broker.live().config
   const gate = {
@@ -93,7 +96,7 @@ export async function createPublicApp(
   if (Object.keys(web.headers).length > 0)
     app.addHook('onRequest', async (_request, reply) => void reply.headers(web.headers))
   const hasHooks = Object.keys(web.headers).length > 0 || web.allowedOrigins.length > 0
-  const send = createSender(broker.parts.metrics, hasHooks)
+  const send = createSender(broker.parts.metrics, hasHooks, createBackRow())
   const limited = limitConcurrency(broker, send, addressOf)
   // Before the routes: a scope takes the handler that is there when it is made.
   answerFailures(app, broker, paths.token, addressOf, send)
@@ -202,10 +205,8 @@ type Limited = (
 /**
  * Wraps what costs cryptography. A request counts from its complete body until its work is done, be its caller there or
  * not: neither slow bodies nor callers that leave take or free a place. Keys, discovery and health are never refused.
- * Whose request was refused comes after those whose was not.
  */
 function limitConcurrency(broker: Broker, send: Send, addressOf: ClientAddressOf): Limited {
-  const backRow = createBackRow()
   let running = 0
   return (answer, refuse) => async (request, reply) => {
     const raw = rawRequest(request, addressOf)
@@ -219,20 +220,17 @@ function limitConcurrency(broker: Broker, send: Send, addressOf: ClientAddressOf
     } finally {
       running -= 1
     }
-    const isRefused = answered.status >= 400 && answered.status < 500
-    sendAnswer(send, reply, isRefused && isBodyLeft(request) ? lastOf(answered) : answered)
-    if (isRefused) backRow.seat(request.raw.socket)
+    sendAnswer(send, reply, answered)
   }
 }
 
-/** Of a GET or HEAD, whose body nobody waits for: Node would read on to be rid of it, and whatever comes behind it. */
+/**
+ * Of a GET or HEAD, or of what was refused by its head: Node would read on to be rid of a body that nobody waits for, and whatever
+ * comes behind it.
+ */
 function isBodyLeft({ body, headers, raw }: FastifyRequest): boolean {
   const isAnnounced = (headers['content-length'] ?? headers['transfer-encoding'] ?? '0') !== '0'
   return body === undefined && isAnnounced && !raw.complete
-}
-
-function lastOf({ headers, ...answer }: Answer): Answer {
-  return { ...answer, headers: { ...headers, connection: 'close' } }
 }
 
 type Headers = Readonly<Record<string, string>>
@@ -241,14 +239,16 @@ type Send = (reply: FastifyReply, status: number, headers: Headers, body: string
 /**
  * Writes an answer straight to Node's response: head and body leave in one write, and Fastify neither adds a charset to
  * JSON (Dex says none, RFC 8259 knows none) nor runs hooks that nobody has. Headers that hooks set (CORS, `web.headers`)
- * go along.
+ * go along. Whose request was refused, whatever refused it, comes after those whose was not.
  */
-function createSender(metrics: Metrics, hasHooks: boolean): Send {
+function createSender(metrics: Metrics, hasHooks: boolean, backRow: BackRow): Send {
   return (reply, status, headers, body) => {
     const { raw, request } = reply
     const length = Buffer.byteLength(body)
+    const isRefused = status >= 400 && status < 500
     reply.hijack()
     if (hasHooks) setHookHeaders(reply)
+    if (isRefused && isBodyLeft(request)) raw.setHeader('connection', 'close')
     raw.writeHead(status, { ...headers, 'content-length': length })
     if (request.method === 'HEAD') raw.end()
     // As many bytes as characters: ASCII, which goes out without being encoded.
@@ -256,6 +256,7 @@ function createSender(metrics: Metrics, hasHooks: boolean): Send {
     const handler = request.routeOptions.url ?? 'not found'
     const now = performance.now()
     metrics.http(handler, request.method, status, (now - (arrivedAt(request.raw) ?? now)) / 1000, length)
+    if (isRefused) backRow.seat(request.raw.socket)
   }
 }
 

@@ -1,5 +1,6 @@
 // The HTTP frame around the endpoints: paths, methods, content types, sizes, CORS, headers, limits.
 import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -414,7 +415,9 @@ async function spent(): Promise<number> {
 t.test('metrics tell how long a request took, from its head to its answer', async (t) => {
   const before = await spent()
   const socket = await openSocket(port)
+  const read = once(app.server, 'request')
   socket.write(framed(`Content-Length: ${form.length}`, '', ''))
+  await read
   await sleep(60)
   socket.write(form)
   t.match(await readAll(socket), /^HTTP\/1\.1 200 /)
@@ -488,4 +491,43 @@ t.test('a body that is held back leaves nobody out of the turns of those that ar
   t.match(answer, /^HTTP\/1\.1 403 /)
   t.notMatch(answer, /\r\nconnection: close\r\n/i, 'whoever owes nothing goes on')
   kept.destroy()
+})
+
+t.test('a body that was refused by its head is not waited for', async (t) => {
+  const refused: readonly (readonly [string, RegExp, string])[] = [
+    ['its length', /^HTTP\/1\.1 413 /, 'Content-Length: 1000000000'],
+    ['two hosts', /^HTTP\/1\.1 400 /, 'Host: y\r\nContent-Length: 9'],
+  ]
+  for (const [says, status, headers] of refused) {
+    const answer = await sendRaw(port, `POST /dex/token HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\nbody`)
+    t.match(answer, status, says)
+    t.match(answer, /\r\nconnection: close\r\n/i, says)
+  }
+})
+
+t.test('whatever refuses a request, its connection comes after the others', async (t) => {
+  const { server } = app
+  const isPaused: [string | undefined, boolean][] = []
+  const look = (request: IncomingMessage, response: ServerResponse): void =>
+    void response.once('finish', () => isPaused.push([request.url, request.socket.isPaused()]))
+  server.on('request', look)
+  t.teardown(() => server.off('request', look))
+  const requests = [
+    'GET /dex/token HTTP/1.1\r\nHost: x\r\nHost: y',
+    'GET /dex/nowhere HTTP/1.1\r\nHost: x',
+    'GET /dex/userinfo HTTP/1.1\r\nHost: x',
+    'GET /dex/keys HTTP/1.1\r\nHost: x',
+  ]
+  for (const request of requests) {
+    const socket = await openSocket(port)
+    socket.write(`${request}\r\n\r\n`)
+    await once(socket, 'data')
+    socket.destroy()
+  }
+  t.same(isPaused, [
+    ['/dex/token', true],
+    ['/dex/nowhere', true],
+    ['/dex/userinfo', true],
+    ['/dex/keys', false],
+  ])
 })

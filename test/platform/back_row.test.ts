@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
 import { createBackRow } from '../../src/platform/http/back_row.ts'
@@ -16,12 +17,17 @@ function seatsByHand() {
     name,
     destroyed,
     isPaused: false,
+    onResume: [] as (() => void)[],
     pause() {
       this.isPaused = true
     },
     resume() {
       this.isPaused = false
       heard.push(name)
+      for (const act of this.onResume) act()
+    },
+    on(_event: 'resume', act: () => void) {
+      this.onResume.push(act)
     },
   })
   return { backRow, connection, heard, turns, turn: () => turns.shift()?.() }
@@ -79,11 +85,26 @@ t.test('who is gone takes nobody his turn', async (t) => {
   t.equal(late.isPaused, false)
 })
 
-async function startServer(t: Test) {
-  const backRow = createBackRow()
+t.test('nobody leaves the back row because something else wants to read on', async (t) => {
+  const { backRow, connection, heard, turn } = seatsByHand()
+  const one = connection('one')
+  for (let sent = 0; sent < 3; sent += 1) backRow.seat(one)
+  one.resume()
+  t.equal(one.isPaused, true)
+  turn()
+  t.equal(one.isPaused, true, 'it sits for the third one')
+  turn()
+  t.equal(one.isPaused, false)
+  t.equal(one.onResume.length, 1, 'one listener for all of its seats')
+  t.same(heard, ['one', 'one'])
+})
+
+async function startServer(t: Test, backRow = createBackRow()) {
   const seen: string[] = []
   const server = createServer((request, response) => {
-    request.resume()
+    // As a request that is routed when the refusal before it is answered.
+    if (request.url === '/later') setImmediate(() => request.resume())
+    else request.resume()
     request.once('end', () => {
       seen.push(request.url ?? '')
       response.end('answered')
@@ -122,6 +143,22 @@ t.test('a refused connection has its answer, and is heard again and again', asyn
     t.match(String(answer), /^HTTP\/1\.1 200 OK/)
   }
   t.same(server.seen, ['/1', '/2', '/3', '/good', '/4'])
+})
+
+t.test('a body behind a refused request is read when its connection is heard again', async (t) => {
+  const turns: (() => void)[] = []
+  const backRow = createBackRow((act) => turns.push(act))
+  const server = await startServer(t, backRow)
+  const socket = await server.open()
+  const later = 'POST /later HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n'
+  socket.write(`POST /bad HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody${later}half`)
+  await once(socket, 'data')
+  socket.write('rest')
+  await setTimeout(100)
+  t.same(server.seen, ['/bad'])
+  turns.shift()?.()
+  await once(socket, 'data')
+  t.same(server.seen, ['/bad', '/later'])
 })
 
 t.test('beside many whose requests are refused, a good one waits for a few of them', async (t) => {

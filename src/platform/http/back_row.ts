@@ -7,6 +7,7 @@ type Pausable = {
   readonly destroyed: boolean
   pause(): unknown
   resume(): unknown
+  on(event: 'resume', act: () => void): unknown
 }
 
 export type BackRow = {
@@ -24,6 +25,15 @@ const EACH_TURN = 2
 export function createBackRow(afterTurn: (act: () => void) => unknown = setImmediate): BackRow {
   // As many as there are connections at most, with how many refusals they sit for; in the order in which they came.
   const seated = new Map<Pausable, number>()
+  const kept = new WeakSet<Pausable>()
+  // Node reads on by itself when a body behind the refused request is wanted, or when a caller takes the answers it had left lying.
+  const keepSeated = (connection: Pausable): void => {
+    if (kept.has(connection)) return
+    kept.add(connection)
+    connection.on('resume', () => {
+      if (seated.has(connection)) connection.pause()
+    })
+  }
   const next = (): void => {
     let heard = 0
     for (const [connection, refusals] of seated) {
@@ -43,6 +53,7 @@ export function createBackRow(afterTurn: (act: () => void) => unknown = setImmed
       const refusals = seated.get(connection) ?? 0
       seated.set(connection, refusals + 1)
       if (refusals > 0) return
+      keepSeated(connection)
       connection.pause()
       if (seated.size === 1) afterTurn(next)
     },

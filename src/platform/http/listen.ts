@@ -1,5 +1,6 @@
 // Opening and closing listeners: TLS files read at start and again when they change, a graceful end that lets requests
 // under way finish.
+import { lookup } from 'node:dns/promises'
 import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
@@ -52,7 +53,7 @@ export async function listen(app: FastifyInstance, config: ListenerConfig, log: 
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
-  await app.listen({ host: config.host, port: config.port })
+  await app.listen({ host: await addressOf(config.host), port: config.port })
   const reloadTls = (): void => {
     if (config.tls !== undefined) swapCertificate(app, config.tls, log)
   }
@@ -77,6 +78,14 @@ export async function listen(app: FastifyInstance, config: ListenerConfig, log: 
       clearTimeout(cut)
     },
   }
+}
+
+/**
+ * One address of a name, IPv4 first, as Go's net.Listen has it. Fastify would open one more server for each further address of
+ * `localhost`, and that one has none of the limits that were put on the first.
+ */
+async function addressOf(host: string): Promise<string> {
+  return host === 'localhost' ? (await lookup(host, { order: 'ipv4first' })).address : host
 }
 
 /** New connections get the new certificate; a pair that does not fit leaves the old one in place. */
