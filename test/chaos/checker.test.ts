@@ -106,6 +106,7 @@ async function whole(): Promise<History> {
     levers: [],
     hindrances: [],
     mishaps: [],
+    withWorkers: new Set(),
     audit: new Map([
       ['a', [lineOf(one, 'first'), lineOf(lost, ''), lineOf(later, 'second')]],
       ['b', []],
@@ -260,6 +261,20 @@ const plants: readonly Plant[] = [
     kind: 'key_lost',
     title: 'a key that was published and went before it signed',
     change: { requests: [one, lost], looks: looksWithout('second', 250) },
+  },
+  {
+    kind: 'key_lost',
+    title: 'a key that was published and went before it signed, at a broker with workers',
+    change: {
+      requests: [one, lost],
+      looks: looksWithout('second', 250),
+      withWorkers: new Set(['b']),
+    },
+  },
+  {
+    kind: 'key_lost',
+    title: 'a key that one process lacks a moment after it had published it',
+    change: { requests: [one, lost], looks: looksWithout('second', 31) },
   },
   {
     kind: 'revoked_key',
@@ -457,6 +472,14 @@ const forgiven: readonly { readonly title: string; readonly change: Partial<Hist
   {
     title: 'a key that signs at once, and that another broker has a moment later',
     change: secondAtOnce(4),
+  },
+  {
+    title: 'a key that one worker has found in the store before the one beside it',
+    change: {
+      requests: [one, lost],
+      looks: looksWithout('second', 31),
+      withWorkers: new Set(['b']),
+    },
   },
   {
     title: 'a key that signs at once because the one before it was revoked',

@@ -114,6 +114,8 @@ export type History = {
   readonly levers: readonly Lever[]
   readonly hindrances: readonly Hindrance[]
   readonly mishaps: readonly Mishap[]
+  /** Brokers of several processes, any of which may answer, and each of which finds a new key in the store for itself. */
+  readonly withWorkers: ReadonlySet<BrokerName>
   /** Of each broker, in any order. */
   readonly audit: ReadonlyMap<BrokerName, readonly AuditLine[]>
   /** What every issued token must say. */

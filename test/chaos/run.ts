@@ -14,7 +14,7 @@ import type { Fault, FaultKind } from './schedule.ts'
 import { NoMount } from './small_disk.ts'
 import { createTeardowns } from './teardowns.ts'
 import type { Teardowns } from './teardowns.ts'
-import { AUDIENCE, auditLinesOf, makeWorld } from './world.ts'
+import { AUDIENCE, WITH_WORKERS, auditLinesOf, makeWorld } from './world.ts'
 import type { World } from './world.ts'
 
 const DEFAULT_MINUTES = 1
@@ -172,6 +172,7 @@ function historyOf(recorder: Recorder, { brokers }: World): History {
   })
   return {
     ...recorder.history(),
+    withWorkers: new Set(WITH_WORKERS),
     audit: new Map(audit),
     issuers: new Map(brokers.map(({ domain, issuer }) => [domain, issuer])),
     audience: AUDIENCE,

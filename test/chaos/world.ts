@@ -51,7 +51,7 @@ export type World = {
 }
 
 /** Brokers that serve with several processes. */
-const WITH_WORKERS: readonly BrokerName[] = ['b']
+export const WITH_WORKERS: readonly BrokerName[] = ['b']
 
 export const UPSTREAMS = ['once', 'many'] as const
 export type UpstreamName = (typeof UPSTREAMS)[number]

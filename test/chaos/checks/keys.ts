@@ -3,14 +3,14 @@
 import type { History, KeySetLook, Violation } from '../history.ts'
 import type { Issued } from './issued.ts'
 import { where } from './issued.ts'
-import { KEY_SET_AGE_MS } from './timeline.ts'
+import { KEY_SET_AGE_MS, RING_LOOK_MS } from './timeline.ts'
 import type { Timeline } from './timeline.ts'
 
 export function checkKeys(history: History, issued: readonly Issued[], time: Timeline): readonly Violation[] {
   const looks = history.looks.map((look) => ({ look, kids: new Set(look.keys.map(({ kid }) => kid ?? '')) }))
   return [
     ...checkBarrier(looks, issued, time),
-    ...checkKept(looks, issued, time),
+    ...checkKept(looks, issued, time, history),
     ...checkRevoked(looks, issued, time),
   ]
 }
@@ -50,7 +50,12 @@ function checkBarrier(
 }
 
 /** While a token lives, no broker may have forgotten its key; and no key goes that never signed. */
-function checkKept(looks: readonly Seen[], issued: readonly Issued[], time: Timeline): readonly Violation[] {
+function checkKept(
+  looks: readonly Seen[],
+  issued: readonly Issued[],
+  time: Timeline,
+  { withWorkers }: Pick<History, 'withWorkers'>,
+): readonly Violation[] {
   const violations: Violation[] = []
   const tokens = byKey(issued)
   for (const key of keysSeen(looks)) {
@@ -58,10 +63,17 @@ function checkKept(looks: readonly Seen[], issued: readonly Issued[], time: Time
     if (time.revocation(key.domain, key.kid) !== undefined) continue
     const ends = Math.max(0, ...own.map(({ exp }) => exp * 1000))
     const firstUse = Math.min(Infinity, ...own.map(({ answeredAt }) => answeredAt))
+    const sinceWhen = new Map(
+      Array.from(key.brokers, ([broker, seenAt]) => {
+        // A worker may have it when the one beside it has yet to look.
+        const everyWorker = { from: seenAt, until: seenAt + RING_LOOK_MS }
+        return [broker, withWorkers.has(broker) ? time.effectiveAt(everyWorker, broker) : seenAt]
+      }),
+    )
     for (const { look, kids } of looks) {
       if (look.domain !== key.domain || kids.has(key.kid)) continue
-      const neverSigned = own.length === 0 && key.brokers.get(look.broker) !== undefined
-      const isBefore = look.askedAt < (key.brokers.get(look.broker) ?? Infinity)
+      const neverSigned = own.length === 0 && sinceWhen.has(look.broker)
+      const isBefore = look.askedAt < (sinceWhen.get(look.broker) ?? Infinity)
       // The key that signs at once because another was revoked: it was not lost where it has yet to come.
       const isToCome = isBefore && time.isCatchingUp(key.domain, look.broker, look.askedAt)
       const isNeeded = !isToCome && look.askedAt >= firstUse && look.answeredAt < ends

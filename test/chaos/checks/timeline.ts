@@ -3,6 +3,8 @@ import type { BrokerName, DomainName, History, KeySetLook, Revocation } from '..
 
 /** How old a key set may be in a verifier's cache: `Cache-Control: max-age` of the key set, in milliseconds. */
 export const KEY_SET_AGE_MS = 90_000
+/** How often a process looks for new keys in the store, in milliseconds. */
+export const RING_LOOK_MS = 10_000
 /**
  * Two seconds are promised, and measured where nothing else goes wrong. Here every process has others beside it that
  * start and recover, on as many cores as there are.
