@@ -387,7 +387,8 @@ if [ -n "$output_file" ]; then
   # Beside its place, then renamed: a reader sees the old file or the whole new one. mktemp makes it, with mode 0600 and
   # a name that nobody could have taken before.
   draft=$(mktemp "$output_file.XXXXXX")
-  { cat "$answer" && echo; } >"$draft"
+  # A token and nothing else, for what sends a file as it is.
+  { cat "$answer" && { [ $json = no ] || echo; }; } >"$draft"
   mv -f "$draft" "$output_file"
   draft=''
   printed=yes

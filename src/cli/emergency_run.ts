@@ -73,7 +73,8 @@ async function list({ store, flags, io }: Work): Promise<ExitCode> {
   }
   for (const lever of pulled) io.stdout.write(`${asLine(lever)}\n`)
   if (pulled.length === 0) io.stdout.write('nothing is switched off or denied\n')
-  if (revoked.length > 0) io.stdout.write(`${revoked.length} tokens revoked by their clients\n`)
+  if (revoked.length > 0)
+    io.stdout.write(`${revoked.length} token${revoked.length === 1 ? '' : 's'} revoked by their clients\n`)
   return EXIT.ok
 }
 

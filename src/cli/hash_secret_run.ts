@@ -36,7 +36,7 @@ async function makeSecret(options: HashSecretOptions, io: CommandIo): Promise<Ex
   const secret = Buffer.from(io.randomBytes(GENERATED_BYTES)).toString('base64url')
   const hash = hashGeneratedSecret(secret, io.randomBytes(saltBytes))
   const file = options.secretFile
-  if (file !== undefined) await createPrivateFile(resolve(io.cwd, file), `${secret}\n`)
+  if (file !== undefined) await createPrivateFile(resolve(io.cwd, file), secret)
   const shown = file === undefined ? { secret, hash } : { hash }
   const lines = file === undefined ? `secret  ${secret}\nhash    ${hash}\n` : `${hash}\n`
   io.stdout.write(options.json === true ? `${JSON.stringify(shown)}\n` : lines)

@@ -145,6 +145,8 @@ function wayOut(error: unknown, keys: string): string {
       return `    -> stop what listens there (another sallyport serve?), or change ${keys}\n`
     case 'EADDRNOTAVAIL':
       return `    -> write an address of this machine, or 0.0.0.0 for all of them: ${keys}\n`
+    case 'ENOTFOUND':
+      return `    -> write an address, or a name that this machine finds: ${keys}\n`
     case 'EACCES':
       return `    -> take a port above 1023, or let the process have lower ones: ${keys}\n`
     default:

@@ -56,7 +56,8 @@ async function writeOne(issued: IssuedToken, output: TokenOutput, io: CommandIo)
     case 'file':
       await writePrivateFile(
         resolve(io.cwd, output.file),
-        `${render(issued, output.json, io)}\n`,
+        // A token and nothing else: what sends a file as it is (curl's --data-urlencode token@FILE) would send a newline, too.
+        `${render(issued, output.json, io)}${output.json ? '\n' : ''}`,
         io.randomBytes,
       )
       return

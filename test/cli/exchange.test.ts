@@ -108,7 +108,7 @@ t.test('the token goes into a private file in place of the old one', async (t) =
     cwd,
   })
   t.strictSame(run, { code: 0, stdout: '', stderr: '' })
-  t.equal(readFileSync(join(cwd, 'token'), 'utf8'), 'issued.token.value\n')
+  t.equal(readFileSync(join(cwd, 'token'), 'utf8'), 'issued.token.value')
   t.equal(statSync(join(cwd, 'token')).mode & 0o777, 0o600)
 })
 

@@ -10,7 +10,7 @@ t.test('a generated secret goes into a private file and only its hash is printed
   const cwd = folder(t)
   const run = await runCli(['hash-secret', '--generate', '--secret-file', 'ci.secret'], { cwd })
   t.equal(run.code, 0)
-  const secret = readFileSync(join(cwd, 'ci.secret'), 'utf8').trim()
+  const secret = readFileSync(join(cwd, 'ci.secret'), 'utf8')
   t.equal(statSync(join(cwd, 'ci.secret')).mode & 0o777, 0o600)
   t.equal(Buffer.from(secret, 'base64url').length, 32)
   t.notOk(run.stdout.includes(secret))

@@ -78,14 +78,17 @@ export function isSealed(packed: string): boolean {
 /** Reads 32 bytes: raw, or as base64, base64url or hex text with or without a newline at the end. */
 export async function readSealingKey(file: string): Promise<Buffer> {
   const content = await readFile(file).catch((cause: unknown) => {
-    throw new KeyFailure(`the sealing key file ${file} cannot be read`, { cause })
+    throw new KeyFailure(
+      `the sealing key file ${file} cannot be read: is it there, and may this user read it?`,
+      { cause },
+    )
   })
   if (content.length === 32) return content
   const text = content.length <= 200 ? content.toString('latin1').trim() : ''
   const key = /^[0-9a-fA-F]{64}$/.test(text) ? Buffer.from(text, 'hex') : Buffer.from(text, 'base64')
   if (key.length !== 32 || !/^[A-Za-z0-9+/_-]+=?$/.test(text)) {
     throw new KeyFailure(
-      `the sealing key file ${file} must hold 32 bytes: make one with \`openssl rand -base64 32\``,
+      `the sealing key file ${file} must hold 32 bytes: put the one back that sealed the store, or, for a new store, make one with \`openssl rand -base64 32\``,
     )
   }
   return key
@@ -102,7 +105,7 @@ export function publicJwkOf(key: KeyObject): PublicJwk {
 function unseal(kid: string, text: string, sealing: Sealing): Buffer {
   if (sealing === undefined) {
     throw new KeyFailure(
-      `key ${kid} is sealed in the store, and no sealing key file is configured (keys.sealingKeyFile)`,
+      `key ${kid} is sealed in the store, and no sealing key file is configured: name the file that sealed it (keys.sealingKeyFile)`,
     )
   }
   const [iv = '', body = ''] = text.split('.')
@@ -115,7 +118,7 @@ function unseal(kid: string, text: string, sealing: Sealing): Buffer {
     return Buffer.concat([decipher.update(bytes.subarray(0, -tagBytes)), decipher.final()])
   } catch (cause) {
     throw new KeyFailure(
-      `key ${kid} cannot be opened with this sealing key: it was sealed with another one, or altered`,
+      `key ${kid} cannot be opened with this sealing key: it was sealed with another one, or altered; name the file that sealed it (keys.sealingKeyFile)`,
       {
         cause,
       },

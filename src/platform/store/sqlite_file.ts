@@ -153,10 +153,10 @@ const reasons: ReadonlyMap<number, string> = new Map([
   [locked, 'locked'],
   [8, 'read-only'],
   [10, 'the disk failed to read or write'],
-  [11, 'damaged'],
+  [11, 'damaged: keep a copy, and put a backup in its place'],
   [full, 'the disk is full'],
-  [14, 'cannot be opened'],
-  [26, 'not a SQLite file'],
+  [14, 'cannot be opened: is its folder there, and may this user write in it?'],
+  [26, 'not a SQLite file: name another one, or put a backup in its place'],
   // SQLITE_IOERR_SHMSIZE: no room for the index of the log, which comes before anything is written.
   [4874, 'the disk is full'],
 ])

@@ -177,6 +177,7 @@ function nativeConfig(port: number, folder: string, tls: Tls, issuers: Issuers) 
 issuer: https://localhost:${port}
 listen:
   public: { address: 127.0.0.1:${port}, tls: { certFile: ${tls.certFile}, keyFile: ${tls.keyFile} } }
+  ops: off
 store: { type: sqlite, file: ${join(folder, 'native.db')} }
 audit: { destination: ${join(folder, 'native-audit.jsonl')} }
 connectors:
