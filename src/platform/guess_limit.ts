@@ -21,10 +21,20 @@ export type GuessLimit = {
   readonly attempt: (attempt: SecretAttempt) => Attempted
 }
 
-type Attempted = {
+type Attempted = SecretMemory & {
   /** Whole seconds until the next attempt; `0`: this one may be checked. */
   readonly waitSeconds: number
-  readonly wasRight: () => void
+}
+
+/** What is known of a secret that was shown, by client, network and secret. */
+export type SecretMemory = {
+  /**
+   * The very hashes behind one of which this secret was found before. Where a client still has them nothing need be computed again;
+   * after a reload it has others.
+   */
+  readonly foundIn: readonly string[] | undefined
+  /** It was no guess: it is behind one of these hashes of the client. */
+  readonly wasRight: (hashes: readonly string[]) => void
 }
 
 export type GuessLimitDeps = {
@@ -48,7 +58,8 @@ const RECENT = 4
 /** An id that is invented may be as long as a form. */
 const MAX_ID_CHARACTERS = 256
 
-const KNOWN_RIGHT: Attempted = { waitSeconds: 0, wasRight: () => {} }
+/** Of what is no secret, or not looked at. */
+export const NOTHING_KNOWN: SecretMemory = { foundIn: undefined, wasRight: () => {} }
 
 type Count = { recent: string[]; guesses: number; untilMs: number }
 
@@ -59,7 +70,7 @@ export function createGuessLimit({ clock, randomBytes, maxCounts = 20_000 }: Gue
     new LRUCache<string, Count>({ max: maxCounts, ttl: COUNT_TTL_MS, updateAgeOnGet: true, ...time })
   const known = counts()
   const invented = counts()
-  const right = new LRUCache<string, true>({
+  const right = new LRUCache<string, readonly string[]>({
     max: MAX_RIGHT,
     ttl: RIGHT_TTL_MS,
     updateAgeOnGet: true,
@@ -74,7 +85,15 @@ export function createGuessLimit({ clock, randomBytes, maxCounts = 20_000 }: Gue
     attempt(attempt) {
       const print = printOf(attempt)
       // Nearly every attempt, and it costs one hash. To ask again keeps it known.
-      if (right.get(print) === true) return KNOWN_RIGHT
+      const foundIn = right.get(print)
+      if (foundIn !== undefined)
+        return {
+          waitSeconds: 0,
+          foundIn,
+          wasRight(hashes) {
+            if (hashes !== foundIn) right.set(print, hashes)
+          },
+        }
 
       const table = attempt.isKnown ? known : invented
       const key = `${attempt.network} ${attempt.clientId.slice(0, MAX_ID_CHARACTERS)}`
@@ -83,12 +102,13 @@ export function createGuessLimit({ clock, randomBytes, maxCounts = 20_000 }: Gue
       if (count.guesses === 0) table.set(ownText(key), count)
       // A clock that jumped back must not hold anybody off for longer than the longest wait.
       const waitMs = Math.min(count.untilMs - now, MAX_WAIT_SECONDS * 1000)
-      if (waitMs > 0) return { waitSeconds: Math.ceil(waitMs / 1000), wasRight: () => {} }
+      if (waitMs > 0) return { waitSeconds: Math.ceil(waitMs / 1000), ...NOTHING_KNOWN }
       const untilMs = countGuess(count, print, now)
       return {
         waitSeconds: 0,
-        wasRight() {
-          right.set(print, true)
+        foundIn: undefined,
+        wasRight(hashes) {
+          right.set(print, hashes)
           takeBack(count, print, untilMs)
           if (count.guesses === 0 && table.peek(key) === count) table.delete(key)
         },

@@ -336,6 +336,34 @@ t.test(
   },
 )
 
+t.test(
+  'a chosen secret that was right is not derived again there while the client has these hashes',
+  async (t) => {
+    const cost = { ln: 12, r: 8, p: 1 }
+    const salt = Buffer.alloc(16, 7)
+    const chosen = formatScrypt(cost, salt, scryptSync('correct horse', salt, 32, { N: 2 ** cost.ln }))
+    const clock = { now: START }
+    const change = (config: Readonly<Record<string, unknown>>) => addClient(config, 'person', chosen)
+    const world = await startTestBroker(t, { issuer, clock, change })
+    const derivations = countDerivations(t)
+    const paid = async (secret: string, address: string): Promise<readonly [boolean, number]> => {
+      const before = derivations()
+      await world.exchange({ client_id: 'person', client_secret: secret }, { address })
+      return [world.audit()?.clientAuth === 'client_secret', derivations() - before]
+    }
+    t.same(await paid('correct horse', '192.0.2.1'), [true, 1])
+    // Beyond the five minutes for which a derivation is remembered by itself.
+    clock.now += 301_000
+    t.same(await paid('correct horse', '192.0.2.1'), [true, 0])
+    t.same(await paid('wrong horse', '192.0.2.1'), [false, 1])
+    t.same(await paid('correct horse', '192.0.2.2'), [true, 1], 'nobody knows it there')
+    clock.now += 301_000
+    world.reload(() => {})
+    t.same(await paid('correct horse', '192.0.2.1'), [true, 1], 'after a reload the client has others')
+    t.same(await paid('correct horse', '192.0.2.1'), [true, 0])
+  },
+)
+
 function setAuth(config: Readonly<Record<string, unknown>>, auth: unknown): void {
   const { clients } = config
   if (!Array.isArray(clients)) throw new Error('no clients')

@@ -5,6 +5,8 @@ import type { SecretAttempt } from '../../src/platform/guess_limit.ts'
 import { createRandomBytes } from '../../src/platform/random.ts'
 
 const START = 1_795_262_400_000
+/** Of the client whose secret was right. */
+const HASHES = ['a hash']
 
 function limited(maxCounts?: number) {
   const clock = { now: START }
@@ -67,7 +69,7 @@ t.test('who guesses at a client holds off neither other networks nor other clien
 
 t.test('a secret that was right from a network passes there while a neighbour guesses', async (t) => {
   const { clock, attempt, wait, guess } = limited()
-  attempt('right').wasRight()
+  attempt('right').wasRight(HASHES)
   guess(9)
   t.equal(wait('guess'), 256)
   t.equal(wait('right'), 0)
@@ -80,12 +82,30 @@ t.test('a secret that was right from a network passes there while a neighbour gu
   t.equal(wait('right'), 256, 'though not for ever')
 })
 
+t.test('of a secret that was right it is known in which hashes it was found, and of no other', async (t) => {
+  const { clock, attempt } = limited()
+  t.equal(attempt('right').foundIn, undefined)
+  attempt('right').wasRight(HASHES)
+  t.equal(attempt('right').foundIn, HASHES, 'these very ones')
+  const others: readonly (readonly [string, Partial<SecretAttempt>])[] = [
+    ['wrong', {}],
+    ['right', { clientId: 'other' }],
+    ['right', { network: '192.0.2.2' }],
+  ]
+  for (const [secret, change] of others) t.equal(attempt(secret, change).foundIn, undefined)
+  const afterReload = ['a hash']
+  attempt('right').wasRight(afterReload)
+  t.equal(attempt('right').foundIn, afterReload)
+  clock.now += 26 * 3_600_000
+  t.equal(attempt('right').foundIn, undefined, 'not for ever')
+})
+
 t.test('a right secret is no guess, whatever was counted while it was checked', async (t) => {
   const { attempt, wait, guess } = limited()
   guess(0)
   const checked = attempt('right after all')
   t.equal(wait('another'), 1, 'until it is known, it counts as one')
-  checked.wasRight()
+  checked.wasRight(HASHES)
   t.equal(wait('another'), 0, 'then it does not')
 })
 

@@ -10,6 +10,7 @@ import type { Credentials } from '#core/oauth/credentials.ts'
 import type { PolicyGrant } from '#core/policy/trust_policy.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
+import type { SecretMemory } from '#platform/guess_limit.ts'
 import { SecretCheckBusy } from '#platform/secret_check.ts'
 import { readSubject, subjectFacts } from '../connectors/subject.ts'
 import type { PresentedToken, Subject, SubjectDeps } from '../connectors/subject.ts'
@@ -56,6 +57,8 @@ type ShownCredentials = {
   readonly subjectToken: string
   /** Where it comes from, as `callerNetwork` has it. */
   readonly network: string
+  /** Of the secret among the credentials; absent: nobody remembers. */
+  readonly memory?: SecretMemory
 }
 
 /** Authenticates the client of one request. Of a job that proves who it is and is refused all the same `facts` tell who it was. */
@@ -64,13 +67,26 @@ export async function authenticateClient(
   deps: ClientDeps,
   facts: DecisionFacts = { grant: 'unknown' },
 ): Promise<Result<AuthenticatedClient>> {
-  const proven = await proveClient(shown, deps, facts)
+  const proven = rememberedClient(shown, deps) ?? (await proveClient(shown, deps, facts))
   if (!proven.ok) return proven
   // Only now, and in the words of a wrong secret: a guess must not learn by time or text that the client is switched off.
   const { client } = proven.value
-  return deps.levers().disabled('client').has(client.id)
-    ? deny({ reason: 'client_disabled', client: client.id })
-    : proven
+  if (deps.levers().disabled('client').has(client.id))
+    return deny({ reason: 'client_disabled', client: client.id })
+  if (client.auth.method === 'client_secret') shown.memory?.wasRight(client.auth.hashes)
+  return proven
+}
+
+/** Nearly every client that has a secret: this very one was found in the client's hashes before. */
+function rememberedClient(
+  { credentials: { kind, clientId }, memory }: ShownCredentials,
+  { clients }: Pick<ClientDeps, 'clients'>,
+): Result<AuthenticatedClient> | undefined {
+  if (kind !== 'secret' || memory?.foundIn === undefined) return undefined
+  const client = clients.get(clientId)
+  return client?.auth.method === 'client_secret' && client.auth.hashes === memory.foundIn
+    ? ok({ client, method: 'client_secret', job: undefined })
+    : undefined
 }
 
 async function proveClient(

@@ -32,8 +32,8 @@ export async function grantClientCredentials(
   // 1. who asks
   trace.enter('client')
   // No subject token here: what is sent as one stands for nothing.
-  const { credentials, network } = request
-  const authenticated = await authenticateClient({ credentials, subjectToken: '', network }, deps, facts)
+  const shown = { ...request, subjectToken: '' }
+  const authenticated = await authenticateClient(shown, deps, facts)
   if (!authenticated.ok) return authenticated
   const { client, method, job } = authenticated.value
   facts.client = client.id

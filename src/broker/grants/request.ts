@@ -9,6 +9,7 @@ import type { GrantType } from '#core/oauth/names.ts'
 import { TOKEN_EXCHANGE } from '#core/oauth/names.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Result } from '#core/result.ts'
+import type { SecretMemory } from '#platform/guess_limit.ts'
 
 export type TokenRequest = {
   readonly grantType: GrantType
@@ -26,6 +27,8 @@ export type TokenRequest = {
   readonly policy: string
   /** Where it comes from, as `callerNetwork` has it. */
   readonly network: string
+  /** Of the secret among the credentials; absent: nobody remembers. */
+  readonly memory?: SecretMemory
 }
 
 /** Reads a form whose `grant_type` is already known to be served. */

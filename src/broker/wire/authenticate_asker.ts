@@ -29,13 +29,17 @@ export async function authenticateAsker(
   if (!credentials.ok) return credentials
   const limited = limitClient(credentials.value, raw.peer, clientDeps.clients, deps)
   if (!limited.ok) return limited
-  const shown = { credentials: credentials.value, subjectToken: '', network: callerNetwork(raw.peer) }
+  const shown = {
+    credentials: credentials.value,
+    subjectToken: '',
+    network: callerNetwork(raw.peer),
+    memory: limited.value,
+  }
   const authenticated = await authenticateClient(shown, clientDeps)
   if (!authenticated.ok) return authenticated
   const { client, method, job } = authenticated.value
   facts.client = client.id
   facts.clientAuth = method
-  if (method === 'client_secret') limited.value()
   if (job === undefined) return authenticated
   const use = useOf(job.subject, job.connector, job.grant, clientDeps.clock)
   const claim = await claimUses([use], [place], { store: clientDeps.store })

@@ -118,9 +118,7 @@ async function decideToken(
   const { credentials } = request.value
   const limited = limitClient(credentials, raw.peer, deps.grantDeps.clients, deps)
   if (!limited.ok) return limited
-  const decided = await decideGrant(grant.value, request.value, deps, facts, trace)
-  if (facts.clientAuth === 'client_secret') limited.value()
-  return decided
+  return decideGrant(grant.value, { ...request.value, memory: limited.value }, deps, facts, trace)
 }
 
 function decideGrant(

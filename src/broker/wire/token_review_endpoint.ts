@@ -107,13 +107,12 @@ async function authenticateCluster(
   const credentials: Credentials = { kind: 'secret', clientId: basic?.id ?? '', secret: basic?.secret ?? '' }
   const limited = limitClient(credentials, raw.peer, deps.clientDeps.clients, deps)
   if (!limited.ok) return limited
-  const shown = { credentials, subjectToken: '', network: callerNetwork(raw.peer) }
+  const shown = { credentials, subjectToken: '', network: callerNetwork(raw.peer), memory: limited.value }
   const authenticated = await authenticateClient(shown, deps.clientDeps)
   if (!authenticated.ok) return authenticated
   const { client, method } = authenticated.value
   facts.client = client.id
   facts.clientAuth = method
-  if (method === 'client_secret') limited.value()
   const cluster = deps.clusters.get(client.id)
   return cluster === undefined || method !== 'client_secret'
     ? deny({ reason: 'review_not_allowed', client: client.id })
