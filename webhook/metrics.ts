@@ -83,16 +83,13 @@ export function createWebhookMetrics({ version, certificateNotAfterSeconds }: Me
     registry,
     judged(head, decision, seconds) {
       const labels = requestLabels(head, decision)
-      const about = `${labels.operation} ${labels.resource}`
-      requests.count(
-        `${about} ${labels.allowed} ${labels.mode} ${labels.rule} ${labels.dry_run}`,
-        () => labels,
-      )
-      duration.tally(about, () => ({ operation: labels.operation, resource: labels.resource }), seconds)
+      const { operation, resource, allowed, mode, rule, dry_run } = labels
+      requests.count([operation, resource, allowed, mode, rule, dry_run])
+      duration.tally([operation, resource], seconds)
     },
     crowded: (reason) => crowded.inc({ reason }),
     strangerRefused: () => strangers.inc(),
-    refused: (status) => refusals.count(String(status), () => ({ code: String(status) })),
+    refused: (status) => refusals.count([String(status)]),
   }
 }
 

@@ -39,7 +39,12 @@ function guessedClient({ reason, evidence }: AuditEvent): string {
   return typeof client === 'string' ? client : ''
 }
 
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'OPTIONS', 'DELETE', 'PATCH'])
+const METHODS: ReadonlyMap<string, string> = new Map(
+  ['GET', 'HEAD', 'POST', 'PUT', 'OPTIONS', 'DELETE', 'PATCH'].map((method) => [
+    method,
+    method.toLowerCase(),
+  ]),
+)
 
 /** `aggregator`: what several workers of one server are together, where it is not the sum (platform/workers). */
 export function createMetrics(version: string): Metrics {
@@ -129,24 +134,15 @@ export function createMetrics(version: string): Metrics {
     decision(event, seconds) {
       const { grant, decision, reason = '', connector = '', policy = '' } = event
       const client = event.client ?? guessedClient(event)
-      const outcome = `${grant} ${decision}`
-      // Ids come from the configuration; line breaks keep them apart.
-      const key = `${outcome}\n${reason}\n${client}\n${connector}\n${policy}`
-      decisions.count(key, () => ({ grant, decision, reason, client, connector, policy }))
+      decisions.count([grant, decision, reason, client, connector, policy])
       if (event.replayScope === 'local') localReplay.inc({ connector })
-      decisionSeconds.tally(outcome, () => ({ grant, decision }), seconds)
+      decisionSeconds.tally([grant, decision], seconds)
     },
     http(handler, method, code, seconds, bytes) {
-      const key = `${code} ${method} ${handler}`
-      const known = METHODS.has(method) ? key : `${code} other ${handler}`
-      const labels = () => ({
-        code: String(code),
-        method: METHODS.has(method) ? method.toLowerCase() : 'other',
-        handler,
-      })
-      httpRequests.count(known, labels)
-      httpSeconds.tally(known, labels, seconds)
-      httpBytes.tally(known, labels, bytes)
+      const labels = [String(code), METHODS.get(method) ?? 'other', handler]
+      httpRequests.count(labels)
+      httpSeconds.tally(labels, seconds)
+      httpBytes.tally(labels, bytes)
     },
     waitingSignatures(count) {
       registry.registerMetric(

@@ -68,8 +68,8 @@ async function snapshot(requests: number): Promise<MetricSnapshot> {
   new Gauge({ name: 'memory_bytes', help: 'Memory.', registers }).set(100)
   new Gauge({ name: 'process_start_time_seconds', help: 'Start.', registers, aggregator: 'omit' }).set(999)
   for (let count = 0; count < requests; count += 1) {
-    counter.count('200', () => ({ code: '200' }))
-    times.tally('200', () => ({ code: '200' }), 0.5)
+    counter.count(['200'])
+    times.tally(['200'], 0.5)
   }
   return registry.getMetricsAsJSON()
 }
