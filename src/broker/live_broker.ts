@@ -96,9 +96,9 @@ export function buildLiveBroker(config: BrokerConfig, parts: BrokerParts, previo
   // What was taken without the store is remembered over a reload.
   const spare = previous?.token.grantDeps.spare ?? createSpareClaims(parts)
   // Asked again: the claim before it may have waited for the store, and the clock may have been set meanwhile.
-  const issue: GrantDeps['issue'] = async (order, facts) => {
+  const issue: GrantDeps['issue'] = (order, facts) => {
     const clockOff = clockFault(parts)
-    return clockOff === undefined ? issueToken(order, facts, issuing) : deny(clockOff)
+    return clockOff === undefined ? issueToken(order, facts, issuing) : Promise.resolve(deny(clockOff))
   }
   const grantDeps = {
     ...buildGrantDeps(config, { ...parts, spare }, issue),

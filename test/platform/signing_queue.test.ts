@@ -27,6 +27,11 @@ function slowSigner(takesMs: number, clock: { now: number }) {
   }
 }
 
+/** Its signatures say its name. */
+function keyNamed(kid: string): SigningKey {
+  return { kid, algorithm: 'ES256', sign: async () => kid }
+}
+
 t.test('as many as may wait have a place, and the next one is told when to come back', async (t) => {
   const queue = createSigningQueue({ maxWaiting: 2, now: () => 0 })
   const leave = queue.join()
@@ -51,6 +56,15 @@ t.test('while one signature has waited for a second nobody joins, and its end op
   held.resolve('signature')
   t.equal(await signed, 'signature')
   t.equal(queue.refusal(), undefined)
+})
+
+t.test('a key is watched as one object, and another key as another', async (t) => {
+  const queue = createSigningQueue({ maxWaiting: 0 })
+  const [one, two] = [keyNamed('one'), keyNamed('two')]
+  const watched = queue.watched(one)
+  t.equal(queue.watched(one), watched, 'so that what is known of it is found again')
+  t.equal(await queue.watched(two).sign('input'), 'two')
+  t.equal(await queue.watched(one).sign('input'), 'one')
 })
 
 t.test('a signature that fails leaves the queue, and its error is told', async (t) => {

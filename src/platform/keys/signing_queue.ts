@@ -60,15 +60,21 @@ function queueOf(state: State, maxWaiting: number, now: () => number): SigningQu
     for (const oldest of state.started) return now() - oldest.atMs
     return 0
   }
-  const timed = async (sign: Promise<string>): Promise<string> => {
+  const timed = (signing: Promise<string>): Promise<string> => {
     const begun = new Begun(now())
     state.started.add(begun)
-    try {
-      return await sign
-    } finally {
-      state.started.delete(begun)
-    }
+    const end = (): void => void state.started.delete(begun)
+    // Beside the caller, who waits for the signature itself: one step less, and how it ends is his to see.
+    void signing.then(end, end)
+    return signing
   }
+  /** The key that signs, nearly always: what is remembered of a key is found by the object (tokens/issue.ts). */
+  let known: { readonly key: SigningKey; readonly watched: SigningKey } | undefined
+  const watch = (key: SigningKey): SigningKey => ({
+    kid: key.kid,
+    algorithm: key.algorithm,
+    sign: (input) => timed(key.sign(input)),
+  })
   return {
     refusal() {
       const waited = waitedMs()
@@ -88,11 +94,10 @@ function queueOf(state: State, maxWaiting: number, now: () => number): SigningQu
         state.places -= 1
       }
     },
-    watched: (key) => ({
-      kid: key.kid,
-      algorithm: key.algorithm,
-      sign: (input) => timed(key.sign(input)),
-    }),
+    watched(key) {
+      if (known?.key !== key) known = { key, watched: watch(key) }
+      return known.watched
+    },
     length: () => state.places,
     withLimit: (other) => queueOf(state, other, now),
   }
