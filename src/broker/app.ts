@@ -37,6 +37,8 @@ import { answerBusyUserinfo, answerUserinfo } from './wire/userinfo_endpoint.ts'
 /** Form bodies of all endpoints; a subject token is 16 KiB at most. */
 const MAX_BODY_BYTES = 64 * 1024
 
+const FORM_TYPE = 'application/x-www-form-urlencoded'
+
 /** Dex's `web.allowedHeaders` where none are named. */
 const DEFAULT_ALLOWED_HEADER = 'Authorization'
 
@@ -169,7 +171,9 @@ function servedDocuments(broker: Broker, paths: BrokerPaths): ReadonlyMap<string
 /** Every content type is left to the endpoints, which judge it as Go does. */
 function readBodiesRaw(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+  // Forms by name as well: of what only `*` covers the framework takes the type apart anew each time.
+  for (const type of ['*', FORM_TYPE])
+    app.addContentTypeParser(type, { parseAs: 'string' }, (_request, body, done) => done(null, body))
 }
 
 /** Before a byte of a body is read. */

@@ -25,6 +25,9 @@ export function createRateLimit({ rate, burst, maxKeys, clock }: RateLimitOption
     max: maxKeys,
     ttl: fullAgainMs(rate, burst),
     updateAgeOnGet: true,
+    // Without a resolution of its own, for which a timer would be set.
+    perf: { now: clock },
+    ttlResolution: 0,
   })
   return {
     take(key) {

@@ -21,6 +21,21 @@ t.test('no body, and separators alone, are an empty form', async (t) => {
   for (const body of ['', '&', '&&&']) t.match(parseForm(body), { ok: true, value: { isEmpty: true } })
 })
 
+t.test(
+  'scopes that were read before are read as they were the first time, and bad ones refused again',
+  async (t) => {
+    for (let time = 0; time < 3; time += 1) {
+      const form = parseForm('scope=openid+audience%3Aserver%3Aclient_id%3Akubernetes')
+      t.equal(form.ok && form.value.get('scope'), 'openid audience:server:client_id:kubernetes')
+      t.match(parseForm('scope=openid%zz'), { ok: false, denial: { reason: 'form_malformed' } })
+    }
+    for (let count = 0; count < 200; count += 1) {
+      const form = parseForm(`x=1&scope=a%3A${count}&y`)
+      t.equal(form.ok && form.value.get('scope'), `a:${count}`)
+    }
+  },
+)
+
 t.test('only audience and resource may stand more than once', async (t) => {
   t.match(parseForm(`${valid}&scope=x`), {
     ok: false,

@@ -11,8 +11,9 @@ export type SubjectParts = { readonly userId: string; readonly connectorId: stri
  * else is a broken invariant and throws, as Dex's marshaller fails.
  */
 export function encodeSubject(userId: string, connectorId: string): string {
-  const fields = [...field(USER_ID_TAG, userId), ...field(CONNECTOR_ID_TAG, connectorId)]
-  return Buffer.concat(fields).toString('base64url')
+  const bytes = Buffer.allocUnsafe(fieldRoom(userId) + fieldRoom(connectorId))
+  const end = writeField(bytes, writeField(bytes, 0, USER_ID_TAG, userId), CONNECTOR_ID_TAG, connectorId)
+  return bytes.toString('base64url', 0, end)
 }
 
 /**
@@ -29,18 +30,30 @@ export function decodeSubject(sub: string): SubjectParts | undefined {
   return { userId: userId.text, connectorId: connectorId.text }
 }
 
-function field(tag: number, text: string): Uint8Array[] {
-  if (text === '') return []
-  if (!text.isWellFormed()) throw new RangeError('a subject must be well-formed Unicode')
-  const bytes = Buffer.from(text, 'utf8')
-  return [Uint8Array.of(tag, ...varint(bytes.length)), bytes]
+/** Tag, length and text: a character is three bytes at most, and a length five. */
+function fieldRoom(text: string): number {
+  return 1 + 5 + 3 * text.length
 }
 
-function varint(value: number): number[] {
-  const bytes: number[] = []
-  let rest = value
-  for (; rest >= 0x80; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80)
-  return [...bytes, rest]
+/** Writes the field from `start` on, nothing for an empty one, and gives where it ends. */
+function writeField(bytes: Buffer, start: number, tag: number, text: string): number {
+  if (text === '') return start
+  if (!text.isWellFormed()) throw new RangeError('a subject must be well-formed Unicode')
+  const from = writeVarint(bytes, bytes.writeUInt8(tag, start), Buffer.byteLength(text, 'utf8'))
+  return from + bytes.write(text, from, 'utf8')
+}
+
+function writeVarint(bytes: Buffer, start: number, value: number): number {
+  let [at, rest] = [start, value]
+  for (; rest >= 0x80; rest >>>= 7) at = bytes.writeUInt8((rest & 0x7f) | 0x80, at)
+  return bytes.writeUInt8(rest, at)
+}
+
+/** Bytes of a length in its one spelling. */
+function varintBytes(value: number): number {
+  let bytes = 1
+  for (let rest = value >>> 7; rest > 0; rest >>>= 7) bytes += 1
+  return bytes
 }
 
 type FieldRead = { readonly text: string; readonly end: number }
@@ -50,7 +63,7 @@ function readField(bytes: Buffer, start: number, tag: number): FieldRead | undef
   if (bytes[start] !== tag) return { text: '', end: start }
   const length = readVarint(bytes, start + 1)
   // Zero would have been left out; a length in more bytes than needed would be a second spelling.
-  if (length === undefined || length.value === 0 || varint(length.value).length !== length.end - start - 1) {
+  if (length === undefined || length.value === 0 || varintBytes(length.value) !== length.end - start - 1) {
     return undefined
   }
   const end = length.end + length.value

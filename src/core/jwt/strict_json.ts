@@ -72,7 +72,9 @@ function strip(value: JsonValue, limits: JsonLimits, depth: number, count: Count
     count.names += 1
     const member = value[name]
     if (count.names > limits.maxNames || member === undefined) return false
-    if (!strip(member, limits, depth + 1, count)) return false
+    // Nearly every member of a token.
+    if (typeof member === 'string') count.strings += 1
+    else if (!strip(member, limits, depth + 1, count)) return false
   }
   return true
 }

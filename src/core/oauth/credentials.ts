@@ -19,14 +19,13 @@ export function readCredentials(authorization: readonly string[], form: Form): R
   if (authorization.length > 1) return deny({ reason: 'credentials_repeated', methods: ['basic', 'basic'] })
   const basic = parseBasic(authorization[0])
   const secret = form.get('client_secret')
-  const assertion = form.get('client_assertion')
-  const offered = [
-    ...(basic === undefined ? [] : ['client_secret_basic']),
-    ...(secret === '' ? [] : ['client_secret_post']),
-    ...(form.has('client_assertion') || form.has('client_assertion_type') ? ['client_assertion'] : []),
-  ]
+  const offered: string[] = []
+  if (basic !== undefined) offered.push('client_secret_basic')
+  if (secret !== '') offered.push('client_secret_post')
+  if (form.has('client_assertion') || form.has('client_assertion_type')) offered.push('client_assertion')
   if (offered.length > 1) return deny({ reason: 'credentials_repeated', methods: offered })
   if (offered[0] === 'client_assertion') {
+    const assertion = form.get('client_assertion')
     return form.get('client_assertion_type') === JWT_BEARER_ASSERTION && assertion !== ''
       ? ok({ kind: 'assertion', clientId: form.get('client_id'), assertion })
       : deny({ reason: 'form_malformed', detail: 'client_assertion needs client_assertion_type jwt-bearer' })
@@ -56,8 +55,12 @@ export function parseBasic(header: string | undefined): BasicPair | undefined {
   const encoded = header.slice(6)
   if (!BASE64.test(encoded)) return undefined
   const bytes = Buffer.from(encoded, 'base64')
+  const text = bytes.toString('utf8')
+  const mark = text.indexOf(':')
+  if (mark === -1) return undefined
+  // An invalid sequence becomes U+FFFD; only where one stands each half must prove what it is.
+  if (!text.includes('\uFFFD')) return { id: text.slice(0, mark), secret: text.slice(mark + 1) }
   const colon = bytes.indexOf(':')
-  if (colon === -1) return undefined
   return { id: textOf(bytes.subarray(0, colon)), secret: textOf(bytes.subarray(colon + 1)) }
 }
 

@@ -1,6 +1,7 @@
 // The strict form parser of the token, introspection and other POST endpoints: application/x-www-form-urlencoded
 // (RFC 6749 appendix B), with Go's refusals (bad escapes, raw `;`) because Dex clients meet them today, and ours:
 // every parameter once (RFC 6749 §3.2), `audience` and `resource` as often as one likes (RFC 8693 §2.1).
+import { ownText } from '#core/own_text.ts'
 import { deny, ok } from '#core/result.ts'
 import { ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, TOKEN_EXCHANGE } from './names.ts'
 import type { Result } from '#core/result.ts'
@@ -8,7 +9,8 @@ import type { Result } from '#core/result.ts'
 /** More parameters than any grant has by far; a longer form is noise or an attack. */
 const MAX_PARAMETERS = 64
 const MAX_NAME_LENGTH = 64
-const REPEATABLE = new Set(['audience', 'resource'])
+const isRepeatable = (name: string): boolean => name === 'audience' || name === 'resource'
+const NONE: readonly string[] = Object.freeze([])
 
 /** A parsed form. An absent parameter and an empty one are told apart only by `has`. */
 export type Form = {
@@ -23,41 +25,48 @@ export type Form = {
 /** Parses a body that was declared as a form. `body` is valid UTF-8 already. */
 export function parseForm(body: string): Result<Form> {
   if (body.includes(';')) return deny({ reason: 'form_malformed', detail: 'a raw ";" separates nothing' })
-  const single = new Map<string, string>()
+  // A form has a handful of names: to look through a list takes less than to hash each name for a table.
+  const names: string[] = []
+  const values: string[] = []
   const repeated = new Map<string, string[]>()
   let count = 0
-  for (const pair of body.split('&')) {
-    if (pair === '') continue
+  for (let from = 0, end = 0; from <= body.length; from = end + 1) {
+    end = endOf(body, '&', from, body.length)
+    if (end === from) continue
     count += 1
     if (count > MAX_PARAMETERS)
       return deny({ reason: 'form_malformed', detail: `more than ${MAX_PARAMETERS} parameters` })
-    const equals = pair.indexOf('=')
-    const split = equals === -1 ? pair.length : equals
-    // Most pairs are plain, a token of a kilobyte among them: one look saves four.
-    const isPlain = !pair.includes('%') && !pair.includes('+')
-    const name = isPlain ? pair.slice(0, split) : decode(pair.slice(0, split))
-    const value = isPlain ? pair.slice(split + 1) : decode(pair.slice(split + 1))
+    const equals = endOf(body, '=', from, end)
+    const name = decode(body.slice(from, equals))
+    const value = decodeValue(name, body.slice(equals + 1, end))
     if (name === undefined || value === undefined) {
       return deny({ reason: 'form_malformed', detail: 'a percent escape is not valid UTF-8' })
     }
     if (name.length > MAX_NAME_LENGTH)
       return deny({ reason: 'form_malformed', detail: 'a parameter name is too long' })
-    if (REPEATABLE.has(name)) {
-      const values = repeated.get(name) ?? []
-      if (value !== '') values.push(value)
-      repeated.set(name, values)
-    } else if (single.has(name)) {
+    if (isRepeatable(name)) {
+      const all = repeated.get(name) ?? []
+      if (value !== '') all.push(value)
+      repeated.set(name, all)
+    } else if (names.includes(name)) {
       return deny({ reason: 'parameter_repeated', name })
     } else {
-      single.set(name, value)
+      names.push(name)
+      values.push(value)
     }
   }
   return ok({
-    get: (name) => single.get(name) ?? '',
-    all: (name) => repeated.get(name) ?? [],
-    has: (name) => single.has(name) || repeated.has(name),
+    get: (name) => values[names.indexOf(name)] ?? '',
+    all: (name) => repeated.get(name) ?? NONE,
+    has: (name) => names.includes(name) || repeated.has(name),
     isEmpty: count === 0,
   })
+}
+
+/** Where `mark` stands in `text`, from one place up to another; that one when it does not. */
+function endOf(text: string, mark: string, from: number, end: number): number {
+  const at = text.indexOf(mark, from)
+  return at === -1 || at > end ? end : at
 }
 
 /** Whether a query string would make Go's form parsing fail; its parameters are ignored otherwise (Dex HEAD). */
@@ -70,12 +79,29 @@ const KNOWN: ReadonlyMap<string, string> = new Map(
   [TOKEN_EXCHANGE, ID_TOKEN_TYPE, ACCESS_TOKEN_TYPE].map((name) => [encodeURIComponent(name), name]),
 )
 
+/** Scopes by the text they were decoded from: a job asks for the same ones each time. Pure, so that nothing ages. */
+const scopes = new Map<string, string>()
+const MAX_SCOPES = 64
+/** Longer ones are nobody's usual scopes, and not worth the memory. */
+const MAX_KNOWN_LENGTH = 512
+
+function decodeValue(name: string | undefined, text: string): string | undefined {
+  if (name !== 'scope' || text.length > MAX_KNOWN_LENGTH) return decode(text)
+  const known = scopes.get(text)
+  if (known !== undefined) return known
+  const decoded = decode(text)
+  if (decoded === undefined) return undefined
+  if (scopes.size >= MAX_SCOPES) scopes.clear()
+  scopes.set(ownText(text), ownText(decoded))
+  return decoded
+}
+
 /** Decodes one form component: `+` is a space. `undefined` for a bad escape or invalid UTF-8. */
 export function decode(text: string): string | undefined {
-  const known = KNOWN.get(text)
-  if (known !== undefined) return known
   const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text
   if (!spaced.includes('%')) return spaced
+  const known = KNOWN.get(text)
+  if (known !== undefined) return known
   try {
     return decodeURIComponent(spaced)
   } catch {
