@@ -25,8 +25,7 @@ export function createRateLimit({ rate, burst, maxKeys, clock }: RateLimitOption
     max: maxKeys,
     ttl: fullAgainMs(rate, burst),
     updateAgeOnGet: true,
-    // Without a resolution of its own, for which a timer would be set.
-    perf: { now: clock },
+    // With a resolution it would set a timer for each. Its clock is its own, which never goes back.
     ttlResolution: 0,
   })
   return {

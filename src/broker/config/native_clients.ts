@@ -1,6 +1,7 @@
 // Clients of a native configuration and their credentials. Secrets are hashed here; nothing below sees them.
 import type { Client, ClientAuth } from '#core/client.ts'
 import type { GrantType } from '#core/oauth/names.ts'
+import { ownText } from '#core/own_text.ts'
 import { reservedPrefix } from '#core/policy/outputs.ts'
 import { hashGeneratedSecret, looksGenerated, parsePhc, saltBytes } from '#core/secret_hash.ts'
 import type { YamlPath } from '#platform/config/yaml_document.ts'
@@ -171,7 +172,8 @@ function hashSecret(context: LoadContext, path: YamlPath, secret: string): strin
 }
 
 function checkHash(context: LoadContext, path: YamlPath, hash: string): string | undefined {
-  if (parsePhc(hash) !== undefined) return hash
+  // In memory of its own: what was right is remembered by the very hashes (platform/guess_limit.ts), and must not keep the file.
+  if (parsePhc(hash) !== undefined) return ownText(hash)
   const message = 'this is not a hash of a secret'
   const wayOut = 'sallyport hash-secret prints one'
   reportError(context, { code: 'client_secret_hash_malformed', path, message, wayOut })
