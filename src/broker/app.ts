@@ -5,6 +5,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Fault } from '#core/denial.ts'
 import { jwksMaxAgeSeconds } from '#core/key_rotation.ts'
+import { FORM_TYPE } from '#core/oauth/content_type.ts'
 import { arrivedAt, routeTogether } from '#platform/http/arrivals.ts'
 import { createBackRow } from '#platform/http/back_row.ts'
 import type { BackRow } from '#platform/http/back_row.ts'
@@ -36,8 +37,6 @@ import { answerBusyUserinfo, answerUserinfo } from './wire/userinfo_endpoint.ts'
 
 /** Form bodies of all endpoints; a subject token is 16 KiB at most. */
 const MAX_BODY_BYTES = 64 * 1024
-
-const FORM_TYPE = 'application/x-www-form-urlencoded'
 
 /** Dex's `web.allowedHeaders` where none are named. */
 const DEFAULT_ALLOWED_HEADER = 'Authorization'

@@ -1,6 +1,6 @@
 // Dex's scopes: what each one switches on, and the `audience:server:client_id:<id>` form that names a relying party
 // (dex server/oauth2 scopes). An empty id still counts as an audience scope.
-import { ownText } from '#core/own_text.ts'
+import { rememberTexts } from '#core/known_texts.ts'
 
 const AUDIENCE_PREFIX = 'audience:server:client_id:'
 /** Go's unicode.IsSpace, which knows U+0085 and does not know U+FEFF. */
@@ -20,21 +20,8 @@ export type Scopes = {
   readonly all: readonly string[]
 }
 
-/** By text: a pipeline asks for the same scopes each time. A pure function of the text, so an entry never ages. */
-const parsed = new Map<string, Scopes>()
-const MAX_PARSED = 64
-const MAX_PARSED_LENGTH = 512
-
-export function parseScopes(scope: string): Scopes {
-  if (scope.length > MAX_PARSED_LENGTH) return parseFresh(scope)
-  const known = parsed.get(scope)
-  if (known !== undefined) return known
-  const own = ownText(scope)
-  const scopes = parseFresh(own)
-  if (parsed.size >= MAX_PARSED) parsed.clear()
-  parsed.set(own, scopes)
-  return scopes
-}
+/** A pipeline asks for the same scopes each time. */
+export const parseScopes: (scope: string) => Scopes = rememberTexts(parseFresh)
 
 function parseFresh(scope: string): Scopes {
   const all = scope.split(GO_SPACE).filter((item) => item !== '')

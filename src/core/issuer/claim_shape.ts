@@ -2,6 +2,7 @@
 import { claimAt, isJsonObject, stringClaim } from '#core/claims.ts'
 import type { Claims } from '#core/claims.ts'
 import type { SubjectDenial } from '#core/denial.ts'
+import { rememberTexts } from '#core/known_texts.ts'
 import type { PresetName, SourceFacts } from './preset.ts'
 
 /** Every asymmetric algorithm that the issuers in the table can be configured to sign with. */
@@ -39,18 +40,11 @@ export function isSegmentPrefix(text: string, prefix: string): boolean {
 
 export type HostAndPath = { readonly host: string; readonly path: string }
 
-/** By address: the configured issuers, nearly always. A pure function of the text, so an entry never ages. */
-const addresses = new Map<string, HostAndPath | undefined>()
-const MAX_ADDRESSES = 64
-
-/** `host[:port]` and path of an address, no slash at the end; `undefined` when it is no http(s) address. */
-export function hostAndPath(address: string): HostAndPath | undefined {
-  if (addresses.has(address)) return addresses.get(address)
-  const parsed = parseAddress(address)
-  if (addresses.size >= MAX_ADDRESSES) addresses.clear()
-  addresses.set(address, parsed)
-  return parsed
-}
+/**
+ * `host[:port]` and path of an address, no slash at the end; `undefined` when it is no http(s) address. They are those of the configured
+ * issuers, nearly always.
+ */
+export const hostAndPath: (address: string) => HostAndPath | undefined = rememberTexts(parseAddress)
 
 function parseAddress(address: string): HostAndPath | undefined {
   const url = URL.parse(address)

@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto'
 import { isJsonObject } from '#core/claims.ts'
 import type { Claims, JsonObject, JsonValue } from '#core/claims.ts'
-import { ownText } from '#core/own_text.ts'
+import { rememberTexts } from '#core/known_texts.ts'
 import { deny, ok } from '#core/result.ts'
 import type { Denied, Result } from '#core/result.ts'
 import { readStrictJsonObject, TOKEN_JSON_LIMITS } from './strict_json.ts'
@@ -82,27 +82,17 @@ export function parseJws(token: string, limits: TokenLimits = TOKEN_LIMITS): Res
   if (payload === undefined || signature === undefined) return malformed('not canonical base64url')
 
   // 3. header
-  const header = knownHeader(token.slice(0, first), limits)
+  const segment = token.slice(0, first)
+  const header = limits === TOKEN_LIMITS ? knownHeader(segment) : headerOf(segment, limits)
   if (!header.ok) return header
   return ok({ header: header.value, payload, signingInput: token.slice(0, second), signature })
 }
 
-/** By segment: an issuer writes one header for all tokens that a key signs. A pure function of the text, never ages. */
-const headers = new Map<string, Result<TokenHeader>>()
-const MAX_HEADERS = 64
-/** Longer ones are nobody's usual header, and not worth the memory. */
-const MAX_KNOWN_LENGTH = 512
-
-function knownHeader(segment: string, limits: TokenLimits): Result<TokenHeader> {
-  if (limits !== TOKEN_LIMITS || segment.length > MAX_KNOWN_LENGTH) return headerOf(segment, limits)
-  const known = headers.get(segment)
-  if (known !== undefined) return known
-  const header = headerOf(segment, limits)
-  if (!header.ok) return header
-  if (headers.size >= MAX_HEADERS) headers.clear()
-  headers.set(ownText(segment), header)
-  return header
-}
+/** An issuer writes one header for all tokens that a key signs. */
+const knownHeader = rememberTexts(
+  (segment) => headerOf(segment, TOKEN_LIMITS),
+  (header) => header.ok,
+)
 
 function headerOf(segment: string, limits: TokenLimits): Result<TokenHeader> {
   const bytes = decodeSegment(segment)

@@ -3,6 +3,8 @@
 
 export type FormContentType = 'form' | 'other' | 'malformed'
 
+export const FORM_TYPE = 'application/x-www-form-urlencoded'
+
 const TYPE = /^[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+(?:\/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?)[ \t]*(?=;|$)/
 /** A quoted value without escapes: nobody writes one, and two readers may end it at different places. */
 const PARAMETER =
@@ -11,12 +13,12 @@ const END = /[ \t]*;?[ \t]*$/y
 
 /** `header` as received; `undefined` when absent (Go then assumes application/octet-stream). */
 export function formContentType(header: string | undefined): FormContentType {
-  if (header === 'application/x-www-form-urlencoded') return 'form'
+  if (header === FORM_TYPE) return 'form'
   if (header === undefined || header === '') return 'other'
   const type = TYPE.exec(header)
   const parameters = type === null ? undefined : parametersOf(header, type[0].length)
   if (parameters === undefined) return 'malformed'
-  if (type?.[1]?.toLowerCase() !== 'application/x-www-form-urlencoded') return 'other'
+  if (type?.[1]?.toLowerCase() !== FORM_TYPE) return 'other'
   return isUtf8(parameters.get('charset')) ? 'form' : 'malformed'
 }
 

@@ -1,7 +1,7 @@
 // The strict form parser of the token, introspection and other POST endpoints: application/x-www-form-urlencoded
 // (RFC 6749 appendix B), with Go's refusals (bad escapes, raw `;`) because Dex clients meet them today, and ours:
 // every parameter once (RFC 6749 §3.2), `audience` and `resource` as often as one likes (RFC 8693 §2.1).
-import { ownText } from '#core/own_text.ts'
+import { rememberTexts } from '#core/known_texts.ts'
 import { deny, ok } from '#core/result.ts'
 import { ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, TOKEN_EXCHANGE } from './names.ts'
 import type { Result } from '#core/result.ts'
@@ -38,7 +38,8 @@ export function parseForm(body: string): Result<Form> {
       return deny({ reason: 'form_malformed', detail: `more than ${MAX_PARAMETERS} parameters` })
     const equals = endOf(body, '=', from, end)
     const name = decode(body.slice(from, equals))
-    const value = decodeValue(name, body.slice(equals + 1, end))
+    const text = body.slice(equals + 1, end)
+    const value = name === 'scope' ? decodeScope(text) : decode(text)
     if (name === undefined || value === undefined) {
       return deny({ reason: 'form_malformed', detail: 'a percent escape is not valid UTF-8' })
     }
@@ -56,7 +57,10 @@ export function parseForm(body: string): Result<Form> {
     }
   }
   return ok({
-    get: (name) => values[names.indexOf(name)] ?? '',
+    get(name) {
+      const at = names.indexOf(name)
+      return at === -1 ? '' : (values[at] ?? '')
+    },
     all: (name) => repeated.get(name) ?? NONE,
     has: (name) => names.includes(name) || repeated.has(name),
     isEmpty: count === 0,
@@ -79,22 +83,8 @@ const KNOWN: ReadonlyMap<string, string> = new Map(
   [TOKEN_EXCHANGE, ID_TOKEN_TYPE, ACCESS_TOKEN_TYPE].map((name) => [encodeURIComponent(name), name]),
 )
 
-/** Scopes by the text they were decoded from: a job asks for the same ones each time. Pure, so that nothing ages. */
-const scopes = new Map<string, string>()
-const MAX_SCOPES = 64
-/** Longer ones are nobody's usual scopes, and not worth the memory. */
-const MAX_KNOWN_LENGTH = 512
-
-function decodeValue(name: string | undefined, text: string): string | undefined {
-  if (name !== 'scope' || text.length > MAX_KNOWN_LENGTH) return decode(text)
-  const known = scopes.get(text)
-  if (known !== undefined) return known
-  const decoded = decode(text)
-  if (decoded === undefined) return undefined
-  if (scopes.size >= MAX_SCOPES) scopes.clear()
-  scopes.set(ownText(text), ownText(decoded))
-  return decoded
-}
+/** A job asks for the same scopes each time. */
+const decodeScope = rememberTexts(decode, (decoded) => decoded !== undefined)
 
 /** Decodes one form component: `+` is a space. `undefined` for a bad escape or invalid UTF-8. */
 export function decode(text: string): string | undefined {
